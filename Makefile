@@ -1,0 +1,31 @@
+# Every target makes .venv and installs what it needs; the only tools asked of the
+# machine are make and a Python of at least 3.11.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: calwebb test lint bench clean
+
+calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
+	$(BIN)/python -m flows.calwebb
+
+test: $(INSTALLED)  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## measure time and memory against plain jwst
+	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s
+
+clean:  ## remove the environment and everything that was generated
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[jwst,test]'
+	touch $@

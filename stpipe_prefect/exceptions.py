@@ -1,0 +1,64 @@
+"""Everything this package raises on purpose.
+
+::
+
+    StpipePrefectError            1   something failed
+    ├── UsageError                2   the request itself is wrong; nothing was run
+    │   ├── UnknownStepError          no such class, alias or step
+    │   └── ParameterError            unknown parameter, or a value of the wrong type
+    ├── InputError                1   the exposure or association cannot be processed
+    ├── OutputError               1   the products cannot be written
+    ├── ReferenceFileError        1   a reference file is missing or not selected
+    │   └── ContextError              no usable CRDS cache or context
+    └── NoScienceDataError       64   the exposure holds nothing to calibrate
+
+The number is the exit code at the command line. Each message is one line that names the
+file, step or parameter, what was expected, and what to do.
+"""
+
+
+class StpipePrefectError(Exception):
+    """Base of all errors raised on purpose; its text is complete without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(StpipePrefectError):
+    """The request is wrong; nothing was run."""
+
+    exit_code = 2
+
+
+class UnknownStepError(UsageError):
+    """No Step or Pipeline goes by that class path, alias or name."""
+
+
+class ParameterError(UsageError):
+    """An unknown parameter, or a value its specification does not allow."""
+
+
+class InputError(StpipePrefectError):
+    """An exposure or association that cannot be processed."""
+
+
+class OutputError(StpipePrefectError):
+    """Products that cannot be written where they were asked for."""
+
+
+class ReferenceFileError(StpipePrefectError):
+    """A reference file that is missing, or for which the context has no rule."""
+
+
+class ContextError(ReferenceFileError):
+    """No CRDS cache, or no usable context in it."""
+
+
+class NoScienceDataError(StpipePrefectError):
+    """The exposure holds nothing to calibrate.
+
+    The code 64 is the one jwst's own commands use, see
+    `jwst documentation, "Exit Status"
+    <https://jwst-pipeline.readthedocs.io/en/latest/jwst/user_documentation/running_pipeline_command_line.html#exit-status>`_.
+    """
+
+    exit_code = 64

@@ -1,0 +1,1 @@
+"""What CRDS gives a step: the context, the best references under it, the files themselves."""

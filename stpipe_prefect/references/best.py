@@ -1,0 +1,121 @@
+"""Best references: which file of each type suits an exposure under a context, and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import ReferenceFileError
+from .context import is_serverless
+
+NOT_APPLICABLE = "N/A"
+
+
+def best_references(
+    crds_parameters: Mapping[str, Any],
+    reference_types: Iterable[str],
+    *,
+    observatory: str,
+    context: str,
+) -> dict[str, str]:
+    """Select the reference files that suit an exposure.
+
+    No file is opened or fetched.
+
+    Parameters
+    ----------
+    crds_parameters : mapping
+        What CRDS matches on, as a data model's ``get_crds_parameters()`` gives.
+    reference_types : iterable of str
+        Types such as ``"flat"`` or ``"pars-jumpstep"``.
+    observatory : str
+        ``"jwst"`` or ``"roman"``.
+    context : str
+        File name of the context.
+
+    Returns
+    -------
+    dict of str to str
+        File name for each type, ``"N/A"`` where the context says that none applies.
+
+    Raises
+    ------
+    ReferenceFileError
+        The context has no rule that fits the exposure; every such type is named.
+    """
+    import crds
+
+    types = sorted(set(reference_types))
+    if not types:  # crds understands an empty list as all types
+        return {}
+    try:
+        selected = crds.getrecommendations(
+            dict(crds_parameters),
+            reftypes=types,
+            context=context,
+            observatory=observatory,
+            fast=True,
+        )
+    except Exception as error:
+        raise ReferenceFileError(
+            f"{context} cannot select references for this exposure: {_reason(error)}"
+        ) from error
+    names = {kind: _name(answer) for kind, answer in selected.items()}
+    missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
+    if missing:
+        reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
+        raise ReferenceFileError(
+            f"{context} selects no {', '.join(sorted(missing))} reference for this exposure: "
+            f"{'; '.join(sorted(reasons))}"
+        )
+    return names
+
+
+def reference_path(name: str, reference_type: str, *, observatory: str, context: str) -> Path:
+    """Find a reference file in the cache, fetching it from the CRDS server where there is one.
+
+    Parameters
+    ----------
+    name : str
+        File name of the reference.
+    reference_type : str
+        Its type, for the message.
+    observatory, context : str
+        As for `best_references`.
+
+    Returns
+    -------
+    pathlib.Path
+        The file in the local cache.
+
+    Raises
+    ------
+    ReferenceFileError
+        The file is not in the cache and could not be fetched.
+    """
+    import crds
+    from crds.client import api
+
+    path = Path(crds.locate_file(name, observatory))
+    if path.is_file():
+        return path
+    missing = f"{reference_type} reference {name} ({context}) is not in the CRDS cache: {path}"
+    if is_serverless(observatory):
+        raise ReferenceFileError(f"{missing}; set CRDS_SERVER_URL to fetch it")
+    try:
+        api.dump_references(context, [name])
+    except Exception as error:
+        raise ReferenceFileError(f"{missing}; fetching failed: {_reason(error)}") from error
+    return path
+
+
+def _name(answer: str) -> str:
+    """Read one answer of crds: a file name, ``"N/A"``, or empty where nothing was found."""
+    if answer.upper().startswith("NOT FOUND"):
+        return NOT_APPLICABLE if "N/A" in answer.upper() else ""
+    return answer
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

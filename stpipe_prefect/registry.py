@@ -1,0 +1,142 @@
+"""Which Steps and Pipelines are installed, and how a user names them.
+
+Packages register their classes in the entry-point group ``stpipe.steps``: each entry point is
+a function that returns ``(class path, alias, is_pipeline)`` tuples. That is the group jwst and
+romancal already use.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from .exceptions import UnknownStepError
+
+ENTRY_POINT_GROUP = "stpipe.steps"
+
+
+@dataclass(frozen=True)
+class RegisteredStep:
+    """One class that an installed package registers.
+
+    Attributes
+    ----------
+    class_path : str
+        Dotted path, such as ``"jwst.pipeline.Detector1Pipeline"``.
+    alias : str or None
+        Short name, such as ``"calwebb_detector1"``; unique within its package.
+    is_pipeline : bool
+        Whether the class is a Pipeline.
+    package, version : str
+        The distribution that registers it.
+    """
+
+    class_path: str
+    alias: str | None
+    is_pipeline: bool
+    package: str
+    version: str
+
+
+@cache
+def registered_steps() -> tuple[RegisteredStep, ...]:
+    """List what every installed package registers.
+
+    Returns
+    -------
+    tuple of RegisteredStep
+        In the order the packages give; the classes themselves are not imported.
+    """
+    found = []
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        assert entry_point.dist is not None
+        for class_path, alias, is_pipeline in entry_point.load()():
+            found.append(
+                RegisteredStep(
+                    class_path, alias, is_pipeline, entry_point.dist.name, entry_point.dist.version
+                )
+            )
+    return tuple(found)
+
+
+def find_step(name: str | type) -> Any:
+    """Find a Step or Pipeline class by any of its names.
+
+    Parameters
+    ----------
+    name : str or type
+        The class itself, an alias (``"jump"``), an alias with its package (``"jwst::jump"``)
+        or a dotted path (``"jwst.jump.JumpStep"``).
+
+    Returns
+    -------
+    type
+        A class that honours the stpipe contract.
+
+    Raises
+    ------
+    UnknownStepError
+        Nothing of that name can be imported, or it is not a Step.
+    """
+    if isinstance(name, type):
+        return _checked(name, name.__qualname__)
+    package, _, alias = name.rpartition("::")
+    matches = [
+        step
+        for step in registered_steps()
+        if step.alias == alias and package in ("", step.package)
+    ]
+    if len(matches) > 1:
+        choices = ", ".join(f"{step.package}::{alias}" for step in matches)
+        raise UnknownStepError(f"{name!r} is registered more than once; say which: {choices}")
+    if matches:
+        return import_class(matches[0].class_path)
+    if "." in name and not package:
+        return import_class(name)
+    raise UnknownStepError(
+        f"No step or pipeline is called {name!r}{nearest(alias, _aliases())}; "
+        "give an alias, package::alias or a dotted class path"
+    )
+
+
+def import_class(path: str) -> Any:
+    """Import a Step class by its dotted path.
+
+    Raises
+    ------
+    UnknownStepError
+        The module or the class does not exist, or is not a Step.
+    """
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UnknownStepError(f"Cannot import {path!r}: {error}") from error
+    try:
+        found = getattr(module, class_name)
+    except AttributeError:
+        raise UnknownStepError(f"{module_name!r} has no class {class_name!r}") from None
+    return _checked(found, path)
+
+
+def nearest(name: str, choices: list[str]) -> str:
+    """Say which of `choices` was probably meant, as a phrase to append to a message."""
+    close = difflib.get_close_matches(name, choices, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _aliases() -> list[str]:
+    return [step.alias for step in registered_steps() if step.alias]
+
+
+def _checked(found: Any, name: str) -> Any:
+    """Hold a class against the part of the stpipe contract that everything here relies on."""
+    needed = ("spec", "run", "process", "load_spec_file", "build_config", "from_config_section")
+    missing = [attribute for attribute in needed if not hasattr(found, attribute)]
+    if not isinstance(found, type) or missing:
+        raise UnknownStepError(f"{name!r} is not a Step: it has no {', '.join(missing) or 'class'}")
+    return found

@@ -13,8 +13,14 @@
     └── NoScienceDataError       64   the exposure holds nothing to calibrate
 
 The number is the exit code at the command line. Each message is one line that names the
-file, step or parameter, what was expected, and what to do.
+file, step or parameter, what was expected, and what to do; the two functions below help
+to write it.
 """
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class StpipePrefectError(Exception):
@@ -62,3 +68,14 @@ class NoScienceDataError(StpipePrefectError):
     """
 
     exit_code = 64
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Say which of `choices` was probably meant, as a phrase to append to a message."""
+    close = difflib.get_close_matches(name, list(choices), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def reason(error: BaseException) -> str:
+    """Put what an error says on one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

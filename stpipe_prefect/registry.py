@@ -7,14 +7,13 @@ romancal already use.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from .exceptions import UnknownStepError
+from .exceptions import UnknownStepError, nearest
 
 ENTRY_POINT_GROUP = "stpipe.steps"
 
@@ -86,9 +85,7 @@ def find_step(name: str | type) -> Any:
         return _checked(name, name.__qualname__)
     package, _, alias = name.rpartition("::")
     matches = [
-        step
-        for step in registered_steps()
-        if step.alias == alias and package in ("", step.package)
+        step for step in registered_steps() if step.alias == alias and package in ("", step.package)
     ]
     if len(matches) > 1:
         choices = ", ".join(f"{step.package}::{alias}" for step in matches)
@@ -121,12 +118,6 @@ def import_class(path: str) -> Any:
     except AttributeError:
         raise UnknownStepError(f"{module_name!r} has no class {class_name!r}") from None
     return _checked(found, path)
-
-
-def nearest(name: str, choices: list[str]) -> str:
-    """Say which of `choices` was probably meant, as a phrase to append to a message."""
-    close = difflib.get_close_matches(name, choices, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _aliases() -> list[str]:

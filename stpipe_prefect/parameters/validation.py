@@ -7,8 +7,7 @@ from typing import Any
 
 from configobj.validate import Validator, VdtTypeError, VdtValueError
 
-from ..exceptions import ParameterError
-from ..registry import nearest
+from ..exceptions import ParameterError, nearest
 
 
 def check_parameters(step_class: Any, given: Mapping[str, Any]) -> None:

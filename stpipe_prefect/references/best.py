@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import ReferenceFileError
+from ..exceptions import ReferenceFileError, reason
 from .context import is_serverless
 
 NOT_APPLICABLE = "N/A"
@@ -59,7 +59,7 @@ def best_references(
         )
     except Exception as error:
         raise ReferenceFileError(
-            f"{context} cannot select references for this exposure: {_reason(error)}"
+            f"{context} cannot select references for this exposure: {reason(error)}"
         ) from error
     names = {kind: _name(answer) for kind, answer in selected.items()}
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
@@ -106,7 +106,7 @@ def reference_path(name: str, reference_type: str, *, observatory: str, context:
     try:
         api.dump_references(context, [name])
     except Exception as error:
-        raise ReferenceFileError(f"{missing}; fetching failed: {_reason(error)}") from error
+        raise ReferenceFileError(f"{missing}; fetching failed: {reason(error)}") from error
     return path
 
 
@@ -115,7 +115,3 @@ def _name(answer: str) -> str:
     if answer.upper().startswith("NOT FOUND"):
         return NOT_APPLICABLE if "N/A" in answer.upper() else ""
     return answer
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from ..exceptions import ContextError
+from ..exceptions import ContextError, reason
 
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
 
@@ -124,7 +124,7 @@ def _load_mappings(observatory: str, name: str) -> None:
         raise
     except (Exception, SystemExit) as error:
         raise ContextError(
-            f"Context {name} cannot be loaded from {_cache_folder()}: {_one_line(error)}"
+            f"Context {name} cannot be loaded from {_cache_folder()}: {reason(error)}"
         ) from error
 
 
@@ -132,7 +132,3 @@ def _cache_folder() -> str:
     from crds.core import config
 
     return str(config.get_crds_path())
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,47 @@
+"""The embedded sample: simulated exposures of known truth, and the CRDS cache they need.
+
+`ensure_sample` gives the one that runs by default; `make_programme` and `make_crds_cache`
+make others, of any size. Everything is made by code, without a network, and the same
+arguments always give the same bytes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .crds_cache import make_crds_cache
+    from .programme import Programme, make_programme
+    from .recovery import Recovery, measure_recovery
+    from .store import Sample, ensure_sample
+    from .truth import Truth
+
+__all__ = [
+    "Programme",
+    "Recovery",
+    "Sample",
+    "Truth",
+    "ensure_sample",
+    "make_crds_cache",
+    "make_programme",
+    "measure_recovery",
+]
+
+_HOME = {
+    "Programme": "programme",
+    "Recovery": "recovery",
+    "Sample": "store",
+    "Truth": "truth",
+    "ensure_sample": "store",
+    "make_crds_cache": "crds_cache",
+    "make_programme": "programme",
+    "measure_recovery": "recovery",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # numpy alone costs more than the rest of a command's start: imported on first use.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,0 +1,225 @@
+"""A small NIRCam imaging programme: dithered raw exposures, their association, their truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import nircam
+from .files import CREATED, save
+from .ramps import SKY_BRIGHTNESS, count_rate, expose, scatter_cosmic_rays
+from .sky import Pointing, Star, dither, scatter_stars
+from .truth import ExposureTruth, Truth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.random import Generator
+
+PROGRAMME = "01234"
+PRODUCT = f"jw{PROGRAMME}-o001_t001_nircam_clear-f200w"
+"""Name of the combined products, without suffix."""
+POINTING_ERROR = 0.02
+"""Arcsec along each axis: how far, typically, the pointing in the header is off in all
+exposures but the first. Only once tweakreg has aligned them do the stars fall into place."""
+ASSOCIATION = f"jw{PROGRAMME}-o001_20220712t000000_image3_00001_asn.json"
+TRUTH = "truth.json"
+
+
+@dataclass(frozen=True)
+class Programme:
+    """Where the files of a programme are.
+
+    Attributes
+    ----------
+    exposures : the ``*_uncal.fits``
+    association : what calwebb_image3 combines; its members are the ``*_cal.fits`` to be made
+    truth : what `Truth.load` reads
+    """
+
+    exposures: tuple[Path, ...]
+    association: Path
+    truth: Path
+
+
+def make_programme(
+    folder: Path,
+    *,
+    size: int = 320,
+    dithers: int = 4,
+    integrations: int = 2,
+    groups: int = 6,
+    stars: int = 40,
+    seed: int = 1,
+) -> Programme:
+    """Simulate a programme into a folder; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    folder : where to write; made if absent
+    size : pixels along one side of the detector's cut-out
+    dithers : how many exposures
+    integrations, groups : of each exposure; jumps show from four groups on
+    stars : how many to put on the field, at least 14 pixels from one another
+    seed : of the random numbers
+
+    Raises
+    ------
+    ValueError
+        If so many stars do not fit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    pointings = dither(rng, dithers, size)
+    field = scatter_stars(rng, stars, size, groups * nircam.GROUP_TIME)
+    exposures, truths = [], []
+    for number, pointing in enumerate(pointings, 1):
+        path, truth = _make_exposure(
+            folder, number, pointing, field, rng, size, integrations, groups
+        )
+        exposures.append(path)
+        truths.append(truth)
+    association = folder / ASSOCIATION
+    _write_association(association, [truth.name for truth in truths])
+    Truth(tuple(field), tuple(truths)).save(folder / TRUTH)
+    return Programme(tuple(exposures), association, folder / TRUTH)
+
+
+def _make_exposure(
+    folder: Path,
+    number: int,
+    pointing: Pointing,
+    field: list[Star],
+    rng: Generator,
+    size: int,
+    integrations: int,
+    groups: int,
+) -> tuple[Path, ExposureTruth]:
+    from stdatamodels.jwst.datamodels import Level1bModel
+
+    name = f"jw{PROGRAMME}001001_02101_{number:05d}_{nircam.DETECTOR.lower()}"
+    # The zodiacal light differs from exposure to exposure, as skymatch expects.
+    rate = count_rate(field, pointing, size, sky=SKY_BRIGHTNESS * (1 + 0.05 * number))
+    cosmic_rays = scatter_cosmic_rays(rng, rate, integrations, groups)
+    ramps, saturated = expose(rng, rate, cosmic_rays, integrations, groups)
+    path = folder / f"{name}_uncal.fits"
+    stated = pointing if number == 1 else _mistake(rng, pointing)
+    with Level1bModel(ramps) as model:
+        model.update({"meta": _metadata(number, stated, size, integrations, groups)})
+        save(model, path)
+    return path, ExposureTruth(
+        name, cosmic_rays, tuple((int(y), int(x)) for y, x in np.argwhere(saturated))
+    )
+
+
+def _mistake(rng: Generator, pointing: Pointing) -> Pointing:
+    east, north = rng.normal(0.0, POINTING_ERROR / 3600, 2)
+    cosine = np.cos(np.radians(pointing.dec))
+    return replace(pointing, ra=pointing.ra + east / cosine, dec=pointing.dec + north)
+
+
+def _metadata(
+    number: int, pointing: Pointing, size: int, integrations: int, groups: int
+) -> dict[str, Any]:
+    """Fill in what the ground system would: `meta` of the raw exposure."""
+    ramp_time = groups * nircam.GROUP_TIME
+    start = 59772.0 + number * 600 / 86400
+    duration = integrations * (ramp_time + nircam.GROUP_TIME) / 86400
+    return {
+        "telescope": "JWST",
+        "origin": "stpipe_prefect",
+        "time_sys": "UTC",
+        "data_processing_version": CREATED[:10],
+        "program": {"title": "Simulated star field", "pi_name": "N. N.", "category": "CAL"},
+        "target": {
+            "catalog_name": "SIMULATED",
+            "type": "FIXED",
+            "ra": pointing.ra,
+            "dec": pointing.dec,
+        },
+        "observation": {
+            "obs_id": f"V{PROGRAMME}001001P00000000021{number:02d}",
+            "visit_id": f"{PROGRAMME}001001",
+            "program_number": PROGRAMME,
+            "observation_number": "001",
+            "visit_number": "001",
+            "visit_group": "02",
+            "sequence_id": "1",
+            "activity_id": "01",
+            "exposure_number": f"{number:05d}",
+            "date": "2022-07-12",
+            "time": f"00:{10 * number % 60:02d}:00.000",
+            "date_beg": f"2022-07-12T00:{10 * number % 60:02d}:00.000",
+        },
+        "instrument": {
+            "name": "NIRCAM",
+            "detector": nircam.DETECTOR,
+            "module": "B",
+            "channel": "SHORT",
+            "filter": nircam.FILTER,
+            "pupil": nircam.PUPIL,
+        },
+        "exposure": {
+            "type": "NRC_IMAGE",
+            "readpatt": "RAPID",
+            "nints": integrations,
+            "ngroups": groups,
+            "nframes": 1,
+            "groupgap": 0,
+            "noutputs": 1,
+            "frame_time": nircam.GROUP_TIME,
+            "group_time": nircam.GROUP_TIME,
+            "integration_time": ramp_time,
+            "exposure_time": ramp_time * integrations,
+            "measurement_time": ramp_time * integrations,
+            "start_time": start,
+            "mid_time": start + duration / 2,
+            "end_time": start + duration,
+            "zero_frame": False,
+        },
+        "subarray": nircam.subarray(size),
+        "aperture": {"name": "NRCB1_FULL", "pps_name": "NRCB1_FULL"},
+        "velocity_aberration": {"scale_factor": 1.0},
+        "wcsinfo": {
+            "wcsaxes": 2,
+            "crpix1": (size + 1) / 2,
+            "crpix2": (size + 1) / 2,
+            "crval1": pointing.ra,
+            "crval2": pointing.dec,
+            "ctype1": "RA---TAN",
+            "ctype2": "DEC--TAN",
+            "cunit1": "deg",
+            "cunit2": "deg",
+            "v2_ref": nircam.V2_REF,
+            "v3_ref": nircam.V3_REF,
+            "vparity": -1,
+            "v3yangle": 0.0,
+            "ra_ref": pointing.ra,
+            "dec_ref": pointing.dec,
+            "roll_ref": pointing.roll,
+        },
+    }
+
+
+def _write_association(path: Path, names: list[str]) -> None:
+    """Write the level-3 association of the calibrated exposures."""
+    association = {
+        "asn_type": "image3",
+        "asn_rule": "candidate_Asn_Lv3Image",
+        "asn_id": "o001",
+        "asn_pool": "none",
+        "program": PROGRAMME,
+        "products": [
+            {
+                "name": PRODUCT,
+                "members": [
+                    {"expname": f"{name}_cal.fits", "exptype": "science"} for name in names
+                ],
+            }
+        ],
+    }
+    path.write_text(json.dumps(association, indent=1) + "\n", encoding="utf-8")

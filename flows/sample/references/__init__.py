@@ -1,0 +1,1 @@
+"""The reference files of the miniature cache, one module an instrument."""

@@ -1,0 +1,109 @@
+"""The embedded sample: made on first use, kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+UNUSED_FOR = 24 * 3600
+"""Seconds after which a sample made by another recipe is removed. Until then it may be in
+use: by another version of this package, in another process."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where the files of the embedded sample are.
+
+    Attributes
+    ----------
+    folder : holds everything; not to be written into
+    crds_path : value for `CRDS_PATH`
+    contexts : names of the CRDS contexts in it, the operational one first
+    exposures : raw NIRCam exposures, ``*_uncal.fits``, for calwebb_detector1
+    association : what calwebb_image3 combines
+    truth : what went into `exposures`, see `flows.sample.truth`
+    """
+
+    folder: Path
+    crds_path: Path
+    contexts: tuple[str, ...]
+    exposures: tuple[Path, ...]
+    association: Path
+    truth: Path
+
+
+def ensure_sample() -> Sample:
+    """Return the embedded sample, making it first if it is absent or its recipe has changed.
+
+    Takes a few seconds the first time. Several processes may ask at once: one makes it,
+    the others wait.
+
+    Raises
+    ------
+    OSError
+        If the cache folder cannot be written.
+    """
+    from filelock import FileLock
+    from platformdirs import user_cache_path
+
+    root = user_cache_path("stpipe_prefect") / "sample"
+    folder = root / _recipe()
+    if not folder.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / "lock"):
+            _remove_leftovers(root)
+            if not folder.exists():
+                _make(root, folder)
+    os.utime(folder)
+    return _sample(folder)
+
+
+def _recipe() -> str:
+    """Identify the recipe by the sources it consists of."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for source in sorted(here.rglob("*.py")):
+        digest.update(source.relative_to(here).as_posix().encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _make(root: Path, folder: Path) -> None:
+    """Make the sample beside its place and move it there complete."""
+    from .crds_cache import make_crds_cache
+    from .programme import make_programme
+
+    building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+    make_programme(building / "nircam")
+    make_crds_cache(building / "crds")
+    building.rename(folder)
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Remove what killed builds left half made, and samples nobody has used for long.
+
+    Only the holder of the lock builds, so whatever is still being built was abandoned.
+    """
+    for folder in root.iterdir():
+        abandoned = folder.name.startswith("building-")
+        if folder.is_dir() and (abandoned or time.time() - folder.stat().st_mtime > UNUSED_FOR):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sample(folder: Path) -> Sample:
+    from .contexts import CONTEXTS
+    from .programme import ASSOCIATION, TRUTH
+
+    nircam = folder / "nircam"
+    return Sample(
+        folder=folder,
+        crds_path=folder / "crds",
+        contexts=CONTEXTS,
+        exposures=tuple(sorted(nircam.glob("*_uncal.fits"))),
+        association=nircam / ASSOCIATION,
+        truth=nircam / TRUTH,
+    )

@@ -1,7 +1,7 @@
 """The embedded sample: simulated exposures of known truth, and the CRDS cache they need.
 
-`ensure_sample` gives the one that runs by default; `make_programme` and `make_crds_cache`
-make others, of any size. Everything is made by code, without a network, and the same
+`ensure_sample` gives the one that runs by default; `make_programme`, `make_slit_exposure` and
+`make_crds_cache` make others, the first and the last of any size. Everything is made by code, without a network, and the same
 arguments always give the same bytes.
 """
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .crds_cache import make_crds_cache
     from .programme import Programme, make_programme
-    from .recovery import Recovery, measure_recovery
+    from .recovery import Recovery, measure_flux_ratio, measure_recovery
+    from .slit import make_slit_exposure
     from .store import Sample, ensure_sample
     from .truth import Truth
 
@@ -25,6 +26,8 @@ __all__ = [
     "ensure_sample",
     "make_crds_cache",
     "make_programme",
+    "make_slit_exposure",
+    "measure_flux_ratio",
     "measure_recovery",
 ]
 
@@ -36,6 +39,8 @@ _HOME = {
     "ensure_sample": "store",
     "make_crds_cache": "crds_cache",
     "make_programme": "programme",
+    "make_slit_exposure": "slit",
+    "measure_flux_ratio": "recovery",
     "measure_recovery": "recovery",
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import contexts
 from .files import CREATED
-from .references import nircam, parameters
+from .references import fgs, miri, nircam, parameters
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,13 @@ def make_crds_cache(folder: Path, *, size: int = 320, groups: int = 6) -> Path:
     -------
     `folder`, the value for `CRDS_PATH`.
     """
-    files = name_files([*nircam.references(size, groups), *parameters.references()])
+    references = [
+        *nircam.references(size, groups),
+        *miri.references(),
+        *fgs.references(),
+        *parameters.references(),
+    ]
+    files = name_files(references)
     for name, reference in files.items():
         path = folder / "references" / "jwst" / reference.instrument / name
         path.parent.mkdir(parents=True, exist_ok=True)

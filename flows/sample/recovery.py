@@ -118,6 +118,25 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
     )
 
 
+def measure_flux_ratio(spectrum: Path) -> float:
+    """Compare the spectrum of the star in the slit with its truth.
+
+    Parameters
+    ----------
+    spectrum : the ``*_x1d.fits`` of calwebb_spec2
+
+    Returns
+    -------
+    Median over the wavelengths of flux / true flux.
+    """
+    from astropy.io import fits
+
+    from .slit import flux_density
+
+    table = fits.getdata(spectrum, "EXTRACT1D")
+    return float(np.nanmedian(table["FLUX"] / flux_density(table["WAVELENGTH"])))
+
+
 def _flags(rate: Path, exposure: ExposureTruth) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell for each cosmic ray, and each saturated pixel, whether it is flagged."""
     from astropy.io import fits

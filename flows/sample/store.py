@@ -26,6 +26,7 @@ class Sample:
     contexts : names of the CRDS contexts in it, the operational one first
     exposures : raw NIRCam exposures, ``*_uncal.fits``, for calwebb_detector1
     association : what calwebb_image3 combines
+    slit_exposure : MIRI LRS fixed-slit ``*_rate.fits``, for calwebb_spec2
     truth : what went into `exposures`, see `flows.sample.truth`
     """
 
@@ -34,6 +35,7 @@ class Sample:
     contexts: tuple[str, ...]
     exposures: tuple[Path, ...]
     association: Path
+    slit_exposure: Path
     truth: Path
 
 
@@ -76,9 +78,11 @@ def _make(root: Path, folder: Path) -> None:
     """Make the sample beside its place and move it there complete."""
     from .crds_cache import make_crds_cache
     from .programme import make_programme
+    from .slit import make_slit_exposure
 
     building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
     make_programme(building / "nircam")
+    make_slit_exposure(building / "miri")
     make_crds_cache(building / "crds")
     building.rename(folder)
 
@@ -97,6 +101,7 @@ def _remove_leftovers(root: Path) -> None:
 def _sample(folder: Path) -> Sample:
     from .contexts import CONTEXTS
     from .programme import ASSOCIATION, TRUTH
+    from .slit import NAME
 
     nircam = folder / "nircam"
     return Sample(
@@ -105,5 +110,6 @@ def _sample(folder: Path) -> Sample:
         contexts=CONTEXTS,
         exposures=tuple(sorted(nircam.glob("*_uncal.fits"))),
         association=nircam / ASSOCIATION,
+        slit_exposure=folder / "miri" / f"{NAME}_rate.fits",
         truth=nircam / TRUTH,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import nircam
-from .reference import Reference, cut_out
+from .reference import Reference, cut_out, plate
 
 _DETECTOR = {"META.INSTRUMENT.DETECTOR": nircam.DETECTOR}
 _FILTER = {
@@ -122,21 +122,8 @@ def _flat(size: int, change: float) -> Any:
 
 
 def _distortion(size: int) -> Any:
-    """State the same plate scale and centre as `flows.sample.sky`: no distortion proper."""
-    from astropy import units
-    from astropy.modeling.models import Scale, Shift
-    from stdatamodels.jwst.datamodels import DistortionModel
-
-    centre, scale = (size - 1) / 2, nircam.PIXEL_SCALE
-    model = DistortionModel(
-        model=(
-            Shift(-centre) & Shift(-centre)
-            | Scale(-scale) & Scale(scale)
-            | Shift(nircam.V2_REF) & Shift(nircam.V3_REF)
-        ),
-        input_units=units.pix,
-        output_units=units.arcsec,
-    )
+    centre = (size - 1) / 2
+    model = plate(centre, centre, nircam.PIXEL_SCALE, nircam.V2_REF, nircam.V3_REF)
     model.update(
         {
             "meta": {

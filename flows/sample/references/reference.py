@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,12 @@ class Reference:
     ----------
     instrument : lower case, as in the file's name
     reftype : the field's name of its type: ``flat``, ``pars-jumpstep``
-    make : makes its content: a data model, or the tree of a parameter file
+    make : makes its content: a data model, or a tree for files that have no data model
     match : the exposures it serves, as CRDS says it:
         ``{"META.INSTRUMENT.DETECTOR": "NRCB1"}``; empty for the whole instrument
     edition : the number of the context that first delivers it; from then on it takes the
         place of an earlier one with the same `match`
-    extension : ``fits`` or ``asdf``
+    extension : ``fits``, ``asdf`` or ``json``
     """
 
     instrument: str
@@ -52,10 +53,8 @@ class Reference:
         }
         content = self.make()
         if isinstance(content, dict):
-            import asdf
-
-            meta |= {"origin": "stpipe_prefect", "date": CREATED}
-            asdf.AsdfFile({**content, "meta": meta}).write_to(path)
+            tree = {**content, "meta": {**meta, "origin": "stpipe_prefect", "date": CREATED}}
+            _WRITERS[self.extension](tree, path)
             return
         for parameter, value in self.match.items():
             _, group, key = parameter.lower().split(".")
@@ -63,6 +62,19 @@ class Reference:
         with content as model:
             model.update({"meta": meta})
             save(model, path)
+
+
+def _write_asdf(tree: dict[str, Any], path: Path) -> None:
+    import asdf
+
+    asdf.AsdfFile(tree).write_to(path)
+
+
+def _write_json(tree: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+
+
+_WRITERS = {"asdf": _write_asdf, "json": _write_json}
 
 
 def cut_out(model: Any, subarray: dict[str, object]) -> Any:
@@ -81,3 +93,23 @@ def cut_out(model: Any, subarray: dict[str, object]) -> Any:
             dtype=[("BIT", "i4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")],
         )
     return model
+
+
+def plate(x: float, y: float, scale: float, v2: float, v3: float) -> Any:
+    """State a plate scale and no distortion proper.
+
+    Parameters
+    ----------
+    x, y : 0-based pixel that lies at `v2`, `v3`
+    scale : arcsec a pixel
+    v2, v3 : arcsec in the telescope's focal plane
+    """
+    from astropy import units
+    from astropy.modeling.models import Scale, Shift
+    from stdatamodels.jwst.datamodels import DistortionModel
+
+    return DistortionModel(
+        model=Shift(-x) & Shift(-y) | Scale(-scale) & Scale(scale) | Shift(v2) & Shift(v3),
+        input_units=units.pix,
+        output_units=units.arcsec,
+    )

@@ -1,0 +1,131 @@
+"""One MIRI LRS exposure of a star in the slit, of known spectrum, ready for calwebb_spec2."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import miri
+from .files import save
+from .sky import FIELD_DEC, FIELD_RA, ROLL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+NAME = "jw01234002001_02101_00001_mirimage"
+DITHER = 0.66
+"""Arcsec by which the star stands off the slit's centre, along the slit."""
+NOISE = 0.5
+"""DN/s in each pixel."""
+EXPOSURE_TIME = 55.5
+"""Seconds."""
+_SEED = 14
+
+
+def flux_density(wavelength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Flux density of the star, jansky, at a wavelength in micron: the truth."""
+    return 1e-3 * (wavelength / 10.0) ** -1.0
+
+
+def make_slit_exposure(folder: Path) -> Path:
+    """Simulate the exposure into a folder; always the same bytes.
+
+    Returns
+    -------
+    The ``*_rate.fits``.
+    """
+    from stdatamodels.jwst.datamodels import ImageModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(_SEED)
+    noise = rng.normal(0.0, NOISE, miri.SHAPE)
+    path = folder / f"{NAME}_rate.fits"
+    with ImageModel(
+        data=(_count_rate() + noise).astype(np.float32),
+        err=np.full(miri.SHAPE, NOISE, np.float32),
+        dq=np.zeros(miri.SHAPE, np.uint32),
+        var_poisson=np.full(miri.SHAPE, NOISE**2 / 2, np.float32),
+        var_rnoise=np.full(miri.SHAPE, NOISE**2 / 2, np.float32),
+    ) as model:
+        model.update({"meta": _metadata()})
+        save(model, path)
+    return path
+
+
+def _count_rate() -> NDArray[np.float64]:
+    """Lay the spectrum down on the detector: DN/s."""
+    rows, columns = miri.SHAPE
+    row = np.arange(rows) - miri.Y_REF
+    wavelength = miri.wavelength(row)
+    lit = (wavelength >= miri.SHORTEST) & (wavelength <= miri.LONGEST)
+    surface_brightness = flux_density(wavelength) / (1e6 * miri.PIXEL_AREA)
+    counts = surface_brightness / (miri.PHOTMJSR * miri.relative_response(wavelength))
+    centre = miri.X_REF + DITHER / miri.PIXEL_SCALE + miri.trace(row)
+    edges = np.arange(columns + 1) - 0.5 - centre[:, None]
+    within = np.vectorize(math.erf)(edges / (math.sqrt(2) * miri.PSF_SIGMA)) / 2
+    return np.where(lit, counts, 0.0)[:, None] * np.diff(within, axis=1)
+
+
+def _metadata() -> dict[str, Any]:
+    """Fill in what the ground system and calwebb_detector1 would: `meta` of the exposure."""
+    start = 59773.0
+    return {
+        "telescope": "JWST",
+        "origin": "stpipe_prefect",
+        "bunit_data": "DN/s",
+        "bunit_err": "DN/s",
+        "program": {"title": "Simulated star in the slit", "category": "CAL"},
+        "target": {
+            "catalog_name": "SIMULATED",
+            "type": "FIXED",
+            "ra": FIELD_RA,
+            "dec": FIELD_DEC,
+            "source_type_apt": "POINT",
+        },
+        "observation": {
+            "obs_id": "V01234002001P0000000002101",
+            "visit_id": "01234002001",
+            "program_number": "01234",
+            "observation_number": "002",
+            "visit_number": "001",
+            "visit_group": "02",
+            "sequence_id": "1",
+            "activity_id": "01",
+            "exposure_number": "00001",
+            "date": "2022-07-13",
+            "time": "00:00:00.000",
+        },
+        "instrument": {"name": "MIRI", "detector": miri.DETECTOR, "filter": miri.FILTER},
+        "exposure": {
+            "type": "MIR_LRS-FIXEDSLIT",
+            "readpatt": "FASTR1",
+            "nints": 1,
+            "ngroups": 20,
+            "nframes": 1,
+            "groupgap": 0,
+            "exposure_time": EXPOSURE_TIME,
+            "start_time": start,
+            "mid_time": start + EXPOSURE_TIME / 2 / 86400,
+            "end_time": start + EXPOSURE_TIME / 86400,
+        },
+        "dither": {"primary_type": "ALONG-SLIT-NOD", "x_offset": DITHER, "y_offset": 0.0},
+        "subarray": miri.subarray(),
+        "aperture": {"name": "MIRIM_SLIT", "pps_name": "MIRIM_SLIT"},
+        "velocity_aberration": {"scale_factor": 1.0},
+        "wcsinfo": {
+            "wcsaxes": 3,
+            "dispersion_direction": 2,
+            "v2_ref": miri.V2_REF,
+            "v3_ref": miri.V3_REF,
+            "vparity": -1,
+            "v3yangle": 0.0,
+            "ra_ref": FIELD_RA,
+            "dec_ref": FIELD_DEC,
+            "roll_ref": ROLL,
+        },
+    }

@@ -18,6 +18,7 @@ def best_references(
     *,
     observatory: str,
     context: str,
+    required: bool = True,
 ) -> dict[str, str]:
     """Select the reference files that suit an exposure.
 
@@ -33,6 +34,9 @@ def best_references(
         ``"jwst"`` or ``"roman"``.
     context : str
         File name of the context.
+    required : bool
+        Whether the context must have a rule that fits for every type; if not, a type without
+        one is as good as not applicable.
 
     Returns
     -------
@@ -63,13 +67,13 @@ def best_references(
         ) from error
     names = {kind: _name(answer) for kind, answer in selected.items()}
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
-    if missing:
+    if missing and required:
         reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
         raise ReferenceFileError(
             f"{context} selects no {', '.join(sorted(missing))} reference for this exposure: "
             f"{'; '.join(sorted(reasons))}"
         )
-    return names
+    return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
 
 
 def reference_path(name: str, reference_type: str, *, observatory: str, context: str) -> Path:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..exceptions import ContextError, reason
@@ -88,14 +87,28 @@ def pinned_context(observatory: str, context: str | None = None) -> Iterator[str
         utils.clear_function_caches()
 
 
+@contextmanager
+def crds_console_off() -> Iterator[None]:
+    """Keep crds from printing, within the block, what its log records say as well."""
+    from crds.core import log
+
+    printing = log.THE_LOGGER.console is not None
+    if printing:
+        log.remove_console_handler()
+    try:
+        yield
+    finally:
+        if printing:
+            log.add_console_handler()
+
+
 def _default_context(observatory: str) -> str:
     import crds
 
     try:
-        # crds leaves the interpreter, after printing its reasons, when it finds no
-        # configuration; the one line of ours replaces both.
-        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        with crds_console_off():
             return str(crds.get_context_name(observatory))
+    # crds leaves the interpreter when it finds no configuration
     except (Exception, SystemExit) as error:
         raise ContextError(
             f"No CRDS context for {observatory} in {_cache_folder()}: expected "
@@ -117,9 +130,10 @@ def _load_mappings(observatory: str, name: str) -> None:
                 f"Context {name} is not in the CRDS cache {_cache_folder()}; "
                 f"it holds {', '.join(known) or 'none'}"
             )
-        if not present:
-            api.dump_mappings(name)
-        rmap.get_cached_mapping(name)
+        with crds_console_off():
+            if not present:
+                api.dump_mappings(name)
+            rmap.get_cached_mapping(name)
     except ContextError:
         raise
     except (Exception, SystemExit) as error:

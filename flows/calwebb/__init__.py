@@ -1,0 +1,1 @@
+"""Calibrate JWST exposures with the real jwst pipelines: ``python -m flows.calwebb``."""

@@ -1,0 +1,257 @@
+"""The command ``python -m flows.calwebb``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stpipe_prefect.exceptions import StpipePrefectError, UsageError
+
+from .exposure_types import PIPELINES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flows.sample import Sample
+
+    from .programme import Result
+
+SAMPLE_PRODUCTS = "calwebb_products"
+
+DESCRIPTION = """\
+Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
+
+Without FILE the embedded sample programme is calibrated, from raw exposures to a combined
+image and its source catalogue, and what was put into it is compared with what came out."""
+
+EPILOG = """\
+parameters:
+  --<parameter>=VALUE                of the pipeline, such as --save_calibrated_ramp=true
+  --steps.<step>.<parameter>=VALUE   of a step, such as --steps.jump.rejection_threshold=5
+
+  A value given here wins over the parameter file, which wins over CRDS.
+
+environment:
+  CRDS_PATH         folder of the CRDS cache
+  CRDS_SERVER_URL   CRDS server that fills it; without one nothing is fetched
+  PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
+
+exit codes:
+  0 done   1 something failed   2 wrong usage or parameter   64 no science data"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows the program's name.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    options, rest = _parser().parse_known_args(arguments)
+    # Read once, by prefect and crds as they are imported: set before anything else is.
+    os.environ.setdefault(
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "0" if options.verbose else "50"
+    )
+    try:
+        parameters = read_parameters(rest)
+        return _run(options, parameters)
+    except StpipePrefectError as error:
+        if options.debug:
+            raise
+        print(f"calwebb: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        print("calwebb: interrupted", file=sys.stderr)
+        return 130
+
+
+def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
+    """Read ``--<parameter>=VALUE`` and ``--steps.<step>.<parameter>=VALUE``.
+
+    Returns
+    -------
+    dict
+        Values as text, those of steps nested under ``"steps"``.
+
+    Raises
+    ------
+    UsageError
+        Something is not of that form.
+    """
+    parameters: dict[str, Any] = {}
+    for argument in arguments:
+        path, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not equals:
+            raise UsageError(
+                f"{argument!r} is no option: parameters are given as "
+                "--steps.<step>.<parameter>=VALUE (see --help)"
+            )
+        *sections, name = path.split(".")
+        place = parameters
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
+    return parameters
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.calwebb",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("files", nargs="*", metavar="FILE", help="_uncal.fits, _rate.fits or association .json")
+    add("--output-dir", metavar="DIR", help=f"products go here (default: ., or {SAMPLE_PRODUCTS})")
+    add("--pipeline", choices=PIPELINES, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
+    add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
+    add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
+    add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
+    add("--verbose", action="store_true", help="show the log lines of every step")
+    add("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
+    from rich.console import Console
+
+    from stpipe_prefect.products.staging import check_output_dir
+
+    from .jobs import pipelines_of, plan_jobs
+
+    # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    output_dir = Path(options.output_dir or ("." if options.files else SAMPLE_PRODUCTS))
+    if options.files:
+        sample, files = None, [Path(name) for name in options.files]
+    else:
+        sample = _use_sample(console)
+        files = _sample_inputs(sample, options, output_dir)
+    check_output_dir(output_dir, sum(path.stat().st_size for path in files if path.is_file()))
+    jobs, _ = plan_jobs(files, pipeline=options.pipeline, stage=options.stage)
+    _prepare(pipelines_of(jobs), parameters, options)
+    results = _calibrate(files, output_dir, parameters, options, console)
+    if sample and not any(result.error for result in results) and options.stage is None:
+        return _judge(sample, output_dir, console)
+    codes = {result.exit_code for result in results if result.error}
+    return codes.pop() if len(codes) == 1 else min(len(codes), 1)
+
+
+def _use_sample(console: Console) -> Sample:
+    """Point crds at the sample's own cache, which needs no server."""
+    from flows.sample import ensure_sample
+
+    with console.status("Making the embedded sample (first time only)"):
+        sample = ensure_sample()
+    os.environ["CRDS_PATH"] = str(sample.crds_path)
+    os.environ.pop("CRDS_SERVER_URL", None)
+    return sample
+
+
+def _sample_inputs(sample: Sample, options: argparse.Namespace, output_dir: Path) -> list[Path]:
+    if options.pipeline:
+        raise UsageError("--pipeline needs a FILE to run on")
+    if options.stage == 2:
+        return [
+            output_dir / exposure.name.replace("_uncal", "_rate") for exposure in sample.exposures
+        ]
+    exposures = [] if options.stage == 3 else list(sample.exposures)
+    return exposures if options.stage == 1 else [*exposures, sample.association]
+
+
+def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace) -> None:
+    """Have everything ready and checked before the first step.
+
+    The embedded server starts in a process of its own meanwhile, as jwst is imported here.
+    """
+    import gc
+
+    from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
+
+    if not server_is_configured():
+        embedded_server()
+
+    from stpipe_prefect.references.context import resolve_context
+
+    from .parameters import pipeline_of_file, share_parameters
+
+    share_parameters(pipelines, parameters)
+    if options.config_file:
+        pipeline_of_file(pipelines, options.config_file)
+    if pipelines:
+        resolve_context("jwst", options.context)
+    # stpipe collects garbage before every step: 0.1 s each time for the modules that jwst
+    # brings along, unless they are taken out of the collector's sight.
+    gc.collect()
+    gc.freeze()
+
+
+def _calibrate(
+    files: list[Path],
+    output_dir: Path,
+    parameters: dict[str, Any],
+    options: argparse.Namespace,
+    console: Console,
+) -> list[Result]:
+    from prefect.utilities.urls import url_for
+
+    from stpipe_prefect.orchestration.server import prefect_api, server_is_configured
+
+    from .programme import calwebb
+    from .terminal import Display, product_table
+
+    display = Display(console, live=not options.verbose)
+    watched = server_is_configured()
+    with prefect_api(), display.following():
+        state = calwebb(
+            [str(path) for path in files],
+            output_dir=str(output_dir),
+            pipeline=options.pipeline,
+            stage=options.stage,
+            crds_context=options.context,
+            config_file=options.config_file,
+            parameters=parameters,
+            return_state=True,
+        )
+    results = display.results
+    failed = [result for result in results if result.error]
+    if state.is_failed() and not failed:
+        state.result()  # raises what stopped the flow itself
+    console.print(product_table(results))
+    console.print(f"products are in {output_dir.resolve()}")
+    if watched:
+        console.print(
+            f"this run in Prefect: {url_for('flow-run', state.state_details.flow_run_id)}"
+        )
+    for result in failed:
+        print(f"calwebb: {result.input.name}: {result.failure}", file=sys.stderr)
+        if options.debug:
+            traceback.print_exception(result.error)
+    return results
+
+
+def _judge(sample: Sample, output_dir: Path, console: Console) -> int:
+    """Compare what came out of the sample with what was put into it."""
+    from flows.sample import measure_recovery
+
+    recovery = measure_recovery(output_dir, sample.truth)
+    if recovery.ok:
+        console.print(f"[green]The truth was recovered[/]: {recovery}")
+        return 0
+    print(f"calwebb: the truth was not recovered: {'; '.join(recovery.problems)}", file=sys.stderr)
+    return 1

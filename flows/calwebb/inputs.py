@@ -1,0 +1,121 @@
+"""Looking at the files a user names, before any pipeline does."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from stpipe_prefect.exceptions import InputError, reason
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A FITS file of one exposure.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    exp_type : str
+        ``EXP_TYPE``, such as ``"NRC_IMAGE"``.
+    time_series : bool
+        ``TSOVISIT``.
+    suffix : str
+        What kind of product it is: ``"uncal"``, ``"rate"``, …; empty if its name does not say.
+    """
+
+    path: Path
+    exp_type: str
+    time_series: bool
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Association:
+    """An association file: which exposures are combined, and into what.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    kind : str
+        ``asn_type``, such as ``"image3"``; empty if the file does not say.
+    members : tuple of str
+        File names of the exposures of the first product.
+    """
+
+    path: Path
+    kind: str
+    members: tuple[str, ...]
+
+
+def read_input(path: Path) -> Exposure | Association:
+    """Find out what an input file is, and that it is whole.
+
+    Raises
+    ------
+    InputError
+        It is missing, of another format or telescope, or cut short.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    return _read_association(path) if path.suffix == ".json" else _read_exposure(path)
+
+
+def _read_association(path: Path) -> Association:
+    try:
+        table = json.loads(path.read_text())
+        members = tuple(member["expname"] for member in table["products"][0]["members"])
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(
+            f"{path}: not an association: expected JSON with products and their members "
+            f"({type(error).__name__}: {reason(error)})"
+        ) from error
+    return Association(path, str(table.get("asn_type") or "").lower(), members)
+
+
+def _read_exposure(path: Path) -> Exposure:
+    with path.open("rb") as file:
+        start = file.read(10)
+    if not start.startswith(b"SIMPLE  ="):
+        raise InputError(
+            f"{path}: not a FITS file: it " + ("begins otherwise" if start else "is empty")
+        )
+    header = _whole_header(path)
+    telescope = str(header.get("TELESCOP", "none")).strip()
+    if telescope != "JWST":
+        raise InputError(f"{path}: TELESCOP is {telescope}, expected JWST")
+    if "EXP_TYPE" not in header:
+        raise InputError(f"{path}: no EXP_TYPE in its primary header, so no pipeline suits it")
+    suffix = re.search(r"_([a-z0-9]+)$", path.name.removesuffix(".gz").removesuffix(".fits"))
+    return Exposure(
+        path=path,
+        exp_type=str(header["EXP_TYPE"]),
+        time_series=bool(header.get("TSOVISIT", False)),
+        suffix=suffix.group(1) if suffix else "",
+    )
+
+
+def _whole_header(path: Path) -> dict[str, object]:
+    """Read the primary header, and walk through the file to see that its last byte is there."""
+    import warnings
+
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)  # what it warns of is refused here
+            with fits.open(path, memmap=False) as hdus:
+                header = dict(hdus[0].header)
+                names = [hdu.name for hdu in hdus]
+                last = hdus[-1].fileinfo()
+    except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable FITS file: {reason(error)}") from error
+    size = path.stat().st_size
+    expected = last["datLoc"] + last["datSpan"]
+    if path.suffix != ".gz" and size < expected:
+        raise InputError(f"{path}: truncated: {size} bytes, its headers promise {expected}")
+    if "ASDF" not in names:
+        raise InputError(f"{path}: truncated, or no JWST data model: it has no ASDF extension")
+    return header

@@ -1,0 +1,172 @@
+"""What is to be done: which pipelines, on which input, in which order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stpipe_prefect.exceptions import InputError, UsageError
+
+from .exposure_types import (
+    DARK,
+    DETECTOR1,
+    GUIDER,
+    IMAGE2,
+    PIPELINES,
+    SPEC2,
+    Stages,
+    pipelines_for,
+    stage_2_suffix,
+)
+from .inputs import Association, Exposure, read_input
+
+STAGE_OF = {DETECTOR1: 1, DARK: 1, GUIDER: 1, IMAGE2: 2, SPEC2: 2}  # the others: stage 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input, and the pipelines it goes through.
+
+    Attributes
+    ----------
+    input : pathlib.Path
+        An exposure or association.
+    pipelines : tuple of str
+        Aliases, in the order they run; each takes a product of the one before.
+    handed_on : str
+        Suffix of the product that goes from one to the next.
+    """
+
+    input: Path
+    pipelines: tuple[str, ...]
+    handed_on: str = "rate"
+
+
+def job_for(path: Path, *, pipeline: str | None = None, stage: int | None = None) -> Job:
+    """Decide what a file calls for.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An exposure or association.
+    pipeline : str, optional
+        Run this pipeline, whatever the file calls for.
+    stage : {1, 2, 3}, optional
+        Run only this stage of what the file calls for.
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    InputError
+        The file cannot be processed.
+    UsageError
+        Nothing the file calls for is of that stage.
+    """
+    found = read_input(path)
+    if pipeline is not None:
+        return Job(path, (pipeline,))
+    if isinstance(found, Association):
+        pipelines: tuple[str, ...] = (_for_association(found),)
+        handed_on = ""
+    else:
+        stages = pipelines_for(found.exp_type, time_series=found.time_series)
+        if stages is None:
+            raise InputError(f"{path}: no pipeline for exposures of EXP_TYPE {found.exp_type}")
+        pipelines = _for_exposure(found, stages)
+        handed_on = stage_2_suffix(stages)
+    chosen = tuple(name for name in pipelines if stage in (None, STAGE_OF.get(name, 3)))
+    if not chosen:
+        raise UsageError(f"{path}: calls for {', '.join(pipelines)}, nothing of stage {stage}")
+    return Job(path, chosen, handed_on)
+
+
+def plan_jobs(
+    paths: Iterable[Path], *, pipeline: str | None = None, stage: int | None = None
+) -> tuple[list[Job], dict[Path, InputError]]:
+    """Decide what each file calls for; see `job_for`.
+
+    Returns
+    -------
+    list of Job, dict of pathlib.Path to InputError
+        What is to be done, and the files that cannot be processed.
+
+    Raises
+    ------
+    UsageError
+        Nothing a file calls for is of that stage.
+    """
+    jobs, refused = [], {}
+    for path in paths:
+        try:
+            jobs.append(job_for(path, pipeline=pipeline, stage=stage))
+        except InputError as error:
+            refused[path] = error
+    return jobs, refused
+
+
+def pipelines_of(jobs: Iterable[Job]) -> list[str]:
+    """List the pipelines that jobs go through, each once."""
+    return list(dict.fromkeys(name for job in jobs for name in job.pipelines))
+
+
+def with_members_beside(association: Path, folder: Path) -> Path:
+    """Return an association whose members are found where they are.
+
+    jwst looks for members in the association's folder. Where they were made into another one,
+    a copy of the association is put there.
+
+    Raises
+    ------
+    InputError
+        A member is in neither folder.
+    """
+    found = read_input(association)
+    assert isinstance(found, Association)
+    if _missing(found.members, association.parent):
+        absent = _missing(found.members, folder)
+        if absent:
+            raise InputError(
+                f"{association}: its member {absent[0]} is neither beside it nor in {folder}"
+                + (f", nor are {len(absent) - 1} more" if absent[1:] else "")
+            )
+        copy = folder / association.name
+        copy.write_text(json.dumps(json.loads(association.read_text()), indent=2) + "\n")
+        return copy
+    return association
+
+
+def _for_exposure(exposure: Exposure, stages: Stages) -> tuple[str, ...]:
+    if exposure.suffix == "uncal":
+        return tuple(name for name in (stages.first, stages.second) if name)
+    if exposure.suffix in ("rate", "rateints") and stages.second:
+        return (stages.second,)
+    raise UsageError(
+        f"{exposure.path}: no pipeline takes {exposure.suffix or 'this'} files of EXP_TYPE "
+        f"{exposure.exp_type} by itself; give an _uncal, a _rate, an association, or --pipeline"
+    )
+
+
+def _for_association(association: Association) -> str:
+    """Go by the association's type, or else by what its first member is."""
+    pipeline = f"calwebb_{association.kind}"
+    if pipeline in PIPELINES:
+        return pipeline
+    first = association.path.parent / association.members[0]
+    member = read_input(first)
+    assert isinstance(member, Exposure)
+    stages = pipelines_for(member.exp_type, time_series=member.time_series)
+    if stages is None or stages.third is None:
+        raise InputError(
+            f"{association.path}: asn_type is {association.kind or 'not given'}, and exposures "
+            f"of EXP_TYPE {member.exp_type} are not combined; choose with --pipeline"
+        )
+    return stages.third
+
+
+def _missing(members: Iterable[str], folder: Path) -> list[str]:
+    return [member for member in members if not (folder / member).is_file()]

@@ -1,0 +1,153 @@
+"""The flow ``calwebb``: each input through the pipelines it calls for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from stpipe_prefect.exceptions import InputError, StpipePrefectError, reason
+from stpipe_prefect.orchestration.pipelines import as_flow
+from stpipe_prefect.orchestration.progress import report
+
+from .jobs import Job, pipelines_of, plan_jobs, with_members_beside
+from .parameters import pipeline_of_file, share_parameters
+
+
+@dataclass
+class Result:
+    """What became of one input.
+
+    Attributes
+    ----------
+    input : pathlib.Path
+    seconds : dict of str to float
+        Time spent in each pipeline that ran to its end.
+    products : dict of str to list of pathlib.Path
+        What each pipeline made.
+    error : Exception or None
+        What stopped it.
+    """
+
+    input: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    products: dict[str, list[Path]] = field(default_factory=dict)
+    error: Exception | None = None
+
+    @property
+    def failure(self) -> str:
+        """What stopped it, in one line; empty if nothing did."""
+        if self.error is None or isinstance(self.error, StpipePrefectError):
+            return str(self.error or "")
+        return f"{type(self.error).__name__}: {reason(self.error)}"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code this result by itself would give; jwst's own exits keep theirs."""
+        if self.error is None:
+            return 0
+        return int(getattr(self.error, "exit_status", getattr(self.error, "exit_code", 1)))
+
+
+@dataclass(frozen=True)
+class PipelineProgress:
+    """An input that reaches a pipeline, or, where that is `None`, is done or has failed."""
+
+    result: Result
+    pipeline: str | None
+
+
+class ProgrammeError(StpipePrefectError):
+    """Some of the inputs could not be calibrated.
+
+    Attributes
+    ----------
+    results : list of Result
+        What became of every input.
+    """
+
+    def __init__(self, results: list[Result]) -> None:
+        failed = [result for result in results if result.error]
+        super().__init__(
+            f"{len(failed)} of {len(results)} failed: "
+            + "; ".join(f"{result.input.name}: {result.failure}" for result in failed)
+        )
+        self.results = results
+
+
+@flow(name="calwebb", persist_result=False, validate_parameters=True)
+def calwebb(
+    inputs: list[str],
+    output_dir: str = ".",
+    pipeline: str | None = None,
+    stage: int | None = None,
+    crds_context: str | None = None,
+    config_file: str | None = None,
+    parameters: dict[str, Any] | None = None,
+) -> list[str]:
+    """Calibrate JWST exposures, each with the pipelines its exposure type calls for.
+
+    Args:
+        inputs: Raw exposures (_uncal.fits), count rates (_rate.fits) or associations (.json).
+        output_dir: Folder for the products.
+        pipeline: Run this pipeline instead of what the exposure type calls for.
+        stage: Run only this stage: 1, 2 or 3.
+        crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
+        config_file: Parameter file, for the pipeline whose class it names.
+        parameters: Parameters of the pipelines; those of their steps under "steps".
+    """  # Prefect reads this form of docstring: it describes the fields of the run's form
+    jobs, refused = plan_jobs([Path(name) for name in inputs], pipeline=pipeline, stage=stage)
+    pipelines = pipelines_of(jobs)
+    shares = share_parameters(pipelines, parameters or {})
+    if config_file is not None:
+        shares[pipeline_of_file(pipelines, config_file)]["config_file"] = config_file
+    results = [Result(path, error=error) for path, error in refused.items()]
+    for result in results:
+        report(PipelineProgress(result, None))
+    for job in jobs:
+        result = Result(job.input)
+        results.append(result)
+        try:
+            _run(job, result, Path(output_dir), crds_context, shares)
+        except Exception as error:
+            result.error = error
+        report(PipelineProgress(result, None))
+    if any(result.error for result in results):
+        raise ProgrammeError(results)
+    return [str(path) for result in results for made in result.products.values() for path in made]
+
+
+def _run(
+    job: Job,
+    result: Result,
+    output_dir: Path,
+    crds_context: str | None,
+    shares: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Run the pipelines of one job, each on a product of the one before."""
+    data = job.input
+    for number, name in enumerate(job.pipelines):
+        if number > 0:
+            data = _handed_on(result.products[job.pipelines[number - 1]], job)
+        elif data.suffix == ".json":
+            data = with_members_beside(data, output_dir)
+        report(PipelineProgress(result, name))
+        started = time.monotonic()
+        products = as_flow(name)(
+            str(data), output_dir=str(output_dir), crds_context=crds_context, **shares[name]
+        )
+        result.seconds[name] = time.monotonic() - started
+        result.products[name] = [Path(product) for product in products]
+
+
+def _handed_on(products: list[Path], job: Job) -> Path:
+    wanted = f"_{job.handed_on}"
+    for product in products:
+        if product.stem.endswith(wanted):
+            return product
+    made = ", ".join(product.name for product in products) or "nothing"
+    raise InputError(f"{job.input}: stage 2 needs its {wanted} product, stage 1 made {made}")

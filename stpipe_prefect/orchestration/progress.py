@@ -1,0 +1,49 @@
+"""Telling a person, while a pipeline runs, how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """A step that begins, or has ended.
+
+    Attributes
+    ----------
+    step : str
+        Its name within the pipeline.
+    outcome : str or None
+        ``None`` as it begins; then ``"Completed"``, ``"Skipped"`` or ``"Failed"``.
+    """
+
+    step: str
+    outcome: str | None = None
+
+
+Listener = Callable[[object], None]
+_listener: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Have `listener` called with whatever is reported within the block.
+
+    A pipeline reports a `StepProgress` as each of its steps begins and ends; flows that run
+    pipelines report events of their own.
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def report(progress: object) -> None:
+    """Pass progress on to whoever listens."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(progress)

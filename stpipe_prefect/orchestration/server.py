@@ -1,0 +1,204 @@
+"""The Prefect server a run reports to: the configured one, or one embedded in the process.
+
+The embedded server is Prefect's own application in a child process, on a free port of the
+loopback interface, with the user's usual Prefect database. Of its services only those run that
+record a local run; it asks nobody outside and ends with the process that started it.
+
+Run as a module this file is that child process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+
+from ..exceptions import StpipePrefectError
+
+STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
+DRAIN_SECONDS = 20.0
+
+LEAN_SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_ENABLED": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
+"""What a local run does without, in the words of Prefect's settings."""
+
+
+class EmbeddedServer:
+    """Prefect's server in a child process.
+
+    Attributes
+    ----------
+    api_url : str
+        Where it answers, once `wait` has returned.
+    """
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self._answered = False
+        # The listening socket is made here and handed down: the port is known at once, and no
+        # other process can take it meanwhile.
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+            self.api_url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(listener.fileno())],
+                env=os.environ | LEAN_SETTINGS,
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.PIPE,  # held open: its end tells the server to stop
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def wait(self) -> None:
+        """Return when the server answers.
+
+        Raises
+        ------
+        StpipePrefectError
+            It ended, or did not answer in time.
+        """
+        import httpx
+
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                if httpx.get(f"{self.api_url}/health", timeout=STARTUP_SECONDS).is_success:
+                    self._answered = True
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise StpipePrefectError(
+            "The embedded Prefect server did not start; see why with `prefect server start`, "
+            "or set PREFECT_API_URL to a running one"
+        )
+
+    def stop(self) -> None:
+        """Let the server finish what it is doing, and end it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if not self._answered:  # still starting, and nothing was asked of it
+            self._process.kill()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@cache
+def embedded_server() -> EmbeddedServer:
+    """Start the embedded server, once in a process; it stops as the process ends."""
+    server = EmbeddedServer()
+    atexit.register(server.stop)
+    return server
+
+
+def server_is_configured() -> bool:
+    """Tell whether the environment or the Prefect profile names a server."""
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+@contextmanager
+def prefect_api() -> Iterator[None]:
+    """Have a Prefect server to report to within the block.
+
+    A flow run that Python calls directly sends no heartbeats: nobody would act on their
+    absence, and Prefect spends a second at the end of every run on ending their thread. Runs
+    that a worker starts keep them.
+
+    Raises
+    ------
+    StpipePrefectError
+        The embedded server was needed and did not start.
+    """
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    updates: dict[str, str | None] = {"flows.heartbeat_frequency": None}
+    embedded = not server_is_configured()
+    if embedded:
+        server = embedded_server()
+        server.wait()
+        updates[PREFECT_API_URL.name] = server.api_url
+    with temporary_settings(updates):
+        try:
+            yield
+        finally:
+            if embedded:
+                _drain(since=server.started)
+
+
+def _drain(since: datetime) -> None:
+    """Wait until the embedded server, about to stop, has recorded what was sent to it.
+
+    Task runs and logs travel in queues of their own; a run's end does not wait for them.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        TaskRunFilter,
+        TaskRunFilterStartTime,
+        TaskRunFilterState,
+        TaskRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    unfinished = TaskRunFilter(
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING])),
+        start_time=TaskRunFilterStartTime.model_validate({"after_": since}),
+    )
+    deadline = time.monotonic() + DRAIN_SECONDS
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            if not client.read_task_runs(task_run_filter=unfinished, limit=1):
+                return
+            time.sleep(0.1)
+
+
+def serve(listener: int) -> None:
+    """Serve Prefect's API on an open socket until standard input ends.
+
+    Parameters
+    ----------
+    listener : int
+        File descriptor of a listening socket.
+    """
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    config = uvicorn.Config(
+        create_app(ephemeral=True, final=True), fd=listener, log_level="error", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+
+    def stop_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    server.run()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,171 @@
+"""Step -> task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from ..parameters.validation import check_parameters
+from ..references.best import NOT_APPLICABLE, best_references, reference_path
+from ..references.context import resolve_context
+from ..registry import find_step
+from .handles import Handle
+from .progress import StepProgress, report
+
+
+class StepTask(Task[..., Any]):
+    """A Step as a Prefect task.
+
+    Its runs end in a state of their own name, and for that a task has to return the state;
+    who calls it still gets the result.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step in this thread; see `as_task` for the arguments."""
+        result = super().__call__(*args, **kwargs)
+        if isinstance(result, State) and not kwargs.get("return_state"):
+            return result.result()
+        return result
+
+
+def as_task(step: Any) -> StepTask:
+    """Make a Prefect task of a Step.
+
+    Parameters
+    ----------
+    step : type, str or Step
+        A Step class, its alias (``"jump"``, ``"jwst::jump"``) or dotted path: the task then
+        configures the step as its ``call`` would, from CRDS, a parameter file and keywords.
+        Or an instance: the task runs it as it is.
+
+    Returns
+    -------
+    StepTask
+        Takes what the step's ``run`` takes, in a `Handle` or as a file name, and returns the
+        result in a `Handle`. A task made from a class also takes ``config_file`` and the
+        step's parameters. The run ends as ``Completed``, or ``Skipped`` where the step left
+        the data alone.
+
+    Raises
+    ------
+    UnknownStepError
+        No such Step.
+
+    Examples
+    --------
+    Within a flow of your own::
+
+        data = as_task("jwst::dq_init")("jw01234001001_02101_00001_nrcb1_uncal.fits")
+        data = as_task("jwst::saturation")(data)
+        model = data.take()
+    """
+    if not isinstance(step, (str, type)):
+        return _task(_run_instance(step), step.name)
+    step_class = find_step(step)
+
+    def run_step(data: Any, config_file: str | None = None, **parameters: Any) -> State[Handle]:
+        check_parameters(step_class, parameters)
+        contents = data.take_all() if isinstance(data, Handle) else (data,)
+        instance = configure(step_class, contents[0], config_file, parameters)
+        return _outcome(instance, contents)
+
+    return _task(run_step, step_class.class_alias or step_class.__name__)
+
+
+def as_prefetch(step: Any) -> StepTask:
+    """Make a Prefect task that brings a Step's reference files into the cache.
+
+    Parameters
+    ----------
+    step : type or str
+        As for `as_task`.
+
+    Returns
+    -------
+    StepTask
+        Takes the exposure's file name and returns the path of the reference of each type.
+        Give its future to the step's task as ``wait_for``.
+    """
+    step_class = find_step(step)
+
+    def prefetch(data: str) -> dict[str, str]:
+        crds_parameters, observatory = step_class._get_crds_parameters(data)
+        context = resolve_context(observatory)
+        files = best_references(
+            crds_parameters,
+            step_class.reference_file_types,
+            observatory=observatory,
+            context=context,
+        )
+        return _fetch(files, observatory, context)
+
+    return _task(prefetch, f"prefetch {step_class.class_alias or step_class.__name__}")
+
+
+def prefetch_task(step_name: str) -> StepTask:
+    """Make the task that fetches references already selected for one step of a pipeline."""
+    return _task(_fetch, f"prefetch {step_name}")
+
+
+def configure(
+    step_class: Any, data: Any, config_file: str | None, parameters: Mapping[str, Any]
+) -> Any:
+    """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords."""
+    chosen = dict(parameters)
+    if config_file is not None:
+        chosen["config_file"] = config_file
+    config, config_file = step_class.build_config(data, **chosen)
+    config.pop("class", None)
+    return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
+
+
+def was_skipped(step: Any, result: Any) -> bool:
+    """Tell whether a step left its data alone, by parameter or by its own judgement.
+
+    A step records its own judgement in the data, as ``meta.cal_step.<alias> = "SKIPPED"``.
+    """
+    if step.skip:
+        return True
+    first = result[0] if isinstance(result, (list, tuple)) and result else result
+    record = getattr(getattr(first, "meta", None), "cal_step", None)
+    return bool(getattr(record, step.class_alias or "", None) == "SKIPPED")
+
+
+def _run_instance(step: Any) -> Any:
+    def run_step(data: Handle, made_by: Iterable[Handle] = ()) -> State[Handle]:
+        return _outcome(step, data.take_all())
+
+    return run_step
+
+
+def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
+    report(StepProgress(step.name))
+    try:
+        # The class's own run: within a flow the instance's is what called this task.
+        result = type(step).run(step, *contents)
+    except BaseException:
+        report(StepProgress(step.name, "Failed"))
+        raise
+    outcome = "Skipped" if was_skipped(step, result) else "Completed"
+    report(StepProgress(step.name, outcome))
+    return Completed(name=outcome, data=Handle(result))
+
+
+def _fetch(files: Mapping[str, str], observatory: str, context: str) -> dict[str, str]:
+    return {
+        kind: name
+        if name == NOT_APPLICABLE
+        else str(reference_path(name, kind, observatory=observatory, context=context))
+        for kind, name in files.items()
+    }
+
+
+def _task(function: Any, name: str) -> StepTask:
+    return StepTask(
+        fn=function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False
+    )

@@ -1,0 +1,1 @@
+"""What a run leaves behind: its products, whole or not at all."""

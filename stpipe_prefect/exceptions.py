@@ -10,7 +10,9 @@
     ├── OutputError               1   the products cannot be written
     ├── ReferenceFileError        1   a reference file is missing or not selected
     │   └── ContextError              no usable CRDS cache or context
-    └── NoScienceDataError       64   the exposure holds nothing to calibrate
+    ├── HookError                 1   a command given as a hook failed
+    ├── NoScienceDataError       64   the exposure holds nothing to calibrate
+    └── StpipeExitException       n   a step ends the command with a status of its choice
 
 The number is the exit code at the command line. Each message is one line that names the
 file, step or parameter, what was expected, and what to do; the two functions below help
@@ -59,6 +61,10 @@ class ContextError(ReferenceFileError):
     """No CRDS cache, or no usable context in it."""
 
 
+class HookError(StpipePrefectError):
+    """A command given as a hook of a step that failed."""
+
+
 class NoScienceDataError(StpipePrefectError):
     """The exposure holds nothing to calibrate.
 
@@ -68,6 +74,30 @@ class NoScienceDataError(StpipePrefectError):
     """
 
     exit_code = 64
+
+
+class StpipeExitException(StpipePrefectError):  # noqa: N818 - the name steps know it by
+    """Raised by a step that ends the command line with a status of its own.
+
+    Parameters
+    ----------
+    exit_status : int
+        What the command returns to the shell; 64 says that there is nothing to calibrate.
+    *args : object
+        Usually the reason.
+    """
+
+    def __init__(self, exit_status: int, *args: object) -> None:
+        super().__init__(exit_status, *args)
+        self.exit_code = exit_status
+
+    @property
+    def exit_status(self) -> int:
+        """What the command returns to the shell."""
+        return self.exit_code
+
+    def __str__(self) -> str:
+        return " ".join(str(part) for part in self.args[1:]) or f"exit status {self.exit_code}"
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -8,9 +8,14 @@ romancal already use.
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .exceptions import UnknownStepError, nearest
@@ -62,7 +67,7 @@ def registered_steps() -> tuple[RegisteredStep, ...]:
     return tuple(found)
 
 
-def find_step(name: str | type) -> Any:
+def find_step(name: str | type, folder: Path | None = None) -> Any:
     """Find a Step or Pipeline class by any of its names.
 
     Parameters
@@ -70,6 +75,8 @@ def find_step(name: str | type) -> Any:
     name : str or type
         The class itself, an alias (``"jump"``), an alias with its package (``"jwst::jump"``)
         or a dotted path (``"jwst.jump.JumpStep"``).
+    folder : pathlib.Path, optional
+        That of the parameter file which names the class; modules that lie there are found.
 
     Returns
     -------
@@ -93,31 +100,73 @@ def find_step(name: str | type) -> Any:
     if matches:
         return import_class(matches[0].class_path)
     if "." in name and not package:
-        return import_class(name)
+        return import_class(name, folder)
     raise UnknownStepError(
         f"No step or pipeline is called {name!r}{nearest(alias, _aliases())}; "
         "give an alias, package::alias or a dotted class path"
     )
 
 
-def import_class(path: str) -> Any:
-    """Import a Step class by its dotted path.
+def import_class(path: str, folder: Path | None = None) -> Any:
+    """Import a Step class by its dotted path; see `find_step` for `folder`.
 
     Raises
     ------
     UnknownStepError
         The module or the class does not exist, or is not a Step.
     """
-    module_name, _, class_name = path.rpartition(".")
+    return _checked(import_object(path, folder), path)
+
+
+def import_object(path: str, folder: Path | None = None) -> Any:
+    """Import a class, function or other member of a module by its dotted path.
+
+    Raises
+    ------
+    UnknownStepError
+        The module cannot be imported, or has no such member.
+    """
+    module_name, _, member = path.rpartition(".")
     try:
-        module = importlib.import_module(module_name)
+        module = _import_module(module_name, folder)
     except ImportError as error:
         raise UnknownStepError(f"Cannot import {path!r}: {error}") from error
     try:
-        found = getattr(module, class_name)
+        return getattr(module, member)
     except AttributeError:
-        raise UnknownStepError(f"{module_name!r} has no class {class_name!r}") from None
-    return _checked(found, path)
+        raise UnknownStepError(
+            f"{module_name!r} has no class {member!r}{nearest(member, dir(module))}"
+        ) from None
+
+
+def _import_module(name: str, folder: Path | None) -> ModuleType:
+    """Import what is installed, else what lies in `folder`, whose name stays off `sys.path`."""
+    top = name.partition(".")[0]
+    loaded = sys.modules.get(top)
+    elsewhere = loaded is not None and _folders.get(top) not in (None, folder)
+    if folder is not None and (elsewhere or _is_not_installed(top)):
+        spec = PathFinder.find_spec(top, [str(folder)])
+        if spec is not None and spec.loader is not None and spec.origin is not None:
+            module = module_from_spec(spec)
+            sys.modules[top] = module
+            _folders[top] = folder
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[top]
+                raise
+    return importlib.import_module(name)
+
+
+_folders: dict[str, Path] = {}
+"""Of the modules that were found beside a parameter file."""
+
+
+def _is_not_installed(top: str) -> bool:
+    try:
+        return find_spec(top) is None
+    except ValueError:  # imported, but not by the import system
+        return False
 
 
 def _aliases() -> list[str]:

@@ -69,7 +69,9 @@ def best_references(
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
     if missing and required:
         reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
-        raise ReferenceFileError(
+        from .unselected import ReferenceNotSelectedError
+
+        raise ReferenceNotSelectedError(
             f"{context} selects no {', '.join(sorted(missing))} reference for this exposure: "
             f"{'; '.join(sorted(reasons))}"
         )

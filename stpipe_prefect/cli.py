@@ -1,0 +1,127 @@
+"""The command line: ``python -m stpipe_prefect``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from fnmatch import fnmatch
+from importlib.metadata import version
+
+from .exceptions import StpipePrefectError, reason
+
+EPILOG = """\
+examples:
+  python -m stpipe_prefect list --pipelines-only 'calwebb*'
+  python -m stpipe_prefect run calwebb_detector1 exposure_uncal.fits --steps.jump.skip=true
+  python -m stpipe_prefect run calwebb_detector1 --help
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        What follows the name of the command; else what the shell gave.
+
+    Returns
+    -------
+    int
+        Status for the shell: 0, or that of the error, see `stpipe_prefect.exceptions`.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    if argv[:1] == ["run"]:
+        # A step's parameters are options of the command: its own parser knows them.
+        return _run(argv[1:])
+    args = parser.parse_args(argv)
+    if args.version:
+        return _versions()
+    if args.command == "list":
+        return _list(args)
+    parser.print_help()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m stpipe_prefect",
+        description="List and run calibration steps and pipelines.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="show versions, also of packages")
+    commands = parser.add_subparsers(dest="command", title="commands")
+    listing = commands.add_parser("list", help="list steps and pipelines")
+    listing.add_argument("pattern", nargs="?", default="*", help="of names, such as 'jwst.*'")
+    which = listing.add_mutually_exclusive_group()
+    which.add_argument("--pipelines-only", action="store_true", help="list no steps")
+    which.add_argument("--steps-only", action="store_true", help="list no pipelines")
+    commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
+    return parser
+
+
+def _list(args: argparse.Namespace) -> int:
+    from .registry import registered_steps
+
+    pattern = args.pattern.lower()
+    found = [
+        step
+        for step in sorted(registered_steps(), key=lambda step: step.class_path)
+        if (step.is_pipeline or not args.pipelines_only)
+        and not (step.is_pipeline and args.steps_only)
+        and any(
+            fnmatch(name.lower(), pattern) for name in (step.class_path, step.alias or "") if name
+        )
+    ]
+    for step in found:
+        print(f"{step.class_path} ({step.alias})" if step.alias else step.class_path)
+    if not found:
+        print("No step matches.", file=sys.stderr)
+    return 0
+
+
+def _versions() -> int:
+    from .registry import registered_steps
+
+    print(f"stpipe_prefect: {version('stpipe_prefect')}")
+    for package, number in sorted({(step.package, step.version) for step in registered_steps()}):
+        print(f"{package}: {number}")
+    return 0
+
+
+def _run(argv: list[str]) -> int:
+    from .commandline import common_options, run_step
+
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: python -m stpipe_prefect run CLASS|ALIAS|FILE [INPUT …] [--<parameter> …]\n")
+        print(common_options().format_help())
+        return 0 if argv else 2
+    try:
+        run_step(argv)
+    except Exception as error:
+        if "--debug" in argv:
+            _debug()
+        else:
+            _explain(error)
+        return int(getattr(error, "exit_status", getattr(error, "exit_code", 1)))
+    return 0
+
+
+def _explain(error: Exception) -> None:
+    if isinstance(error, StpipePrefectError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        kind = type(error).__name__
+        print(f"error: {kind}: {reason(error)} (--debug shows where)", file=sys.stderr)
+
+
+def _debug() -> None:
+    import traceback
+
+    traceback.print_exc()
+    if sys.stdin.isatty():
+        import pdb
+
+        pdb.post_mortem()

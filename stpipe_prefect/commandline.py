@@ -1,0 +1,224 @@
+"""Running one step from a command line, as ``strun`` does.
+
+What can be said depends on the step: every parameter is an option, ``--<parameter>`` or
+``--steps.<step>.<parameter>``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+from typing import Any
+
+from configobj import ConfigObj, ConfigObjError
+
+from .exceptions import InputError, UsageError, reason
+from .logs import logged_run
+from .parameters.files import load_config_file
+from .parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled
+from .parameters.spec import help_text
+from .registry import find_step
+
+logger = logging.getLogger("stpipe.commandline")
+
+_LIST_CHECK = re.compile(r"\s*\w*(list|tuple)\b")
+_PATH_CHECK = re.compile(r"\s*(input_file|output_file)\b")
+_DEFAULT = re.compile(r"default\s*=\s*(.*?)\)?\s*$")
+_STREAMS = ("stderr", "stdout", "null")
+
+
+def run_step(argv: list[str]) -> Any:
+    """Make the step that a command line asks for, and run it.
+
+    Parameters
+    ----------
+    argv : list of str
+        The class, alias or parameter file, then inputs and options.
+
+    Returns
+    -------
+    Step
+        The step that ran.
+
+    Raises
+    ------
+    UsageError
+        The command line is wrong.
+    """
+    common = common_options()
+    known, _ = common.parse_known_args(argv)
+    if known.step is None:
+        common.error("say which step to run: a class, an alias or a parameter file")
+    config_file = known.step if Path(known.step).is_file() else None
+    step_class = _find_class(known.step, config_file)
+    spec = step_class.load_spec_file()
+    args = _with_parameters(spec, step_class, common).parse_args(argv)
+    given = _given(args, spec)
+    if config_file is not None:
+        given["config_file"] = config_file
+    with logged_run(
+        step_class.get_stpipe_loggers(),
+        step_class._log_records_formatter,
+        level=_level(args),
+        handlers=_handlers(args),
+    ):
+        return _run(step_class, args, given)
+
+
+def common_options() -> argparse.ArgumentParser:
+    """Make the parser of what can be said for every step."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("step", nargs="?", help="class, alias or parameter file")
+    parser.add_argument("--save-parameters", metavar="FILE", help="save the parameters of the run")
+    parser.add_argument(
+        "--disable-crds-steppars", action="store_true", help="use no parameters from CRDS"
+    )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="go on without parameters from CRDS if the input cannot be read",
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="log everything")
+    parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR …")
+    parser.add_argument("--log-file", metavar="FILE", help="write the log here, too")
+    parser.add_argument(
+        "--log-stream", choices=_STREAMS, default="stderr", help="where to show the log [stderr]"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show where an error comes from, and start pdb"
+    )
+    return parser
+
+
+def _run(step_class: Any, args: argparse.Namespace, given: dict[str, Any]) -> Any:
+    first = _first_input(args)
+    with _steppars_disabled(args.disable_crds_steppars):
+        try:
+            config, config_file = step_class.build_config(first, **given)
+        except InputError as error:
+            if not args.lenient:
+                raise
+            logger.warning("%s", error)
+            config, config_file = step_class.build_config(None, **given)
+    config.pop("class", None)
+    name = config.get("name") or (Path(config_file).stem if config_file else None)
+    step = step_class.from_config_section(config, name=name, config_file=config_file)
+    if args.inputs:
+        step.set_primary_input(args.inputs[0])
+        step.save_results = True
+    if args.save_parameters:
+        step.export_config(args.save_parameters, include_metadata=True)
+        logger.info("Parameters saved to %s", args.save_parameters)
+    step.run(*args.inputs)
+    return step
+
+
+def _find_class(name: str, config_file: str | None) -> Any:
+    if config_file is None:
+        return find_step(name)
+    class_name = load_config_file(config_file).get("class")
+    if not class_name:
+        raise UsageError(f"Parameter file {config_file} does not say which class it is for")
+    return find_step(class_name, Path(config_file).parent)
+
+
+def _with_parameters(
+    spec: Mapping[str, Any], step_class: Any, common: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m stpipe_prefect run",
+        description=step_class.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="what the step is to work on")
+    group = parser.add_argument_group("parameters")
+    for path, section, name in _parameters(spec):
+        default = _DEFAULT.search(section[name])
+        text = help_text(section, name)
+        if default and default[1].strip("'\"") not in ("None", "", "list(", "list()"):
+            text = f"{text} [{default[1]}]"
+        group.add_argument(f"--{path}", metavar="", help=text.replace("%", "%%"), dest=path)
+    return parser
+
+
+def _parameters(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Go through a configspec: dotted path, section and name of each parameter."""
+    for name, check in spec.items():
+        if isinstance(check, Mapping):
+            yield from _parameters(check, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", spec, name
+
+
+def _given(args: argparse.Namespace, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the parameters that were given, by section."""
+    given: dict[str, Any] = {}
+    for path, section, name in _parameters(spec):
+        text = getattr(args, path)
+        if text is not None:
+            place = given
+            for part in path.split(".")[:-1]:
+                place = place.setdefault(part, {})
+            place[name] = _value(text, section[name], path)
+    return given
+
+
+def _value(text: str, check: str, path: str) -> Any:
+    """Read a list where one is expected, and a path relative to where the user is."""
+    if _LIST_CHECK.match(check):
+        try:
+            return ConfigObj([f"value = {text}"], interpolation=False)["value"]
+        except ConfigObjError as error:
+            raise UsageError(f"--{path} {text}: expected a list, a,b,…: {reason(error)}") from error
+    if text and (_PATH_CHECK.match(check) or path.endswith(".config_file")):
+        return str(Path(text).absolute())
+    return text
+
+
+def _first_input(args: argparse.Namespace) -> str | None:
+    if not args.inputs:
+        return None
+    folder = getattr(args, "input_dir", None)
+    return str(Path(folder, args.inputs[0])) if folder else str(args.inputs[0])
+
+
+def _level(args: argparse.Namespace) -> int:
+    name = "DEBUG" if args.verbose else (args.log_level or "INFO").upper()
+    level = logging.getLevelNamesMapping().get(name)
+    if level is None:
+        raise UsageError(f"--log-level {args.log_level}: expected DEBUG, INFO, WARNING, ERROR …")
+    return level
+
+
+def _handlers(args: argparse.Namespace) -> list[logging.Handler]:
+    handlers: list[logging.Handler] = []
+    if args.log_stream != "null":
+        handlers.append(logging.StreamHandler(getattr(sys, args.log_stream)))
+    if args.log_file:
+        try:
+            handlers.append(logging.FileHandler(args.log_file, "w", "utf-8"))
+        except OSError as error:
+            raise UsageError(f"--log-file {args.log_file}: {reason(error)}") from error
+    return handlers
+
+
+@contextmanager
+def _steppars_disabled(disabled: bool) -> Iterator[None]:
+    before = environ.get(DISABLE_VARIABLE)
+    if disabled and not crds_parameters_disabled():
+        environ[DISABLE_VARIABLE] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            environ.pop(DISABLE_VARIABLE, None)
+        else:
+            environ[DISABLE_VARIABLE] = before

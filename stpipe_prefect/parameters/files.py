@@ -1,0 +1,212 @@
+"""Parameter files: ASDF, exchangeable with stpipe, and the older ``.cfg``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from configobj import ConfigObj, ConfigObjError
+
+from ..exceptions import OutputError, ParameterError, reason
+from .layers import new_config
+
+_ASDF_MAGIC = b"#ASDF"
+_TO_FILL_IN = "<SPECIFY>"
+_CRDS_META = (
+    "author",
+    "description",
+    "instrument",
+    "origin",
+    "pedigree",
+    "reftype",
+    "telescope",
+    "useafter",
+)
+
+
+@dataclass(frozen=True)
+class StepParameters:
+    """What a parameter file holds.
+
+    Attributes
+    ----------
+    class_name : str or None
+        Dotted path or alias of the Step class.
+    name : str or None
+        Of the step; within a pipeline, the one it goes by there.
+    parameters : dict
+        Values by name.
+    steps : tuple of StepParameters
+        The same for each step of a pipeline.
+    """
+
+    class_name: str | None
+    name: str | None
+    parameters: dict[str, Any]
+    steps: tuple[StepParameters, ...] = field(default=())
+
+    def config(self) -> ConfigObj:
+        """Lay it out as a tree of parameters, with ``class``, ``name`` and ``steps``."""
+        config = new_config(self.parameters)
+        if self.class_name is not None:
+            config["class"] = self.class_name
+        if self.name is not None:
+            config["name"] = self.name
+        if self.steps:
+            config["steps"] = {}
+            for step in self.steps:
+                config["steps"][step.name] = step.config()
+        return config
+
+    def tree(self) -> dict[str, Any]:
+        """Lay it out as ASDF files have it."""
+        tree: dict[str, Any] = {
+            "class": self.class_name,
+            "name": self.name,
+            "parameters": self.parameters,
+        }
+        if self.steps:
+            tree["steps"] = [step.tree() for step in self.steps]
+        return tree
+
+
+def load_config_file(path: str | Path) -> ConfigObj:
+    """Read a parameter file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        An ASDF file of the schema step_config-1.0.0 or 1.1.0 (or the older 0.1.0), else a
+        ``.cfg`` file in configobj's format.
+
+    Returns
+    -------
+    configobj.ConfigObj
+        The values as they stand in the file, not yet checked; ``class`` and ``name`` among
+        them, and those of a pipeline's steps under ``steps``.
+
+    Raises
+    ------
+    ParameterError
+        There is no such file, or it is not a parameter file.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            is_asdf = stream.read(len(_ASDF_MAGIC)) == _ASDF_MAGIC
+        return _load_asdf(file) if is_asdf else _load_cfg(file)
+    except FileNotFoundError:
+        raise ParameterError(f"Parameter file {path} does not exist") from None
+    except ParameterError:
+        raise
+    except Exception as error:  # whatever asdf or yaml make of a damaged file
+        raise ParameterError(f"Parameter file {path} cannot be read: {reason(error)}") from error
+
+
+def save_config_file(content: StepParameters, path: str | Path, *, for_crds: bool) -> None:
+    """Write an ASDF parameter file.
+
+    Parameters
+    ----------
+    content : StepParameters
+        What to write.
+    path : str or pathlib.Path
+        Where to; overwritten.
+    for_crds : bool
+        Whether to add the metadata CRDS asks of its reference files, with ``<SPECIFY>``
+        where somebody has to fill in a value.
+
+    Raises
+    ------
+    ParameterError
+        A value is of a kind that ASDF cannot hold.
+    OutputError
+        The file cannot be written.
+    """
+    import asdf
+
+    tree = content.tree()
+    if for_crds:
+        tree["meta"] = _crds_meta(content.class_name)
+    try:
+        _check(tree, "step_config-1.1.0" if for_crds else "step_config-1.0.0")
+        asdf.AsdfFile(tree).write_to(path)
+    except OSError as error:
+        raise OutputError(f"Parameter file {path} cannot be written: {reason(error)}") from error
+    except Exception as error:
+        raise ParameterError(
+            f"The parameters of {content.name} cannot be stored in a file: {reason(error)}"
+        ) from error
+
+
+def _crds_meta(class_name: str | None) -> dict[str, Any]:
+    meta: dict[str, Any] = dict.fromkeys(_CRDS_META, _TO_FILL_IN)
+    meta["date"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    meta["description"] = f"Parameters for calibration step {class_name}"
+    meta["instrument"] = {"name": _TO_FILL_IN}
+    return meta
+
+
+def _load_asdf(file: Path) -> ConfigObj:
+    import asdf
+
+    with asdf.open(file, lazy_load=False, memmap=False) as opened:
+        tree = _plain(opened.tree)
+    try:
+        if "class" not in tree and "class" in tree.get("parameters", {}):
+            return _from_flat(tree["parameters"]).config()
+        # Not 1.1.0: it is CRDS's business, not ours, whether the metadata are complete.
+        _check(tree, "step_config-1.0.0")
+        return _from_tree(tree, file).config()
+    except asdf.ValidationError as error:
+        raise ParameterError(
+            f"{file} is not a parameter file: {reason(ValueError(error.message))}"
+        ) from error
+
+
+def _load_cfg(file: Path) -> ConfigObj:
+    try:
+        # Read into one of ours, so that later nothing is interpolated a second time.
+        return new_config(ConfigObj(str(file), raise_errors=True, encoding="utf-8"))
+    except (ConfigObjError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{file} is not a parameter file: {reason(error)}") from error
+
+
+def _from_tree(tree: Mapping[str, Any], file: Path) -> StepParameters:
+    steps = tuple(_from_tree(step, file) for step in tree.get("steps", ()))
+    if not all(step.name for step in steps):
+        raise ParameterError(f"{file} is not a parameter file: a step in it has no name")
+    return StepParameters(tree["class"], tree.get("name"), tree["parameters"], steps)
+
+
+def _from_flat(values: dict[str, Any], name: str | None = None) -> StepParameters:
+    """Read the layout of step_config-0.1.0, where everything stands among the parameters."""
+    own = {key: value for key, value in values.items() if key not in ("class", "name", "steps")}
+    steps = tuple(_from_flat(step, name) for name, step in values.get("steps", {}).items())
+    return StepParameters(values.get("class"), name or values.get("name"), own, steps)
+
+
+def _plain(node: Any) -> Any:
+    """Turn what asdf reads into plain dicts, lists and scalars."""
+    if isinstance(node, Mapping):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    return node
+
+
+def _check(tree: Mapping[str, Any], schema_name: str) -> None:
+    import asdf
+
+    asdf.schema.validate(dict(tree), schema=_schema(schema_name))
+
+
+@cache
+def _schema(name: str) -> Any:
+    import asdf
+
+    return asdf.schema.load_schema(str(Path(__file__).with_name("schemas") / f"{name}.yaml"))

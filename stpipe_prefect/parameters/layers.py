@@ -1,0 +1,61 @@
+"""Merging layers of parameters: each later one says more precisely what is wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from configobj import ConfigObj, Section
+
+DISABLE_VARIABLE = "STPIPE_DISABLE_CRDS_STEPPARS"
+
+
+def new_config(values: Mapping[str, Any] | None = None) -> ConfigObj:
+    """Make an empty tree of parameters, or one that holds `values`."""
+    # Without interpolation: "%(x)s" in a value means just that.
+    config = ConfigObj(interpolation=False)
+    merge(config, values or {})
+    return config
+
+
+def merge(into: Any, new: Mapping[str, Any]) -> None:
+    """Put one tree of parameters over another.
+
+    Parameters
+    ----------
+    into : configobj.Section
+        Changed in place.
+    new : mapping
+        Its dicts and Sections are taken for sections, no other mapping: a data model given
+        as a reference override may be one. Comments come along.
+    """
+    inline_comments = getattr(new, "inline_comments", {})
+    for name, value in new.items():
+        if isinstance(value, (dict, Section)):
+            if not isinstance(into.get(name), Section):
+                into[name] = {}
+            merge(into[name], value)
+        else:
+            set_value(into, name, value)
+            into.inline_comments[name] = inline_comments.get(name)
+
+
+def set_value(section: Any, name: str, value: Any) -> None:
+    """Set one parameter to any object, without configobj looking into it."""
+    section.__setitem__(name, value, unrepr=True)
+
+
+def crds_parameters_disabled(disable: bool | str | None = None) -> bool:
+    """Tell whether parameter files from CRDS are switched off.
+
+    Parameters
+    ----------
+    disable : bool or str, optional
+        True or ``"true"``, ``"t"``, ``"yes"``, ``"y"`` for yes. Otherwise the environment
+        variable ``STPIPE_DISABLE_CRDS_STEPPARS`` says.
+    """
+    truths = ("true", "True", "t", "yes", "y")
+    if disable:
+        return disable is True or disable in truths
+    return os.environ.get(DISABLE_VARIABLE, "") in truths

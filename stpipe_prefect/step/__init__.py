@@ -1,0 +1,15 @@
+"""Step: what one algorithm is. In layers, each building on the one before.
+
+========================  ===========================================================
+`family.Member`           who a step is: its name, its parent, its loggers
+`references.Calibrated`   what CRDS gives it: reference files and their overrides
+`configuration.Configured`  what it is told: its parameters, from code, CRDS and files
+`products.Producing`      what it reads and leaves behind: files and their names
+`core.Step`               how it runs
+========================  ===========================================================
+"""
+
+from .configuration import get_disable_crds_steppars
+from .core import Step, preserve_step_pars
+
+__all__ = ["Step", "get_disable_crds_steppars", "preserve_step_pars"]

@@ -60,7 +60,7 @@ def make_slit_exposure(folder: Path) -> Path:
 def _count_rate() -> NDArray[np.float64]:
     """Lay the spectrum down on the detector: DN/s."""
     rows, columns = miri.SHAPE
-    row = np.arange(rows) - miri.Y_REF
+    row = np.arange(float(rows)) - miri.Y_REF
     wavelength = miri.wavelength(row)
     lit = (wavelength >= miri.SHORTEST) & (wavelength <= miri.LONGEST)
     surface_brightness = flux_density(wavelength) / (1e6 * miri.PIXEL_AREA)
@@ -68,7 +68,8 @@ def _count_rate() -> NDArray[np.float64]:
     centre = miri.X_REF + DITHER / miri.PIXEL_SCALE + miri.trace(row)
     edges = np.arange(columns + 1) - 0.5 - centre[:, None]
     within = np.vectorize(math.erf)(edges / (math.sqrt(2) * miri.PSF_SIGMA)) / 2
-    return np.where(lit, counts, 0.0)[:, None] * np.diff(within, axis=1)
+    rate: NDArray[np.float64] = np.where(lit, counts, 0.0)[:, None] * np.diff(within, axis=1)
+    return rate
 
 
 def _metadata() -> dict[str, Any]:

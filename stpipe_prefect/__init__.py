@@ -1,0 +1,29 @@
+"""Calibration pipelines of space observatories as Prefect flows."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .orchestration.handles import Handle
+    from .orchestration.pipelines import PipelineFlow, as_flow
+    from .orchestration.steps import StepTask, as_prefetch, as_task
+
+__all__ = ["Handle", "PipelineFlow", "StepTask", "as_flow", "as_prefetch", "as_task"]
+
+_HOME = {
+    "Handle": "orchestration.handles",
+    "PipelineFlow": "orchestration.pipelines",
+    "StepTask": "orchestration.steps",
+    "as_flow": "orchestration.pipelines",
+    "as_prefetch": "orchestration.steps",
+    "as_task": "orchestration.steps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Prefect takes a second to import: only who asks for the adapter waits for it.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -1,7 +1,4 @@
-"""Calibration pipelines of space observatories: the Step and Pipeline API, and Prefect flows.
-
-Names are imported on first use: a command line that only lists steps waits for nothing.
-"""
+"""Calibration pipelines of space observatories: the Step and Pipeline API, and Prefect flows."""
 
 from __future__ import annotations
 
@@ -9,15 +6,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .orchestration.handles import Handle
+    from .orchestration.pipelines import PipelineFlow, as_flow
+    from .orchestration.steps import StepTask, as_prefetch, as_task
     from .pipeline import Pipeline
     from .step import Step
 
-__all__ = ["Pipeline", "Step"]
+__all__ = [
+    "Handle",
+    "Pipeline",
+    "PipelineFlow",
+    "Step",
+    "StepTask",
+    "as_flow",
+    "as_prefetch",
+    "as_task",
+]
 
-_HOME = {"Pipeline": "pipeline", "Step": "step"}
+_HOME = {
+    "Handle": "orchestration.handles",
+    "Pipeline": "pipeline",
+    "PipelineFlow": "orchestration.pipelines",
+    "Step": "step",
+    "StepTask": "orchestration.steps",
+    "as_flow": "orchestration.pipelines",
+    "as_prefetch": "orchestration.steps",
+    "as_task": "orchestration.steps",
+}
 
 
 def __getattr__(name: str) -> Any:
+    # Prefect takes a second to import: only who asks for the adapter waits for it.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

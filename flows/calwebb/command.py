@@ -60,9 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     options, rest = _parser().parse_known_args(arguments)
     # Read once, by prefect and crds as they are imported: set before anything else is.
-    os.environ.setdefault(
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "0" if options.verbose else "50"
-    )
+    level = "NOTSET" if options.verbose else "CRITICAL"
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
     try:
         parameters = read_parameters(rest)
         return _run(options, parameters)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from stpipe_prefect.exceptions import InputError, StpipePrefectError, reason
 from stpipe_prefect.orchestration.pipelines import as_flow
@@ -79,7 +80,12 @@ class ProgrammeError(StpipePrefectError):
         self.results = results
 
 
-@flow(name="calwebb", persist_result=False, validate_parameters=True)
+def _run_name() -> str:
+    first, *others = (Path(name).name for name in flow_run.parameters["inputs"])
+    return f"calwebb · {first}" + (f" and {len(others)} more" if others else "")
+
+
+@flow(name="calwebb", flow_run_name=_run_name, persist_result=False)
 def calwebb(
     inputs: list[str],
     output_dir: str = ".",

@@ -1,8 +1,8 @@
 """The embedded sample: simulated exposures of known truth, and the CRDS cache they need.
 
-`ensure_sample` gives the one that runs by default; `make_programme`, `make_slit_exposure` and
-`make_crds_cache` make others, the first and the last of any size. Everything is made by code, without a network, and the same
-arguments always give the same bytes.
+`ensure_sample` gives the one that runs by default; `make_programme`, `make_slit_exposure`
+and `make_crds_cache` make others, the first and the last of any size. Everything is made by
+code, without a network, and the same arguments always give the same bytes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import nircam
-from .files import CREATED, save
+from .files import save
+from .header import PROGRAMME, exposure_header, exposure_name
 from .ramps import SKY_BRIGHTNESS, count_rate, expose, scatter_cosmic_rays
 from .sky import Pointing, Star, dither, scatter_stars
 from .truth import ExposureTruth, Truth
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-PROGRAMME = "01234"
+OBSERVATION = 1
 PRODUCT = f"jw{PROGRAMME}-o001_t001_nircam_clear-f200w"
 """Name of the combined products, without suffix."""
 POINTING_ERROR = 0.02
@@ -101,7 +102,7 @@ def _make_exposure(
 ) -> tuple[Path, ExposureTruth]:
     from stdatamodels.jwst.datamodels import Level1bModel
 
-    name = f"jw{PROGRAMME}001001_02101_{number:05d}_{nircam.DETECTOR.lower()}"
+    name = exposure_name(OBSERVATION, number, nircam.DETECTOR)
     # The zodiacal light differs from exposure to exposure, as skymatch expects.
     rate = count_rate(field, pointing, size, sky=SKY_BRIGHTNESS * (1 + 0.05 * number))
     cosmic_rays = scatter_cosmic_rays(rng, rate, integrations, groups)
@@ -109,7 +110,7 @@ def _make_exposure(
     path = folder / f"{name}_uncal.fits"
     stated = pointing if number == 1 else _mistake(rng, pointing)
     with Level1bModel(ramps) as model:
-        model.update({"meta": _metadata(number, stated, size, integrations, groups)})
+        model.update({"meta": _header(number, stated, size, integrations, groups)})
         save(model, path)
     return path, ExposureTruth(
         name, cosmic_rays, tuple((int(y), int(x)) for y, x in np.argwhere(saturated))
@@ -122,40 +123,15 @@ def _mistake(rng: Generator, pointing: Pointing) -> Pointing:
     return replace(pointing, ra=pointing.ra + east / cosine, dec=pointing.dec + north)
 
 
-def _metadata(
+def _header(
     number: int, pointing: Pointing, size: int, integrations: int, groups: int
 ) -> dict[str, Any]:
-    """Fill in what the ground system would: `meta` of the raw exposure."""
     ramp_time = groups * nircam.GROUP_TIME
-    start = 59772.0 + number * 600 / 86400
-    duration = integrations * (ramp_time + nircam.GROUP_TIME) / 86400
-    return {
-        "telescope": "JWST",
-        "origin": "stpipe_prefect",
-        "time_sys": "UTC",
-        "data_processing_version": CREATED[:10],
-        "program": {"title": "Simulated star field", "pi_name": "N. N.", "category": "CAL"},
-        "target": {
-            "catalog_name": "SIMULATED",
-            "type": "FIXED",
-            "ra": pointing.ra,
-            "dec": pointing.dec,
-        },
-        "observation": {
-            "obs_id": f"V{PROGRAMME}001001P00000000021{number:02d}",
-            "visit_id": f"{PROGRAMME}001001",
-            "program_number": PROGRAMME,
-            "observation_number": "001",
-            "visit_number": "001",
-            "visit_group": "02",
-            "sequence_id": "1",
-            "activity_id": "01",
-            "exposure_number": f"{number:05d}",
-            "date": "2022-07-12",
-            "time": f"00:{10 * number % 60:02d}:00.000",
-            "date_beg": f"2022-07-12T00:{10 * number % 60:02d}:00.000",
-        },
-        "instrument": {
+    return exposure_header(
+        OBSERVATION,
+        number,
+        pointing,
+        instrument={
             "name": "NIRCAM",
             "detector": nircam.DETECTOR,
             "module": "B",
@@ -163,46 +139,23 @@ def _metadata(
             "filter": nircam.FILTER,
             "pupil": nircam.PUPIL,
         },
-        "exposure": {
+        exposure={
             "type": "NRC_IMAGE",
             "readpatt": "RAPID",
             "nints": integrations,
             "ngroups": groups,
-            "nframes": 1,
-            "groupgap": 0,
             "noutputs": 1,
             "frame_time": nircam.GROUP_TIME,
             "group_time": nircam.GROUP_TIME,
             "integration_time": ramp_time,
             "exposure_time": ramp_time * integrations,
-            "measurement_time": ramp_time * integrations,
-            "start_time": start,
-            "mid_time": start + duration / 2,
-            "end_time": start + duration,
             "zero_frame": False,
         },
-        "subarray": nircam.subarray(size),
-        "aperture": {"name": "NRCB1_FULL", "pps_name": "NRCB1_FULL"},
-        "velocity_aberration": {"scale_factor": 1.0},
-        "wcsinfo": {
-            "wcsaxes": 2,
-            "crpix1": (size + 1) / 2,
-            "crpix2": (size + 1) / 2,
-            "crval1": pointing.ra,
-            "crval2": pointing.dec,
-            "ctype1": "RA---TAN",
-            "ctype2": "DEC--TAN",
-            "cunit1": "deg",
-            "cunit2": "deg",
-            "v2_ref": nircam.V2_REF,
-            "v3_ref": nircam.V3_REF,
-            "vparity": -1,
-            "v3yangle": 0.0,
-            "ra_ref": pointing.ra,
-            "dec_ref": pointing.dec,
-            "roll_ref": pointing.roll,
-        },
-    }
+        subarray=nircam.subarray(size),
+        aperture="NRCB1_FULL",
+        v2_ref=nircam.V2_REF,
+        v3_ref=nircam.V3_REF,
+    )
 
 
 def _write_association(path: Path, names: list[str]) -> None:

@@ -7,6 +7,7 @@ as one of its groups did. Stars are looked for in the combined catalogue, ``*_ca
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,15 +108,19 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
         raise FileNotFoundError(f"no *_cat.ecsv in {products}")
     offsets, ratios = _match_stars(catalogue, known)
     found = np.isfinite(offsets)
-    flux_ratio = float(np.median(ratios[found]))
+    flux_ratio = _median(ratios[found])
     return Recovery(
         cosmic_rays=float(np.concatenate(jumps).mean()),
         saturated=float(np.concatenate(saturations).mean()),
         stars=float(found.mean()),
-        offset=float(np.median(offsets[found])),
+        offset=_median(offsets[found]),
         flux_ratio=flux_ratio,
-        flux_scatter=1.4826 * float(np.median(np.abs(ratios[found] - flux_ratio))),
+        flux_scatter=1.4826 * _median(np.abs(ratios[found] - flux_ratio)),
     )
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.median(values)) if values.size else math.nan
 
 
 def measure_flux_ratio(spectrum: Path) -> float:

@@ -127,7 +127,7 @@ def scatter_stars(rng: Generator, count: int, size: int, ramp_time: float) -> li
             places.append(place)
         if len(places) == count:
             break
-    else:
+    if len(places) < count:
         raise ValueError(f"{count} stars do not fit into {size} x {size} pixels")
     x, y = np.array(places).reshape(-1, 2).T
     ra, dec = pixel_to_sky(Pointing(FIELD_RA, FIELD_DEC), x, y, size)

@@ -9,7 +9,8 @@ import numpy as np
 
 from . import miri
 from .files import save
-from .sky import FIELD_DEC, FIELD_RA, ROLL
+from .header import exposure_header, exposure_name
+from .sky import FIELD_DEC, FIELD_RA, Pointing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-NAME = "jw01234002001_02101_00001_mirimage"
+OBSERVATION = 2
+NAME = exposure_name(OBSERVATION, 1, miri.DETECTOR)
 DITHER = 0.66
 """Arcsec by which the star stands off the slit's centre, along the slit."""
 NOISE = 0.5
@@ -52,7 +54,7 @@ def make_slit_exposure(folder: Path) -> Path:
         var_poisson=np.full(miri.SHAPE, NOISE**2 / 2, np.float32),
         var_rnoise=np.full(miri.SHAPE, NOISE**2 / 2, np.float32),
     ) as model:
-        model.update({"meta": _metadata()})
+        model.update({"meta": _header()})
         save(model, path)
     return path
 
@@ -60,7 +62,7 @@ def make_slit_exposure(folder: Path) -> Path:
 def _count_rate() -> NDArray[np.float64]:
     """Lay the spectrum down on the detector: DN/s."""
     rows, columns = miri.SHAPE
-    row = np.arange(rows) - miri.Y_REF
+    row = np.arange(float(rows)) - miri.Y_REF
     wavelength = miri.wavelength(row)
     lit = (wavelength >= miri.SHORTEST) & (wavelength <= miri.LONGEST)
     surface_brightness = flux_density(wavelength) / (1e6 * miri.PIXEL_AREA)
@@ -68,64 +70,31 @@ def _count_rate() -> NDArray[np.float64]:
     centre = miri.X_REF + DITHER / miri.PIXEL_SCALE + miri.trace(row)
     edges = np.arange(columns + 1) - 0.5 - centre[:, None]
     within = np.vectorize(math.erf)(edges / (math.sqrt(2) * miri.PSF_SIGMA)) / 2
-    return np.where(lit, counts, 0.0)[:, None] * np.diff(within, axis=1)
+    rate: NDArray[np.float64] = np.where(lit, counts, 0.0)[:, None] * np.diff(within, axis=1)
+    return rate
 
 
-def _metadata() -> dict[str, Any]:
-    """Fill in what the ground system and calwebb_detector1 would: `meta` of the exposure."""
-    start = 59773.0
-    return {
-        "telescope": "JWST",
-        "origin": "stpipe_prefect",
-        "bunit_data": "DN/s",
-        "bunit_err": "DN/s",
-        "program": {"title": "Simulated star in the slit", "category": "CAL"},
-        "target": {
-            "catalog_name": "SIMULATED",
-            "type": "FIXED",
-            "ra": FIELD_RA,
-            "dec": FIELD_DEC,
-            "source_type_apt": "POINT",
-        },
-        "observation": {
-            "obs_id": "V01234002001P0000000002101",
-            "visit_id": "01234002001",
-            "program_number": "01234",
-            "observation_number": "002",
-            "visit_number": "001",
-            "visit_group": "02",
-            "sequence_id": "1",
-            "activity_id": "01",
-            "exposure_number": "00001",
-            "date": "2022-07-13",
-            "time": "00:00:00.000",
-        },
-        "instrument": {"name": "MIRI", "detector": miri.DETECTOR, "filter": miri.FILTER},
-        "exposure": {
+def _header() -> dict[str, Any]:
+    header = exposure_header(
+        OBSERVATION,
+        1,
+        Pointing(FIELD_RA, FIELD_DEC),
+        instrument={"name": "MIRI", "detector": miri.DETECTOR, "filter": miri.FILTER},
+        exposure={
             "type": "MIR_LRS-FIXEDSLIT",
             "readpatt": "FASTR1",
             "nints": 1,
             "ngroups": 20,
-            "nframes": 1,
-            "groupgap": 0,
             "exposure_time": EXPOSURE_TIME,
-            "start_time": start,
-            "mid_time": start + EXPOSURE_TIME / 2 / 86400,
-            "end_time": start + EXPOSURE_TIME / 86400,
         },
+        subarray=miri.subarray(),
+        aperture="MIRIM_SLIT",
+        v2_ref=miri.V2_REF,
+        v3_ref=miri.V3_REF,
+    )
+    header["wcsinfo"]["dispersion_direction"] = 2
+    return header | {
+        "bunit_data": "DN/s",
+        "bunit_err": "DN/s",
         "dither": {"primary_type": "ALONG-SLIT-NOD", "x_offset": DITHER, "y_offset": 0.0},
-        "subarray": miri.subarray(),
-        "aperture": {"name": "MIRIM_SLIT", "pps_name": "MIRIM_SLIT"},
-        "velocity_aberration": {"scale_factor": 1.0},
-        "wcsinfo": {
-            "wcsaxes": 3,
-            "dispersion_direction": 2,
-            "v2_ref": miri.V2_REF,
-            "v3_ref": miri.V3_REF,
-            "vparity": -1,
-            "v3yangle": 0.0,
-            "ra_ref": FIELD_RA,
-            "dec_ref": FIELD_DEC,
-            "roll_ref": ROLL,
-        },
     }

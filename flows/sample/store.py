@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -61,7 +62,9 @@ def ensure_sample() -> Sample:
             _remove_leftovers(root)
             if not folder.exists():
                 _make(root, folder)
-    os.utime(folder)
+    # A sample that came with a container image may belong to somebody else.
+    with contextlib.suppress(PermissionError):
+        os.utime(folder)
     return _sample(folder)
 
 

@@ -6,27 +6,65 @@ default of the step's own code.
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 from .reference import Reference
 
-_JUMP = "jwst.jump.jump_step.JumpStep"
-_DETECTOR1 = "jwst.pipeline.calwebb_detector1.Detector1Pipeline"
-_TWEAKREG = "jwst.tweakreg.tweakreg_step.TweakRegStep"
-_SOURCE_CATALOG = "jwst.source_catalog.source_catalog_step.SourceCatalogStep"
 
-_PARAMETERS: list[tuple[int, str, str, dict[str, object]]] = [
-    # edition, instrument, class, parameters
-    (1, "nircam", _JUMP, {"rejection_threshold": 5.0}),
-    (2, "nircam", _JUMP, {"rejection_threshold": 6.0}),
-    (1, "nircam", _DETECTOR1, {"save_calibrated_ramp": False}),
+@dataclass(frozen=True)
+class ParameterFile:
+    """What one parameter file says.
+
+    Attributes
+    ----------
+    step : path of the Step or Pipeline class
+    parameters : of the step itself
+    substeps : parameters of a pipeline's steps, by the step's name and class path
+    edition : number of the first context that delivers it
+    """
+
+    step: str
+    parameters: dict[str, object] = field(default_factory=dict)
+    substeps: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
+    edition: int = 1
+
+    @property
+    def reftype(self) -> str:
+        """The type under which the step asks CRDS for it."""
+        return f"pars-{_class_name(self.step).lower()}"
+
+    def tree(self) -> dict[str, Any]:
+        """Lay it out as stpipe's schema ``step_config-1.0.0`` describes it."""
+        return {
+            "class": self.step,
+            "name": _class_name(self.step),
+            "parameters": self.parameters,
+            "steps": [
+                {"class": step, "name": name, "parameters": parameters}
+                for (name, step), parameters in self.substeps.items()
+            ],
+        }
+
+
+_JUMP = "jwst.jump.jump_step.JumpStep"
+
+NIRCAM = (
+    ParameterFile(_JUMP, {"rejection_threshold": 5.0}),
+    ParameterFile(_JUMP, {"rejection_threshold": 6.0}, edition=2),
+    # Stars that saturate after their first group still have a flux.
+    ParameterFile(
+        "jwst.pipeline.calwebb_detector1.Detector1Pipeline",
+        substeps={
+            ("ramp_fit", "jwst.ramp_fitting.ramp_fit_step.RampFitStep"): {
+                "suppress_one_group": False
+            }
+        },
+    ),
     # The cut-out is only ten arcsec wide: stars stand closer than the defaults expect.
     # The first exposure is the one that points where its header says.
-    (
-        1,
-        "nircam",
-        _TWEAKREG,
+    ParameterFile(
+        "jwst.tweakreg.tweakreg_step.TweakRegStep",
         {
             "separation": 0.3,
             "tolerance": 0.15,
@@ -35,24 +73,20 @@ _PARAMETERS: list[tuple[int, str, str, dict[str, object]]] = [
             "enforce_user_order": True,
         },
     ),
-    (1, "nircam", _SOURCE_CATALOG, {"npixels": 10, "snr_threshold": 5.0, "kernel_fwhm": 2.3}),
-]
+    ParameterFile(
+        "jwst.source_catalog.source_catalog_step.SourceCatalogStep",
+        {"npixels": 10, "snr_threshold": 5.0, "kernel_fwhm": 2.3},
+    ),
+)
 
 
 def references() -> list[Reference]:
-    """List them."""
+    """List them as reference files; each serves every exposure of the instrument."""
     return [
-        Reference(
-            instrument,
-            f"pars-{step.rpartition('.')[2].lower()}",
-            partial(_parameter_file, step, parameters),
-            edition=edition,
-            extension="asdf",
-        )
-        for edition, instrument, step, parameters in _PARAMETERS
+        Reference("nircam", file.reftype, file.tree, edition=file.edition, extension="asdf")
+        for file in NIRCAM
     ]
 
 
-def _parameter_file(step: str, parameters: dict[str, object]) -> dict[str, Any]:
-    """Lay out a parameter file as stpipe's schema ``step_config-1.0.0`` describes it."""
-    return {"class": step, "name": step.rpartition(".")[2], "parameters": parameters}
+def _class_name(path: str) -> str:
+    return path.rpartition(".")[2]

@@ -1,0 +1,73 @@
+"""Flows of the real jwst pipelines make what plain ``.call`` makes in a process of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+AS_FLOWS = """
+import json, sys
+from stpipe_prefect import as_flow
+
+for pipeline, exposure in json.loads(sys.argv[1]):
+    as_flow(pipeline)(exposure, output_dir=sys.argv[2], crds_context=sys.argv[3])
+"""
+
+MAKES = {
+    "calwebb_detector1": ("_rate.fits", "_rateints.fits"),
+    "calwebb_image2": ("_cal.fits",),
+    "calwebb_image3": ("_i2d.fits", "_cat.ecsv", "_segm.fits", "_crf.fits"),
+    "calwebb_dark": ("_dark.fits",),
+    "calwebb_spec2": ("_cal.fits", "_s2d.fits", "_x1d.fits"),
+    "calwebb_guider": ("_cal.fits",),
+}
+"""Suffixes of the products that are compared, by pipeline."""
+
+
+@pytest.fixture(scope="module")
+def made_by_flows(products, calibration_jobs, run_python, sample, tmp_path_factory):
+    """Run what plain jwst ran for `products`, as flows, on an embedded Prefect server."""
+    out = tmp_path_factory.mktemp("flows")
+    run_python(
+        AS_FLOWS,
+        json.dumps(calibration_jobs(out)),
+        out,
+        products.context,
+        CRDS_PATH=sample.crds_path,
+        PREFECT_HOME=tmp_path_factory.mktemp("prefect"),
+    )
+    return out
+
+
+def test_flows_make_the_same_files(products, made_by_flows):
+    assert _names(made_by_flows) == _names(products.folder)
+
+
+def test_every_array_table_and_card_is_the_same(products, made_by_flows, differences):
+    for name in _names(products.folder):
+        assert differences(made_by_flows / name, products.folder / name) == []
+
+
+@pytest.mark.parametrize("pipeline", MAKES)
+def test_comparison_covers_every_pipeline(products, pipeline):
+    for suffix in MAKES[pipeline]:
+        assert list(products.folder.glob(f"*{suffix}")), suffix
+
+
+def test_comparison_notices_one_pixel(products, differences, tmp_path):
+    from astropy.io import fits
+
+    original = next(products.folder.glob("*_rate.fits"))
+    changed = tmp_path / original.name
+    with fits.open(original) as hdus:
+        hdus["SCI"].data[10, 10] += 1
+        hdus[0].header["FILTER"] = "F150W"
+        hdus.writeto(changed)
+    found = differences(changed, original)
+    assert len(found) == 2
+    assert "FILTER" in found[0]
+    assert "SCI: other values" in found[1]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".json")

@@ -1,0 +1,107 @@
+"""Small samples for tests of the files, and real pipeline runs for tests of the science."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copy
+
+import pytest
+
+from flows.sample import Programme, Sample, ensure_sample, make_crds_cache, make_programme
+
+FLIGHT = Path(__file__).parents[3] / "../shared/data/flight"
+ACQUISITION = FLIGHT / "jw01019001001_gs-acq1_2022117003102_uncal.fits"
+
+
+@dataclass(frozen=True)
+class Small:
+    """A 64 x 64 programme and its cache."""
+
+    programme: Programme
+    crds_path: Path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    folder = tmp_path_factory.mktemp("small")
+    programme = make_programme(
+        folder / "nircam", size=64, dithers=2, integrations=2, groups=5, stars=3
+    )
+    return Small(programme, make_crds_cache(folder / "crds", size=64, groups=5))
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return ensure_sample()
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., str]:
+    """Run a piece of Python in a process where CRDS sees only what is given."""
+
+    def run(code: str, *arguments: object, **crds: object) -> str:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("CRDS_")}
+        result = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env=inherited | {k: str(v) for k, v in crds.items()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr[-3000:]
+        return result.stdout
+
+    return run
+
+
+@dataclass(frozen=True)
+class Products:
+    """What plain jwst makes of the sample, and of the flight acquisition, under one context."""
+
+    folder: Path
+    context: str
+
+
+CALIBRATE = """
+import gc, json, sys
+import jwst.pipeline
+
+gc.collect()
+gc.freeze()  # jwst collects garbage at every step: 0.1 s each time over its own modules
+for pipeline, exposure in json.loads(sys.argv[1]):
+    getattr(jwst.pipeline, pipeline).call(exposure, save_results=True, output_dir=sys.argv[2])
+"""
+
+
+@pytest.fixture(scope="session", params=["jwst_0001.pmap", "jwst_0002.pmap"])
+def products(
+    request: pytest.FixtureRequest,
+    sample: Sample,
+    run_python: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Products:
+    out = tmp_path_factory.mktemp("products")
+    association = copy(sample.association, out)
+    rates = [out / exposure.name.replace("_uncal", "_rate") for exposure in sample.exposures]
+    jobs = [
+        *(("Detector1Pipeline", exposure) for exposure in sample.exposures),
+        *(("Image2Pipeline", rate) for rate in rates),
+        ("Image3Pipeline", association),
+        ("DarkPipeline", sample.exposures[0]),
+        ("Spec2Pipeline", sample.slit_exposure),
+        *(("GuiderPipeline", exposure) for exposure in [ACQUISITION] if exposure.exists()),
+    ]
+    run_python(
+        CALIBRATE,
+        json.dumps([(pipeline, str(exposure)) for pipeline, exposure in jobs]),
+        out,
+        CRDS_PATH=sample.crds_path,
+        CRDS_CONTEXT=request.param,
+    )
+    return Products(out, request.param)

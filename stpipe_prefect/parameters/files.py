@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +132,6 @@ def save_config_file(content: StepParameters, path: str | Path, *, for_crds: boo
     if for_crds:
         tree["meta"] = _crds_meta(content.class_name)
     try:
-        _check(tree, "step_config-1.1.0" if for_crds else "step_config-1.0.0")
         asdf.AsdfFile(tree).write_to(path)
     except OSError as error:
         raise OutputError(f"Parameter file {path} cannot be written: {reason(error)}") from error
@@ -156,16 +154,10 @@ def _load_asdf(file: Path) -> ConfigObj:
 
     with asdf.open(file, lazy_load=False, memmap=False) as opened:
         tree = _plain(opened.tree)
-    try:
-        if "class" not in tree and "class" in tree.get("parameters", {}):
-            return _from_flat(tree["parameters"]).config()
-        # Not 1.1.0: it is CRDS's business, not ours, whether the metadata are complete.
-        _check(tree, "step_config-1.0.0")
-        return _from_tree(tree, file).config()
-    except asdf.ValidationError as error:
-        raise ParameterError(
-            f"{file} is not a parameter file: {reason(ValueError(error.message))}"
-        ) from error
+    if "class" not in tree and "class" in tree.get("parameters", {}):
+        return _from_flat(tree["parameters"]).config()
+    # Further keys are none of our business: CRDS files have their metadata there.
+    return _from_tree(tree, file).config()
 
 
 def _load_cfg(file: Path) -> ConfigObj:
@@ -176,8 +168,14 @@ def _load_cfg(file: Path) -> ConfigObj:
         raise ParameterError(f"{file} is not a parameter file: {reason(error)}") from error
 
 
-def _from_tree(tree: Mapping[str, Any], file: Path) -> StepParameters:
-    steps = tuple(_from_tree(step, file) for step in tree.get("steps", ()))
+def _from_tree(tree: Any, file: Path) -> StepParameters:
+    """Read the layout of step_config-1.0.0 and 1.1.0, the same for a pipeline and its steps."""
+    for key, kind in (("class", str), ("parameters", dict)):
+        if not isinstance(tree, dict) or not isinstance(tree.get(key), kind):
+            raise ParameterError(
+                f"{file} is not a parameter file: expected {key!r}, a {kind.__name__}"
+            )
+    steps = tuple(_from_tree(step, file) for step in tree.get("steps") or ())
     if not all(step.name for step in steps):
         raise ParameterError(f"{file} is not a parameter file: a step in it has no name")
     return StepParameters(tree["class"], tree.get("name"), tree["parameters"], steps)
@@ -197,16 +195,3 @@ def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(value) for value in node]
     return node
-
-
-def _check(tree: Mapping[str, Any], schema_name: str) -> None:
-    import asdf
-
-    asdf.schema.validate(dict(tree), schema=_schema(schema_name))
-
-
-@cache
-def _schema(name: str) -> Any:
-    import asdf
-
-    return asdf.schema.load_schema(str(Path(__file__).with_name("schemas") / f"{name}.yaml"))

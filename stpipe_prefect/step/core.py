@@ -282,4 +282,4 @@ def _lines(parameters: Mapping[str, Any], indent: str = "\n  ") -> Iterable[str]
             yield f"{indent}{name}:"
             yield from _lines(value, indent + "  ")
         else:
-            yield f"{indent}{name}: {value}"
+            yield f"{indent}{name}: {value!r}"

@@ -90,16 +90,11 @@ class EmbeddedServer:
         )
 
     def stop(self) -> None:
-        """Let the server finish what it is doing, and end it."""
+        """Tell the server to end; it does so by itself, and the process need not wait."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         if not self._answered:  # still starting, and nothing was asked of it
             self._process.kill()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 @cache
@@ -143,13 +138,18 @@ def prefect_api() -> Iterator[None]:
             yield
         finally:
             if embedded:
-                _drain(since=server.started)
+                drain(since=server.started)
 
 
-def _drain(since: datetime) -> None:
-    """Wait until the embedded server, about to stop, has recorded what was sent to it.
+def drain(since: datetime) -> None:
+    """Wait until the server has recorded what was sent to it, at most some seconds.
 
     Task runs and logs travel in queues of their own; a run's end does not wait for them.
+
+    Parameters
+    ----------
+    since : datetime.datetime
+        Task runs that began before are left out of account.
     """
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import (

@@ -10,14 +10,14 @@ import json, sys
 from stpipe_prefect import as_flow
 
 for pipeline, exposure in json.loads(sys.argv[1]):
-    as_flow(pipeline)(exposure, output_dir=sys.argv[2], crds_context=sys.argv[3])
+    as_flow(f"jwst.pipeline.{pipeline}")(exposure, output_dir=sys.argv[2], crds_context=sys.argv[3])
 """
 
 MAKES = {
     "calwebb_detector1": ("_rate.fits", "_rateints.fits"),
     "calwebb_image2": ("_cal.fits",),
     "calwebb_image3": ("_i2d.fits", "_cat.ecsv", "_segm.fits", "_crf.fits"),
-    "calwebb_dark": ("_dark.fits",),
+    "calwebb_dark": ("_darkpipeline.fits",),
     "calwebb_spec2": ("_cal.fits", "_s2d.fits", "_x1d.fits"),
     "calwebb_guider": ("_cal.fits",),
 }

@@ -1,4 +1,4 @@
-"""Small samples for tests of the files, and real pipeline runs for tests of the science."""
+"""What tests run on: small samples, the real one, and what plain jwst makes of it."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from flows.sample import Programme, Sample, ensure_sample, make_crds_cache, make_programme
 
-FLIGHT = Path(__file__).parents[3] / "../shared/data/flight"
+FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
 ACQUISITION = FLIGHT / "jw01019001001_gs-acq1_2022117003102_uncal.fits"
 
 
@@ -79,27 +79,37 @@ for pipeline, exposure in json.loads(sys.argv[1]):
 """
 
 
+@pytest.fixture(scope="session")
+def calibration_jobs(sample: Sample) -> Callable[[Path], list[tuple[str, str]]]:
+    """List all there is to calibrate, with its pipeline, when products go to a given folder."""
+
+    def jobs(out: Path) -> list[tuple[str, str]]:
+        association = copy(sample.association, out)
+        rates = [out / exposure.name.replace("_uncal", "_rate") for exposure in sample.exposures]
+        return [
+            *(("Detector1Pipeline", str(exposure)) for exposure in sample.exposures),
+            *(("Image2Pipeline", str(rate)) for rate in rates),
+            ("Image3Pipeline", str(association)),
+            ("DarkPipeline", str(sample.exposures[0])),
+            ("Spec2Pipeline", str(sample.slit_exposure)),
+            *(("GuiderPipeline", str(exposure)) for exposure in [ACQUISITION] if exposure.exists()),
+        ]
+
+    return jobs
+
+
 @pytest.fixture(scope="session", params=["jwst_0001.pmap", "jwst_0002.pmap"])
 def products(
     request: pytest.FixtureRequest,
     sample: Sample,
     run_python: Callable[..., str],
+    calibration_jobs: Callable[[Path], list[tuple[str, str]]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Products:
     out = tmp_path_factory.mktemp("products")
-    association = copy(sample.association, out)
-    rates = [out / exposure.name.replace("_uncal", "_rate") for exposure in sample.exposures]
-    jobs = [
-        *(("Detector1Pipeline", exposure) for exposure in sample.exposures),
-        *(("Image2Pipeline", rate) for rate in rates),
-        ("Image3Pipeline", association),
-        ("DarkPipeline", sample.exposures[0]),
-        ("Spec2Pipeline", sample.slit_exposure),
-        *(("GuiderPipeline", exposure) for exposure in [ACQUISITION] if exposure.exists()),
-    ]
     run_python(
         CALIBRATE,
-        json.dumps([(pipeline, str(exposure)) for pipeline, exposure in jobs]),
+        json.dumps(calibration_jobs(out)),
         out,
         CRDS_PATH=sample.crds_path,
         CRDS_CONTEXT=request.param,

@@ -192,9 +192,9 @@ class Step(Producing):
 
     def _announce(self, args: tuple[Any, ...]) -> None:
         logger.info("Step %s running with args %s.", self.name, args)
-        if self.parent is None and logger.isEnabledFor(logging.INFO):
-            lines = "".join(_lines(self.get_pars()))
-            logger.info("Step %s parameters are:%s", self.name, lines)
+        if self.parent is None:
+            parameters = self.get_pars()  # also checks those that were set since
+            logger.info("Step %s parameters are:%s", self.name, "".join(_lines(parameters)))
 
     def _prepare(self, args: tuple[Any, ...]) -> None:
         for attribute in self._named_by_run:

@@ -18,6 +18,7 @@ import crds
 import stpipe_prefect
 from stpipe_prefect.datamodel import is_model
 from stpipe_prefect.exceptions import ParameterError, StpipeExitException
+from stpipe_prefect.parameters.schemas import resource_mappings
 from stpipe_prefect.references.context import resolve_context
 from stpipe_prefect.references.files import cache_path, checked_file, reference_files
 from stpipe_prefect.step import preserve_step_pars
@@ -39,6 +40,7 @@ def install() -> None:
         get_svn_version=lambda: crds.__version__,
         reference_uri_to_cache_path=cache_path,
     )
+    _module("stpipe._integration", get_resource_mappings=resource_mappings)  # asdf's entry point
     file = Path(str(distribution("stpipe").locate_file("stpipe/library.py")))
     spec = spec_from_file_location("stpipe.library", file)
     assert spec is not None and spec.loader is not None

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy
@@ -39,6 +39,31 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         return ensure_sample()
+
+
+@pytest.fixture(scope="session")
+def lantern_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from lantern.crds_cache import make_crds_cache
+
+    return make_crds_cache(tmp_path_factory.mktemp("lantern") / "crds")
+
+
+@pytest.fixture
+def mission(
+    lantern_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Work in a folder with one raw exposure of the miniature mission, `lantern`."""
+    from crds.core import utils
+    from lantern.model import Row
+
+    monkeypatch.chdir(tmp_path)
+    for variable in ("CRDS_SERVER_URL", "CRDS_CONTEXT", "STPIPE_DISABLE_CRDS_STEPPARS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("CRDS_PATH", str(lantern_cache))
+    utils.clear_function_caches()
+    Row([1.0, 10.0, 50.0, 100.0]).save("one_raw.row")
+    yield tmp_path
+    utils.clear_function_caches()
 
 
 @pytest.fixture(scope="session")

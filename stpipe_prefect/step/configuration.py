@@ -289,7 +289,9 @@ class Configured(Calibrated):
             One was set to a value that its declaration does not allow.
         """
         spec = merged_spec(type(self)) if full_spec else own_spec(type(self)) or new_config()
-        values = {name: getattr(self, name) for name in spec if hasattr(self, name)}
+        # What a pipeline declares in [steps] are parameters of its steps: they give them.
+        names = [name for name in spec if name != "steps" and hasattr(self, name)]
+        values = {name: getattr(self, name) for name in names}
         return converted(values, spec, title=self.name)
 
     def update_pars(self, parameters: Mapping[str, Any]) -> None:

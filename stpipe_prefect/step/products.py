@@ -114,8 +114,7 @@ class Producing(Configured):
     def make_output_path(self) -> Callable[..., str]:
         """The function that names products; see `_make_output_path` for its parameters.
 
-        An instance of this step or of a pipeline above may have put its own in place of
-        ``_make_output_path``.
+        An instance may put its own in place of ``_make_output_path``.
         """
         return partial(self.search_attr("_make_output_path"), self)
 

@@ -1,0 +1,1 @@
+"""A mission in miniature: all that a calibration package on this API consists of."""

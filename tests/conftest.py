@@ -49,9 +49,7 @@ def lantern_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mission(
-    lantern_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def mission(lantern_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with one raw exposure of the miniature mission, `lantern`."""
     from crds.core import utils
     from lantern.model import Row

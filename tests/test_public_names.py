@@ -138,7 +138,9 @@ def test_importing_the_package_is_cheap():
         "import sys, stpipe_prefect; stpipe_prefect.Step; "
         "print([m for m in ('prefect', 'crds', 'asdf', 'numpy', 'astropy') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
 
 

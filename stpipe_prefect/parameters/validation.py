@@ -136,19 +136,24 @@ class _Checker:
                 yield _section(path)
 
     def _check(self, path: str, check: str, value: Any, missing: bool = False) -> Any:
-        shown = " ".join(self._repr.repr(value).split())
-        if isinstance(value, (dict, Section)):  # a list check would take its names for a list
-            return _Problem(f"{path} = {shown} is not allowed: expected {check}")
         try:
+            if isinstance(value, (dict, Section)):  # a list check would make a list of its keys
+                raise VdtTypeError(value)
             return self._validator.check(check, value, missing=missing)
         except VdtMissingValue:
             return _Problem(f"{path} is missing: expected {check}")
         except (VdtUnknownCheckError, VdtParamError) as error:
             return _Problem(f"{path}: its specification {check} cannot be used: {reason(error)}")
         except _PathError as error:
-            return _Problem(f"{path} = {shown}: {error}")
+            return _Problem(f"{path} = {self._shown(value)}: {error}")
         except Exception:  # a check may trip over any object that a caller passes
-            return _Problem(f"{path} = {shown} is not allowed: expected {check}")
+            return _Problem(f"{path} = {self._shown(value)} is not allowed: expected {check}")
+
+    def _shown(self, value: Any) -> str:
+        try:
+            return " ".join(self._repr.repr(value).split())
+        except ValueError:  # more digits than Python is ready to write
+            return f"<{type(value).__name__}>"
 
 
 class _Problem(str):

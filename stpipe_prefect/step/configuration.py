@@ -369,7 +369,7 @@ def _content(step: Any) -> StepParameters:
     parameters = step.get_pars()
     parameters.pop("steps", None)
     for kind in ("pre_hooks", "post_hooks"):
-        parameters[kind] = [hook_text(hook) for hook in parameters[kind]]
+        parameters[kind] = [hook_text(hook) for hook in parameters[kind] or []]
     steps = tuple(_content(getattr(step, name)) for name in getattr(step, "step_defs", ()))
     class_name = f"{type(step).__module__}.{type(step).__name__}"
     return StepParameters(class_name, step.name, parameters, steps)

@@ -104,8 +104,8 @@ class Step(Producing):
         self._reference_files_used = []
         self._log_records: list[str] = []
         self._named_by_run: list[str] = []
-        self._pre_hooks = make_hooks(self, "pre_hooks", self.pre_hooks)
-        self._post_hooks = make_hooks(self, "post_hooks", self.post_hooks)
+        self._pre_hooks = make_hooks(self, "pre_hooks", self.pre_hooks or [])
+        self._post_hooks = make_hooks(self, "post_hooks", self.post_hooks or [])
         logger.info("%s instance created.", type(self).__name__)
 
     @classmethod

@@ -16,7 +16,7 @@ from stpipe_prefect.parameters.files import load_config_file
 fuzz = settings(
     derandomize=True,
     deadline=None,
-    max_examples=150,
+    max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

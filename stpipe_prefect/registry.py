@@ -145,7 +145,7 @@ def _import_module(name: str, folder: Path | None) -> ModuleType:
     loaded = sys.modules.get(top)
     elsewhere = loaded is not None and _folders.get(top) not in (None, folder)
     if folder is not None and (elsewhere or _is_not_installed(top)):
-        spec = PathFinder.find_spec(top, [str(folder)])
+        spec = PathFinder.find_spec(top, [str(folder.absolute())])
         if spec is not None and spec.loader is not None and spec.origin is not None:
             module = module_from_spec(spec)
             sys.modules[top] = module

@@ -97,15 +97,17 @@ def test_a_command_gets_models_as_files(tmp_path):
 def test_file_names_are_never_part_of_the_command(name, quoted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     expected = f"of {name}" if "of" in quoted else name
-    ClipStep(pre_hooks=[f"printf '<%s>' {quoted} > out"], parent=CalibratePipeline(), skip=True).run(
-        name
-    )
+    ClipStep(
+        pre_hooks=[f"printf '<%s>' {quoted} > out"], parent=CalibratePipeline(), skip=True
+    ).run(name)
     assert Path("out").read_text() == f"<{expected}>"
     assert not Path("hacked").exists()
 
 
 def test_other_braces_mean_what_the_shell_means(tmp_path, caplog):
-    step = ClipStep("clip", pre_hooks=["shell: echo 'a b' | awk '{print $2}'; echo \\{0} \"${HOME:+x}\""])
+    step = ClipStep(
+        "clip", pre_hooks=["shell: echo 'a b' | awk '{print $2}'; echo \\{0} \"${HOME:+x}\""]
+    )
     with caplog.at_level(logging.INFO):
         step.run(Row([1.0]))
     assert "pre_hook0: b" in caplog.messages
@@ -131,7 +133,9 @@ def test_output_is_logged_while_the_command_runs(tmp_path):
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        hook = f"echo ready; for i in $(seq 100); do test -e {go} && exit 0; sleep 0.1; done; exit 1"
+        hook = (
+            f"echo ready; for i in $(seq 100); do test -e {go} && exit 0; sleep 0.1; done; exit 1"
+        )
         ClipStep(pre_hooks=[hook]).run(Row([1.0]))
     finally:
         logger.removeHandler(handler)

@@ -1,0 +1,244 @@
+"""``python -m stpipe_prefect``, as a user meets it."""
+
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lantern.model import Row
+from lantern.steps import ClipStep
+
+from stpipe_prefect import Step
+from stpipe_prefect.cli import main
+
+
+@pytest.fixture
+def run(mission, capfd):
+    def run(*argv):
+        status = main(list(argv))
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def test_help_comes_at_once():
+    command = [sys.executable, "-m", "stpipe_prefect", "--help"]
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert "calwebb_detector1" in result.stdout
+    assert min(times) < 0.5
+
+
+def test_list(run):
+    _, everything, _ = run("list")
+    assert "jwst.pipeline.Detector1Pipeline (calwebb_detector1)\n" in everything
+    assert "jwst.step.JumpStep (jump)\n" in everything
+    _, pipelines, _ = run("list", "--pipelines-only")
+    _, steps, _ = run("list", "--steps-only", "JWST.*")
+    assert "Detector1" in pipelines and "JumpStep" not in pipelines
+    assert "JumpStep" in steps and "Detector1" not in steps
+    assert run("list", "calwebb_image?")[1].count("\n") == 2
+    assert run("list", "nothing") == (0, "", "No step matches.\n")
+
+
+def test_version(run):
+    import jwst
+
+    status, shown, _ = run("--version")
+    assert status == 0
+    assert f"jwst: {jwst.__version__}" in shown.splitlines()
+    assert shown.startswith("stpipe_prefect: ")
+
+
+def test_help_of_a_step(run):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "lantern.pipelines.CalibratePipeline", "--help"])
+    assert caught.value.code == 0
+
+
+def test_help_of_a_step_explains_its_parameters(mission, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "lantern.pipelines.CalibratePipeline", "-h"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Calibrate one exposure." in shown
+    assert "--steps.clip.high No pixel above [100.0]" in shown
+    assert "--steps.dark.override_dark Override the dark reference file" in shown
+    assert "--save-parameters" in shown
+
+
+def test_help_of_run(run):
+    assert run("run", "--help")[0] == 0
+    assert run("run")[0] == 2
+    assert run()[0] == 0
+
+
+def test_run_saves_the_product(run):
+    status, _, log = run(
+        "run", "lantern.pipelines.CalibratePipeline", "one_raw.row", "--steps.clip.high=4"
+    )
+    assert status == 0, log
+    assert Row.open("one_cal.row").data == [0.0, 0.0, 0.0, 0.0]
+    assert "stpipe.step - INFO - Step CalibratePipeline done" in log
+    assert logging.getLogger("lantern").handlers == []
+
+
+def test_values_are_read_as_the_parameter_asks(run):
+    status, _, log = run(
+        "run",
+        "lantern.steps.ClipStep",
+        "one_raw.row",
+        "--method",
+        "zero",
+        "--high=10",
+        "--keep=2,3",
+        "--post_hooks",
+        "lantern.steps.double,",
+        "--output_file",
+        "a, b.row",
+    )
+    assert status == 0, log
+    assert Row.open("a, b_clip.row").data == [2.0, 20.0, 100.0, 200.0]
+
+
+def test_paths_start_where_the_user_is(run, mission):
+    (mission / "deep").mkdir()
+    (mission / "deep/pars.cfg").write_text("class = lantern.pipelines.CalibratePipeline\n")
+    (mission / "clip.cfg").write_text("low = 3\n")
+    status, _, log = run(
+        "run",
+        "deep/pars.cfg",
+        "one_raw.row",
+        "--steps.clip.config_file=clip.cfg",
+        "--output_file=made/named.row",
+        "--steps.clip.method=clip",
+        "--steps.clip.low=4.2",
+    )
+    assert status == 0, log
+    assert Row.open("named_cal.row").data == [4.2, 4.5, 24.5, 30.0]
+    assert (mission / "made").is_dir() and not (mission / "deep/made").exists()
+
+
+def test_input_folder(run, mission):
+    (mission / "data").mkdir()
+    Row([9.0], detector="NRCB2").save("data/two_raw.row")
+    status, _, log = run("run", "lantern.steps.DarkStep", "two_raw.row", "--input_dir=data")
+    assert status == 0, log
+    assert Row.open("two_darkstep.row").data == [7.0]
+
+
+def test_parameters_of_the_run_are_saved(run):
+    run("run", "lantern.steps.ClipStep", "one_raw.row", "--save-parameters=p.asdf", "--low=2")
+    step = Step.from_config_file("p.asdf")
+    assert isinstance(step, ClipStep)
+    assert (step.low, step.high, step.save_results) == (2.0, 40.0, True)
+
+
+def test_without_parameters_from_crds(run, monkeypatch):
+    run(
+        "run",
+        "lantern.steps.ClipStep",
+        "one_raw.row",
+        "--disable-crds-steppars",
+        "--save-parameters=p.asdf",
+    )
+    assert Step.from_config_file("p.asdf").high == 100.0
+    run("run", "lantern.steps.ClipStep", "one_raw.row", "--save-parameters=p.asdf")
+    assert Step.from_config_file("p.asdf").high == 40.0
+
+
+def test_logs_as_asked(run):
+    arguments = ("run", "lantern.steps.DarkStep", "one_raw.row")
+    _, out, err = run(*arguments, "--log-stream=stdout", "--log-file=run.log")
+    assert "lantern.steps - INFO - subtracting 1.0" in out and err == ""
+    assert Path("run.log").read_text() == out
+    assert run(*arguments, "--log-stream=null")[1:] == ("", "")
+    assert "DEBUG" in run(*arguments, "-v")[2]
+    assert "INFO" not in run(*arguments, "--log-level=warning")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["lantern.steps.ClapStep"], 2, "has no class 'ClapStep' (did you mean 'ClipStep'?)"),
+        (["calwebb_detector"], 2, "(did you mean 'calwebb_detector1'?)"),
+        (["lantern.steps.ClipStep", "one_raw.row", "--high=x"], 2, "high = 'x' is not allowed"),
+        (["lantern.steps.ClipStep", "one_raw.row", "--keep='a"], 2, "--keep 'a: expected a list"),
+        (["pars.cfg"], 2, "pars.cfg does not say which class it is for"),
+        (["lantern.steps.ClipStep", "gone.row"], 1, "gone.row cannot be read as an exposure"),
+        (["lantern.steps.ClipStep", "--log-level=loud"], 2, "--log-level loud: expected DEBUG"),
+        (["lantern.steps.ClipStep", "--log-file=no/where"], 2, "--log-file no/where: "),
+        (["lantern.steps.LanternStep"], 1, "NotImplementedError: LanternStep does not say how"),
+        (["mine.NothingStep"], 64, "nothing to calibrate"),
+        (["mine.AbortStep"], 7, "exit status 7"),
+    ],
+)
+def test_errors_are_one_line(run, mission, monkeypatch, arguments, status, message):
+    (mission / "pars.cfg").write_text("high = 3\n")
+    (mission / "mine.py").write_text(
+        "from stpipe_prefect.exceptions import StpipeExitException\n"
+        "from lantern.steps import LanternStep\n"
+        "class NothingStep(LanternStep):\n"
+        "    def process(self, *args):\n"
+        "        raise StpipeExitException(64, 'nothing to calibrate')\n"
+        "class AbortStep(LanternStep):\n"
+        "    def process(self, *args):\n"
+        "        raise StpipeExitException(7)\n"
+    )
+    monkeypatch.syspath_prepend(mission)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    got, _, err = run("run", *arguments, "--log-stream=null")
+    lines = err.splitlines()
+    assert (got, len(lines)) == (status, 1), err
+    assert lines[0].startswith("error: ") and message in lines[0]
+
+
+def test_unknown_option(mission, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "lantern.steps.ClipStep", "one_raw.row", "--hihg=3"])
+    assert caught.value.code == 2
+    assert "unrecognized arguments: --hihg=3" in capsys.readouterr().err
+
+
+def test_debug_shows_where(run):
+    status, _, err = run("run", "lantern.steps.LanternStep", "--log-stream=null", "--debug")
+    assert status == 1
+    assert "Traceback" in err and "raise NotImplementedError" in err
+
+
+def test_lenient(run, mission):
+    (mission / "mine_lenient.py").write_text(
+        "from lantern.steps import LanternStep\n"
+        "class AnyStep(LanternStep):\n"
+        "    def process(self, name):\n"
+        "        assert name == 'gone.row'\n"
+    )
+    (mission / "pars.cfg").write_text("class = mine_lenient.AnyStep\n")
+    assert run("run", "pars.cfg", "gone.row")[0] == 1
+    status, _, log = run("run", "pars.cfg", "gone.row", "--lenient")
+    assert status == 0, log
+    assert "WARNING - gone.row cannot be read" in log
+
+
+def test_from_cmdline_returns_the_step(mission):
+    step = Step.from_cmdline(["lantern.steps.ClipStep", "one_raw.row", "--high=5"])
+    assert isinstance(step, ClipStep) and step.high == 5.0
+    assert Path("one_clip.row").exists()
+
+
+def test_classes_on_upstream_run_as_well(run, mission):
+    (mission / "upstream.py").write_text(
+        "import stpipe\n"
+        "class OldStep(stpipe.Step):\n"
+        "    spec = '''\n    output_ext = string(default='.row')\n    level = float(default=1)\n'''\n"
+        "    def process(self, *args):\n"
+        "        print('level', self.level)\n"
+    )
+    (mission / "pars.cfg").write_text("class = upstream.OldStep\n")
+    status, out, err = run("run", "pars.cfg", "--level=3")
+    assert status == 0, err
+    assert out == "level 3.0\n"

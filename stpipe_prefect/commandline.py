@@ -107,8 +107,7 @@ def _run(step_class: Any, args: argparse.Namespace, given: dict[str, Any]) -> An
             logger.warning("%s", error)
             config, config_file = step_class.build_config(None, **given)
     config.pop("class", None)
-    name = config.get("name") or (Path(config_file).stem if config_file else None)
-    step = step_class.from_config_section(config, name=name, config_file=config_file)
+    step = step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
     if args.inputs:
         step.set_primary_input(args.inputs[0])
         step.save_results = True

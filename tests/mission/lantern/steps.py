@@ -117,9 +117,9 @@ def double(row: Row) -> Row:
     return row
 
 
-def look(row: Row) -> None:
+def look(result: Any) -> None:
     """Do what a hook may do: only look."""
-    log.info("looked at %d pixels", len(row.data))
+    log.info("looked at a %s", type(result).__name__)
 
 
 def _read(reference: Any) -> float:

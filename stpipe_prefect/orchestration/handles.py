@@ -59,6 +59,21 @@ class Handle:
         return any(reference() is item for reference in self._carried)
 
 
+def boxed(data: Any) -> Any:
+    """Put every data model, in a list or dict or by itself, into a handle."""
+    if isinstance(data, dict):
+        return {name: boxed(value) for name, value in data.items()}
+    items = data if isinstance(data, (list, tuple)) else [data]
+    return Handle(data) if any(hasattr(item, "get_crds_parameters") for item in items) else data
+
+
+def unboxed(data: Any) -> Any:
+    """Take out again what `boxed` put into handles."""
+    if isinstance(data, dict):
+        return {name: unboxed(value) for name, value in data.items()}
+    return data.take() if isinstance(data, Handle) else data
+
+
 class Lineage:
     """Which earlier tasks made the data a step is given: the edges of the run graph."""
 

@@ -24,7 +24,7 @@ from ..references.best import best_references, reference_path
 from ..references.context import pinned_context
 from ..registry import find_step
 from . import artifacts
-from .handles import Handle, Lineage
+from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
 from .server import prefect_api
 from .steps import as_task, configure, prefetch_task
@@ -42,7 +42,7 @@ class PipelineFlow(Flow[..., Any]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline; see `as_flow` for the arguments."""
         with prefect_api():
-            return super().__call__(*args, **kwargs)
+            return super().__call__(*map(boxed, args), **boxed(kwargs))
 
 
 def as_flow(pipeline: Any) -> PipelineFlow:
@@ -57,8 +57,8 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     Returns
     -------
     PipelineFlow
-        Its parameters are ``input`` (file name of an exposure or association, or a `Handle`
-        that holds a model), ``output_dir``, ``crds_context``, ``config_file``, and those of
+        Its parameters are ``input`` (file name of an exposure or association, or an open
+        model), ``output_dir``, ``crds_context``, ``config_file``, and those of
         the pipeline, with those of its steps under ``steps``. It returns the file names of
         the products.
 
@@ -87,6 +87,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         config_file: str | None = None,
         **parameters: Any,
     ) -> list[str]:
+        parameters = unboxed(parameters)
         check_parameters(pipeline_class, parameters)
         data = input.take() if isinstance(input, Handle) else str(input)
         with captured_logs(pipeline_class.get_stpipe_loggers()):
@@ -94,7 +95,8 @@ def as_flow(pipeline: Any) -> PipelineFlow:
             with pinned_context(observatory, crds_context) as context:
                 check_parameter_files(pipeline_class, crds_parameters, observatory, context)
                 instance = configure(pipeline_class, data, config_file, parameters)
-                instance.save_results = parameters.get("save_results", True)
+                if "save_results" not in parameters:  # as strun: what nobody keeps is lost
+                    instance.save_results = True
                 artifacts.show_parameters(instance)
                 place = Path(output_dir or instance.output_dir or ".").expanduser()
                 with staged_products(place, needed=_size(data)) as staging:

@@ -14,7 +14,7 @@ from ..parameters.validation import check_parameters
 from ..references.best import NOT_APPLICABLE, best_references, reference_path
 from ..references.context import resolve_context
 from ..registry import find_step
-from .handles import Handle
+from .handles import Handle, boxed, unboxed
 from .progress import StepProgress, report
 
 
@@ -27,7 +27,7 @@ class StepTask(Task[..., Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step in this thread; see `as_task` for the arguments."""
-        result = super().__call__(*args, **kwargs)
+        result = super().__call__(*map(boxed, args), **boxed(kwargs))
         if isinstance(result, State) and not kwargs.get("return_state"):
             return result.result()
         return result
@@ -46,8 +46,8 @@ def as_task(step: Any) -> StepTask:
     Returns
     -------
     StepTask
-        Takes what the step's ``run`` takes, in a `Handle` or as a file name, and returns the
-        result in a `Handle`. A task made from a class also takes ``config_file`` and the
+        Takes a file name, an open model or what another step returned, and returns its result
+        in a `Handle`. A task made from a class also takes ``config_file`` and the
         step's parameters. The run ends as ``Completed``, or ``Skipped`` where the step left
         the data alone.
 
@@ -69,6 +69,7 @@ def as_task(step: Any) -> StepTask:
     step_class = find_step(step)
 
     def run_step(data: Any, config_file: str | None = None, **parameters: Any) -> State[Handle]:
+        parameters = unboxed(parameters)
         check_parameters(step_class, parameters)
         contents = data.take_all() if isinstance(data, Handle) else (data,)
         instance = configure(step_class, contents[0], config_file, parameters)

@@ -147,6 +147,36 @@ def test_environment_and_loggers_are_as_before(detector1_run, monkeypatch):
     assert logging.getLogger("jwst").handlers == []
 
 
+def test_open_model_is_taken_in_place_of_its_file(run_flow, small):
+    from stdatamodels.jwst.datamodels import RampModel
+
+    with RampModel(small.programme.exposures[0]) as model:
+        run = run_flow("jwst::dq_init", model)
+    assert run.state.is_completed(), run.state.message
+    assert [path.name[-15:] for path in run.products.iterdir()] == ["dqinitstep.fits"]
+    stored = run.get("/flow_runs/filter", {"flow_runs": {"id": {"any_": [str(run.id)]}}})[0]
+    assert stored["parameters"]["input"] == "<Handle>"
+
+
+def test_open_model_is_taken_in_place_of_a_reference_file(run_flow, small, crds_path):
+    from astropy.io import fits
+    from stdatamodels.jwst.datamodels import MaskModel
+
+    with MaskModel(crds_path / "references/jwst/nircam/jwst_nircam_mask_0001.fits") as mask:
+        mask.dq[30, 30] = 1
+        run = run_flow("jwst::dq_init", input=small.programme.exposures[0], override_mask=mask)
+    assert run.state.is_completed(), run.state.message
+    (product,) = run.products.iterdir()
+    assert fits.getval(product, "R_MASK") == "override://MaskModel"
+    assert fits.getdata(product, "PIXELDQ")[30, 30]
+
+
+def test_save_results_can_be_refused(run_flow, small):
+    run = run_flow("jwst::dq_init", small.programme.exposures[0], save_results="False")
+    assert run.state.is_completed(), run.state.message
+    assert list(run.products.iterdir()) == []
+
+
 def test_flow_of_an_alias_a_path_and_a_class_is_the_same():
     from jwst.pipeline import Detector1Pipeline
 

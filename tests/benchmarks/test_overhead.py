@@ -1,0 +1,78 @@
+"""What a flow costs beyond the pipeline: per step, and once per run."""
+
+import json
+import statistics
+import subprocess
+import sys
+
+MEASURE = """
+import gc, json, statistics, sys, time
+from jwst.stpipe import Pipeline, Step
+
+class NoOp(Step):
+    class_alias = "no_op"
+    spec = ""
+    def process(self, data):
+        return data
+
+def pipeline_of(count):
+    class Steps(Pipeline):
+        class_alias = f"pipeline_of_{count}"
+        spec = ""
+        step_defs = {f"step_{number:02}": NoOp for number in range(count)}
+        def process(self, data):
+            for name in self.step_defs:
+                data = getattr(self, name).run(data)
+            return data
+    return Steps
+
+from stpipe_prefect import as_flow
+
+exposure, out = sys.argv[1:]
+few, many = pipeline_of(1), pipeline_of(31)
+runs = {
+    "plain few": lambda: few.call(exposure, configure_log=False),
+    "plain many": lambda: many.call(exposure, configure_log=False),
+    "flow few": lambda: as_flow(few)(exposure, output_dir=out, save_results=False),
+    "flow many": lambda: as_flow(many)(exposure, output_dir=out, save_results=False),
+}
+times = {name: [] for name in runs}
+for run in runs.values():  # imports and connections of a first time
+    run()
+gc.collect()
+gc.freeze()  # stpipe's collecting of garbage at every step is not what is measured
+for _ in range(5):
+    for name, run in runs.items():
+        time.sleep(2)  # the server records tasks slower than they are sent
+        started = time.perf_counter()
+        run()
+        times[name].append(time.perf_counter() - started)
+print(json.dumps(times))
+"""
+
+
+def test_overhead_per_step_and_per_run(small_exposure, tmp_path, environment, running_server, say):
+    exposure, crds_path = small_exposure
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(exposure), str(tmp_path)],
+        env=environment
+        | {
+            "CRDS_PATH": str(crds_path),
+            "PREFECT_API_URL": running_server,
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    times = {
+        name: statistics.median(values)
+        for name, values in json.loads(measured.stdout.splitlines()[-1]).items()
+    }
+    plain = (times["plain many"] - times["plain few"]) / 30
+    per_step = (times["flow many"] - times["flow few"]) / 30 - plain
+    per_run = times["flow few"] - times["plain few"] - per_step
+    say(f"a step: {plain * 1e3:.1f} ms plain, {per_step * 1e3:.1f} ms more as a task")
+    say(f"a flow run: {per_run * 1e3:.0f} ms more than the pipeline alone")
+    assert per_step <= 0.015
+    assert per_run <= 0.300

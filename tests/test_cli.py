@@ -234,7 +234,10 @@ def test_classes_on_upstream_run_as_well(run, mission):
     (mission / "upstream.py").write_text(
         "import stpipe\n"
         "class OldStep(stpipe.Step):\n"
-        "    spec = '''\n    output_ext = string(default='.row')\n    level = float(default=1)\n'''\n"
+        "    spec = '''\n"
+        "    output_ext = string(default='.row')\n"
+        "    level = float(default=1)\n"
+        "    '''\n"
         "    def process(self, *args):\n"
         "        print('level', self.level)\n"
     )

@@ -22,7 +22,7 @@ def test_beside_a_parameter_file(tmp_path):
         (folder / "besides.py").write_text(f"number = {number!r}\n")
         assert import_object("besides.number", folder) == number
     assert sys.path == path
-    with pytest.raises(UnknownStepError, match="Cannot import 'besides_not.number'"):
+    with pytest.raises(UnknownStepError, match=r"Cannot import 'besides_not\.number'"):
         import_object("besides_not.number", tmp_path)
 
 

@@ -108,4 +108,9 @@ def test_a_single_step_likewise(mission):
     Path("pars.cfg").write_text("class = lantern.steps.DarkStep\nscale = 2\n")
     for door in (by_call, by_run, by_command_line):
         door(DarkStep, "one_raw.row", mission / door.__name__)
-        assert Row.open(mission / door.__name__ / "one_darkstep.row").data == [-1.0, 8.0, 48.0, 98.0]
+        assert Row.open(mission / door.__name__ / "one_darkstep.row").data == [
+            -1.0,
+            8.0,
+            48.0,
+            98.0,
+        ]

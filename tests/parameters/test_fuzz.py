@@ -36,7 +36,9 @@ values = (
     | st.lists(scalars, max_size=3)
     | st.dictionaries(st.text(max_size=5), scalars, max_size=2)
 )
-names = st.sampled_from(sorted(ClipStep.load_spec_file())) | st.text(string.printable, max_size=8)
+names = st.sampled_from(sorted(ClipStep.load_spec_file())) | st.text(
+    string.printable, max_size=8
+).filter(lambda name: name not in ("name", "parent", "self"))
 
 
 @pytest.fixture(autouse=True)
@@ -72,13 +74,9 @@ def test_values_given_to_a_step(parameters):
 @given(st.dictionaries(names | st.just("steps"), values, max_size=3), names, values)
 def test_values_given_to_a_step_of_a_pipeline(parameters, name, value):
     try:
-        pipeline = CalibratePipeline(
-            "night", **{"steps": {"clip": {name: value}}} | {k: v for k, v in parameters.items()}
-        )
+        pipeline = CalibratePipeline("night", **{"steps": {"clip": {name: value}}} | parameters)
     except ParameterError as error:
         _refused_in_one_line_each(error, "night")
-    except TypeError as error:  # the same keyword twice, or one that is a name of __init__
-        assert "argument" in str(error)
     else:
         pipeline.get_pars()
 

@@ -8,8 +8,12 @@ from lantern.pipelines import CalibratePipeline, NightPipeline
 from lantern.steps import ClipStep, DarkStep, LanternStep
 
 from stpipe_prefect import Step
-from stpipe_prefect.exceptions import InputError, ParameterError, ReferenceFileError
-from stpipe_prefect.exceptions import UnknownStepError
+from stpipe_prefect.exceptions import (
+    InputError,
+    ParameterError,
+    ReferenceFileError,
+    UnknownStepError,
+)
 
 
 class ShapeStep(LanternStep):

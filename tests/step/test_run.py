@@ -3,6 +3,8 @@
 import gc
 import logging
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from lantern.model import Row
@@ -194,18 +196,14 @@ def test_search_attr():
 
 
 def _night(*names):
-    with open("all.night", "w") as night:
-        night.write("\n".join(names))
+    Path("all.night").write_text("\n".join(names))
     return "all.night"
 
 
-class _level:
-    def __init__(self, name, level):
-        self.logger, self.level = logging.getLogger(name), level
-
-    def __enter__(self):
-        self.before = self.logger.level
-        self.logger.setLevel(self.level)
-
-    def __exit__(self, *_):
-        self.logger.setLevel(self.before)
+@contextmanager
+def _level(name, level):
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    yield
+    logger.setLevel(before)

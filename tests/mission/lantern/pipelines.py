@@ -7,7 +7,6 @@ from typing import Any
 
 from lantern.model import Row
 from lantern.steps import ClipStep, DarkStep, FlatStep, LanternStep
-
 from stpipe_prefect import Pipeline
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lantern.model import Row
-
 from stpipe_prefect import Step
 
 log = logging.getLogger(__name__)
@@ -123,4 +122,6 @@ def look(result: Any) -> None:
 
 
 def _read(reference: Any) -> float:
-    return reference.data[0] if isinstance(reference, Row) else json.loads(Path(reference).read_text())
+    return (
+        reference.data[0] if isinstance(reference, Row) else json.loads(Path(reference).read_text())
+    )

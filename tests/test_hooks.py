@@ -54,8 +54,8 @@ def test_post_hooks_get_the_bare_result():
 
 
 def test_hooks_of_a_step_in_a_pipeline_from_a_parameter_file(mission):
-    (mission / "mine.py").write_text("def half(row):\n    row.data = [p / 2 for p in row.data]\n")
-    (mission / "pars.cfg").write_text("[steps]\n[[clip]]\npost_hooks = mine.half,\nhigh = 20\n")
+    (mission / "halving.py").write_text("def half(row):\n    row.data = [p / 2 for p in row.data]\n")
+    (mission / "pars.cfg").write_text("[steps]\n[[clip]]\npost_hooks = halving.half,\nhigh = 20\n")
     path = sys.path[:]
     row = CalibratePipeline.call(
         "one_raw.row", config_file=str(mission / "pars.cfg"), configure_log=False

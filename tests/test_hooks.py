@@ -54,7 +54,9 @@ def test_post_hooks_get_the_bare_result():
 
 
 def test_hooks_of_a_step_in_a_pipeline_from_a_parameter_file(mission):
-    (mission / "halving.py").write_text("def half(row):\n    row.data = [p / 2 for p in row.data]\n")
+    (mission / "halving.py").write_text(
+        "def half(row):\n    row.data = [p / 2 for p in row.data]\n"
+    )
     (mission / "pars.cfg").write_text("[steps]\n[[clip]]\npost_hooks = halving.half,\nhigh = 20\n")
     path = sys.path[:]
     row = CalibratePipeline.call(

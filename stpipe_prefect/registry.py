@@ -111,7 +111,7 @@ def import_class(path: str) -> Any:
     module_name, _, class_name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:  # ValueError: not a module's name at all
         raise UnknownStepError(f"Cannot import {path!r}: {error}") from error
     try:
         found = getattr(module, class_name)

@@ -63,7 +63,7 @@ def best_references(
         )
     except Exception as error:
         raise ReferenceFileError(
-            f"{context} cannot select references for this exposure: {reason(error)}"
+            f"{context} cannot select references for this exposure: {reason(_absent(error))}"
         ) from error
     names = {kind: _name(answer) for kind, answer in selected.items()}
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
@@ -96,22 +96,47 @@ def reference_path(name: str, reference_type: str, *, observatory: str, context:
     Raises
     ------
     ReferenceFileError
-        The file is not in the cache and could not be fetched.
+        The file is not in the cache and could not be fetched, or is not whole.
     """
     import crds
     from crds.client import api
 
     path = Path(crds.locate_file(name, observatory))
-    if path.is_file():
-        return path
-    missing = f"{reference_type} reference {name} ({context}) is not in the CRDS cache: {path}"
-    if is_serverless(observatory):
-        raise ReferenceFileError(f"{missing}; set CRDS_SERVER_URL to fetch it")
-    try:
-        api.dump_references(context, [name])
-    except Exception as error:
-        raise ReferenceFileError(f"{missing}; fetching failed: {reason(error)}") from error
+    title = f"{reference_type} reference {name} ({context})"
+    if not path.is_file():
+        missing = f"{title} is not in the CRDS cache: {path}"
+        if is_serverless(observatory):
+            raise ReferenceFileError(f"{missing}; set CRDS_SERVER_URL to fetch it")
+        try:
+            api.dump_references(context, [name])
+        except Exception as error:
+            raise ReferenceFileError(f"{missing}; fetching failed: {reason(error)}") from error
+    if not _looks_whole(path):
+        raise ReferenceFileError(
+            f"{title} is damaged: {path} is no whole {path.suffix} file; remove it and fetch anew"
+        )
     return path
+
+
+_BEGINNINGS = {".fits": b"SIMPLE  =", ".asdf": b"#ASDF"}
+_FITS_BLOCK = 2880
+
+
+def _looks_whole(path: Path) -> bool:
+    """Tell whether a file begins as its kind does and, if FITS, ends where one can end."""
+    beginning = _BEGINNINGS.get(path.suffix, b"")
+    with path.open("rb") as file:
+        begins_well = file.read(len(beginning)) == beginning
+    size = path.stat().st_size
+    return begins_well and size > 0 and (path.suffix != ".fits" or size % _FITS_BLOCK == 0)
+
+
+def _absent(error: BaseException) -> BaseException:
+    """Go back to the absent mapping that made crds look for a server, if that is what it was."""
+    earlier: BaseException | None = error
+    while earlier is not None and not isinstance(earlier, FileNotFoundError):
+        earlier = earlier.__context__
+    return earlier or error
 
 
 def _name(answer: str) -> str:

@@ -107,5 +107,11 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Put what an error says on one line; its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Put what an error says on one line; its type where it says nothing.
+
+    Of a traceback that was made into a message, only its end says what was wrong.
+    """
+    text = str(error).strip()
+    if text.startswith("Traceback ("):
+        text = text.splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split()) or type(error).__name__

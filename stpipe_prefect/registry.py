@@ -129,7 +129,7 @@ def import_object(path: str, folder: Path | None = None) -> Any:
     module_name, _, member = path.rpartition(".")
     try:
         module = _import_module(module_name, folder)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:  # ValueError: not a module's name at all
         raise UnknownStepError(f"Cannot import {path!r}: {error}") from error
     try:
         return getattr(module, member)

@@ -2,7 +2,8 @@
 
 import sys
 
-from .command import main
+from .command import interrupt_again, main
 
 if __name__ == "__main__":
+    sys.unraisablehook = interrupt_again
     sys.exit(main(sys.argv[1:]))

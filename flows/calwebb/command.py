@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stderr
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from stpipe_prefect.exceptions import StpipePrefectError, UsageError
+from stpipe_prefect.exceptions import StpipePrefectError, UsageError, nearest, reason
 
 from .exposure_types import PIPELINES
 
@@ -58,23 +62,23 @@ def main(arguments: Sequence[str]) -> int:
     int
         Exit code.
     """
-    options, rest = _parser().parse_known_args(arguments)
-    # Read once, by prefect and crds as they are imported: set before anything else is.
-    level = "NOTSET" if options.verbose else "CRITICAL"
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
+    debug = "--debug" in arguments
     try:
+        options, rest = _parser().parse_known_args(arguments)
         parameters = read_parameters(rest)
+        # Read once, by prefect as it is imported: set before it is.
+        level = "NOTSET" if options.verbose else "CRITICAL"
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
         return _run(options, parameters)
-    except StpipePrefectError as error:
-        if options.debug:
-            raise
-        print(f"calwebb: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        if options.debug:
-            raise
-        print("calwebb: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        _complain("interrupted", error, debug)
         return 130
+    except StpipePrefectError as error:
+        _complain(str(error), error, debug)
+        return error.exit_code
+    except Exception as error:
+        _complain(f"{type(error).__name__}: {reason(error)} (more with --debug)", error, debug)
+        return 1
 
 
 def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
@@ -102,12 +106,21 @@ def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
         place = parameters
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"{argument!r}: --{section} was given a value of its own before")
         place[name] = value
     return parameters
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as every other part of the command does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see --help)")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m flows.calwebb",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -117,13 +130,38 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="_uncal.fits, _rate.fits or association .json")
     add("--output-dir", metavar="DIR", help=f"products go here (default: ., or {SAMPLE_PRODUCTS})")
-    add("--pipeline", choices=PIPELINES, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
+    add("--pipeline", type=_pipeline, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
     add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
     add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
     add("--verbose", action="store_true", help="show the log lines of every step")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def _pipeline(name: str) -> str:
+    if name not in PIPELINES:
+        choices = f"choose from {', '.join(PIPELINES)}"
+        raise argparse.ArgumentTypeError(
+            f"there is no {name!r}{nearest(name, PIPELINES)}; {choices}"
+        )
+    return name
+
+
+def _complain(problems: str, error: BaseException, debug: bool) -> None:
+    """Say on standard error what went wrong, each problem in one line."""
+    if debug:
+        traceback.print_exception(error)
+    for problem in problems.splitlines():
+        print(f"calwebb: {problem}", file=sys.stderr)
+
+
+def interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Have Ctrl-C heard where Python would drop it: in the middle of a ``__del__``."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
@@ -141,9 +179,14 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     else:
         sample = _use_sample(console)
         files = _sample_inputs(sample, options, output_dir)
-    check_output_dir(output_dir, sum(path.stat().st_size for path in files if path.is_file()))
-    jobs, _ = plan_jobs(files, pipeline=options.pipeline, stage=options.stage)
-    _prepare(pipelines_of(jobs), parameters, options)
+    jobs, refused = plan_jobs(files, pipeline=options.pipeline, stage=options.stage)
+    if not jobs:
+        for error in refused.values():
+            _complain(str(error), error, options.debug)
+        return 1
+    check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
+    with console.status("Starting"):
+        _prepare(pipelines_of(jobs), parameters, options)
     results = _calibrate(files, output_dir, parameters, options, console)
     if sample and not any(result.error for result in results) and options.stage is None:
         return _judge(sample, output_dir, console)
@@ -178,8 +221,6 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     The embedded server starts in a process of its own meanwhile, as jwst is imported here.
     """
-    import gc
-
     from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
 
     if not server_is_configured():
@@ -192,12 +233,7 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
     share_parameters(pipelines, parameters)
     if options.config_file:
         pipeline_of_file(pipelines, options.config_file)
-    if pipelines:
-        resolve_context("jwst", options.context)
-    # stpipe collects garbage before every step: 0.1 s each time for the modules that jwst
-    # brings along, unless they are taken out of the collector's sight.
-    gc.collect()
-    gc.freeze()
+    resolve_context("jwst", options.context)
 
 
 def _calibrate(
@@ -216,7 +252,9 @@ def _calibrate(
 
     display = Display(console, live=not options.verbose)
     watched = server_is_configured()
-    with prefect_api(), display.following():
+    # What libraries print there is in the log of the run, or becomes the reason of a failure.
+    quiet = nullcontext() if options.verbose or options.debug else redirect_stderr(StringIO())
+    with prefect_api(), display.following(), quiet:
         state = calwebb(
             [str(path) for path in files],
             output_dir=str(output_dir),
@@ -227,20 +265,18 @@ def _calibrate(
             parameters=parameters,
             return_state=True,
         )
-    results = display.results
-    failed = [result for result in results if result.error]
-    if state.is_failed() and not failed:
+    results, failures = display.results, display.failures
+    if state.is_failed() and not failures:
         state.result()  # raises what stopped the flow itself
-    console.print(product_table(results))
-    console.print(f"products are in {output_dir.resolve()}")
+    if any(result.products for result in results):
+        console.print(product_table(results))
+        console.print(f"products are in {output_dir.resolve()}")
     if watched:
         console.print(
             f"this run in Prefect: {url_for('flow-run', state.state_details.flow_run_id)}"
         )
-    for result in failed:
-        print(f"calwebb: {result.input.name}: {result.failure}", file=sys.stderr)
-        if options.debug:
-            traceback.print_exception(result.error)
+    for failure, error in failures:
+        _complain(failure, error, options.debug)
     return results
 
 

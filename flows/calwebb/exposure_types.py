@@ -19,8 +19,21 @@ SPEC3 = "calwebb_spec3"
 CORON3 = "calwebb_coron3"
 AMI3 = "calwebb_ami3"
 TSO3 = "calwebb_tso3"
+WFS_IMAGE3 = "calwebb_wfs-image3"  # by itself a step; only associations call for it
 
-PIPELINES = (DETECTOR1, DARK, GUIDER, IMAGE2, SPEC2, IMAGE3, SPEC3, CORON3, AMI3, TSO3)
+PIPELINES = (
+    DETECTOR1,
+    DARK,
+    GUIDER,
+    IMAGE2,
+    SPEC2,
+    IMAGE3,
+    SPEC3,
+    CORON3,
+    AMI3,
+    TSO3,
+    WFS_IMAGE3,
+)
 
 
 class Stages(NamedTuple):

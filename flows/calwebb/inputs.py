@@ -41,7 +41,7 @@ class Association:
     kind : str
         ``asn_type``, such as ``"image3"``; empty if the file does not say.
     members : tuple of str
-        File names of the exposures of the first product.
+        File names of the exposures of all its products.
     """
 
     path: Path
@@ -58,28 +58,39 @@ def read_input(path: Path) -> Exposure | Association:
         It is missing, of another format or telescope, or cut short.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: " + ("is a folder" if path.is_dir() else "no such file"))
     return _read_association(path) if path.suffix == ".json" else _read_exposure(path)
 
 
 def _read_association(path: Path) -> Association:
     try:
         table = json.loads(path.read_text())
-        members = tuple(member["expname"] for member in table["products"][0]["members"])
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        members = tuple(
+            str(Path(member["expname"]))
+            for product in table["products"]
+            for member in product["members"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: not an association: expected JSON with products and their members "
             f"({type(error).__name__}: {reason(error)})"
         ) from error
+    if not members:
+        raise InputError(f"{path}: an association without members: nothing to combine")
     return Association(path, str(table.get("asn_type") or "").lower(), members)
 
 
 def _read_exposure(path: Path) -> Exposure:
-    with path.open("rb") as file:
-        start = file.read(10)
-    if not start.startswith(b"SIMPLE  ="):
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if start != b"SIMPLE  =":
+        packed = start.startswith(b"\x1f\x8b")
+        found = "begins otherwise" if start else "is empty"
         raise InputError(
-            f"{path}: not a FITS file: it " + ("begins otherwise" if start else "is empty")
+            f"{path}: not a FITS file: it {'is packed: gunzip it' if packed else found}"
         )
     header = _whole_header(path)
     telescope = str(header.get("TELESCOP", "none")).strip()
@@ -87,7 +98,7 @@ def _read_exposure(path: Path) -> Exposure:
         raise InputError(f"{path}: TELESCOP is {telescope}, expected JWST")
     if "EXP_TYPE" not in header:
         raise InputError(f"{path}: no EXP_TYPE in its primary header, so no pipeline suits it")
-    suffix = re.search(r"_([a-z0-9]+)$", path.name.removesuffix(".gz").removesuffix(".fits"))
+    suffix = re.search(r"_([a-z0-9]+)$", path.stem)
     return Exposure(
         path=path,
         exp_type=str(header["EXP_TYPE"]),
@@ -114,7 +125,7 @@ def _whole_header(path: Path) -> dict[str, object]:
         raise InputError(f"{path}: not a readable FITS file: {reason(error)}") from error
     size = path.stat().st_size
     expected = last["datLoc"] + last["datSpan"]
-    if path.suffix != ".gz" and size < expected:
+    if size < expected:
         raise InputError(f"{path}: truncated: {size} bytes, its headers promise {expected}")
     if "ASDF" not in names:
         raise InputError(f"{path}: truncated, or no JWST data model: it has no ASDF extension")

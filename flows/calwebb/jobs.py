@@ -65,7 +65,7 @@ def job_for(path: Path, *, pipeline: str | None = None, stage: int | None = None
     InputError
         The file cannot be processed.
     UsageError
-        Nothing the file calls for is of that stage.
+        Nothing the file calls for is of that stage, or that stage takes another product.
     """
     found = read_input(path)
     if pipeline is not None:
@@ -82,6 +82,8 @@ def job_for(path: Path, *, pipeline: str | None = None, stage: int | None = None
     chosen = tuple(name for name in pipelines if stage in (None, STAGE_OF.get(name, 3)))
     if not chosen:
         raise UsageError(f"{path}: calls for {', '.join(pipelines)}, nothing of stage {stage}")
+    if chosen[0] != pipelines[0]:
+        raise UsageError(f"{path}: stage {stage} takes its _{handed_on} product instead")
     return Job(path, chosen, handed_on)
 
 
@@ -98,10 +100,17 @@ def plan_jobs(
     Raises
     ------
     UsageError
-        Nothing a file calls for is of that stage.
+        As `job_for`, or the products of two files would have the same names.
     """
     jobs, refused = [], {}
-    for path in paths:
+    named: dict[str, Path] = {}
+    for path in dict.fromkeys(paths):
+        if path.name in named:
+            raise UsageError(
+                f"{path}: its products would take the place of those of {named[path.name]}; "
+                "calibrate them into different folders"
+            )
+        named[path.name] = path
         try:
             jobs.append(job_for(path, pipeline=pipeline, stage=stage))
         except InputError as error:
@@ -157,8 +166,15 @@ def _for_association(association: Association) -> str:
     if pipeline in PIPELINES:
         return pipeline
     first = association.path.parent / association.members[0]
-    member = read_input(first)
-    assert isinstance(member, Exposure)
+    try:
+        member = read_input(first)
+    except InputError as error:
+        raise InputError(
+            f"{association.path}: its asn_type names no pipeline, and its first member cannot "
+            f"tell: {error}; choose with --pipeline"
+        ) from error
+    if isinstance(member, Association):
+        raise InputError(f"{association.path}: its member {first} is an association")
     stages = pipelines_for(member.exp_type, time_series=member.time_series)
     if stages is None or stages.third is None:
         raise InputError(

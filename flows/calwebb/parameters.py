@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stpipe_prefect.exceptions import ParameterError, UsageError, nearest, reason
+from stpipe_prefect.exceptions import ParameterError, UnknownStepError, UsageError, nearest
+from stpipe_prefect.parameters.files import read_parameter_file
 from stpipe_prefect.parameters.validation import check_parameters
 from stpipe_prefect.registry import find_step, import_class
 
@@ -33,6 +34,8 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
         that is wrong is named.
     """
     values = dict(_leaves(given))
+    if "output_dir" in values:
+        raise ParameterError("output_dir is an option of its own: give it as --output-dir=DIR")
     shares = {}
     problems = []
     known: dict[str, None] = {}
@@ -60,34 +63,29 @@ def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
     Raises
     ------
     UsageError
-        The file cannot be read, or is for none of them.
+        The file cannot be read, is for none of them, or says what the pipeline does not allow.
     """
-    named = _class_named_in(Path(config_file))
-    if named is None and len(pipelines) == 1:
-        return pipelines[0]
-    wanted = import_class(named) if named else None
-    for pipeline in pipelines:
-        if find_step(pipeline) is wanted:
-            return pipeline
-    raise UsageError(
-        f"{config_file}: is for {named or 'no class it names'}, "
-        f"and what runs is {', '.join(pipelines)}; choose with --pipeline"
-    )
-
-
-def _class_named_in(path: Path) -> str | None:
-    import asdf
-    from configobj import ConfigObj
-
+    file = read_parameter_file(Path(config_file))
+    runs = f"what runs is {', '.join(pipelines)}"
+    if file.class_path is None:
+        if len(pipelines) != 1:
+            raise UsageError(f"{config_file}: names no class, and {runs}; choose with --pipeline")
+        (pipeline,) = pipelines
+    else:
+        try:
+            wanted = import_class(file.class_path)
+        except UnknownStepError as error:
+            raise UsageError(f"{config_file}: {error}") from error
+        suited = [name for name in pipelines if find_step(name) is wanted]
+        if not suited:
+            raise UsageError(f"{config_file}: is for {file.class_path}, and {runs}")
+        (pipeline,) = suited
     try:
-        if path.suffix == ".asdf":
-            with asdf.open(path) as file:
-                named = file.get("class")
-        else:
-            named = ConfigObj(str(path), file_error=True, raise_errors=True).get("class")
-    except Exception as error:
-        raise UsageError(f"{path}: not a readable parameter file: {reason(error)}") from error
-    return None if named is None else str(named)
+        check_parameters(find_step(pipeline), file.parameters)
+    except ParameterError as error:
+        problems = str(error).splitlines()
+        raise ParameterError("\n".join(f"{config_file}: {line}" for line in problems)) from error
+    return pipeline
 
 
 def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

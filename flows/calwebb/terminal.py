@@ -1,4 +1,4 @@
-"""What the command shows: a live line for each exposure, then the table of products."""
+"""What the command shows: a line for each exposure, then the table of products."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ class _Line:
 
     result: Result
     started: float = field(default_factory=time.monotonic)
-    pipeline: str = ""
     step: str = ""
     seconds: float | None = None
 
@@ -32,12 +31,31 @@ class _Line:
     def elapsed(self) -> float:
         return time.monotonic() - self.started if self.seconds is None else self.seconds
 
+    def __rich__(self) -> Text:
+        failed = self.result.error is not None
+        if self.seconds is None:
+            state, style = "run ", "cyan"
+        else:
+            state, style = ("FAIL", "bold red") if failed else ("done", "green")
+        text = Text.assemble(
+            (state, style),
+            f" {self.elapsed:6.1f} s  {self.result.input.name}",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+        if failed or self.seconds is None:
+            text.append(f"  {self.result.reached.removeprefix('calwebb_')}")
+            text.append(f" {self.step}", "red" if failed else "cyan")
+        text.rstrip()
+        return text
+
 
 class Display:
     """Follows a programme.
 
-    On a terminal every input has a line that changes in place; elsewhere, or where log lines
-    go to the same terminal, a line is printed for every pipeline that begins and ends.
+    On a terminal the line of the input that is being calibrated changes in place; elsewhere,
+    or where log lines go to the same terminal, a line is printed for every pipeline that
+    begins. A line for every input stays.
 
     Parameters
     ----------
@@ -57,6 +75,15 @@ class Display:
         """What has become of each input so far."""
         return [line.result for line in self._lines.values()]
 
+    @property
+    def failures(self) -> list[tuple[str, Exception]]:
+        """What stopped inputs: in one line, and the error itself."""
+        return [
+            (line.result.failure(line.step), line.result.error)
+            for line in self._lines.values()
+            if line.result.error is not None
+        ]
+
     @contextmanager
     def following(self) -> Iterator[None]:
         """Show what is reported within the block."""
@@ -68,39 +95,22 @@ class Display:
             else:
                 yield
 
-    def __rich__(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for line in self._lines.values():
-            table.add_row(
-                _state(line), line.result.input.name, f"{line.elapsed:6.1f} s", *_at(line)
-            )
-        return table
+    def __rich__(self) -> _Line | Text:
+        return self._current or Text()
 
     def _update(self, event: object) -> None:
         if isinstance(event, PipelineProgress):
             line = self._lines.setdefault(event.result.input, _Line(event.result))
             self._current = line
-            line.pipeline, line.step = event.pipeline or "", ""
             if event.pipeline is None:
                 line.seconds = line.elapsed
-            if not self._live:
-                self._console.print(
-                    _state(line), line.result.input.name, f"{line.elapsed:.1f} s", *_at(line)
-                )
+                self._current = None
+            else:
+                line.step = ""
+            if event.pipeline is None or not self._live:
+                self._console.print(line)
         elif isinstance(event, StepProgress) and self._current is not None:
-            self._current.step = event.step
-
-
-def _state(line: _Line) -> Text:
-    if line.seconds is None:
-        return Text("run ", style="cyan")
-    return Text("FAIL", style="bold red") if line.result.error else Text("done", style="green")
-
-
-def _at(line: _Line) -> list[Text]:
-    if line.result.error is not None:
-        return [Text(line.result.failure, style="red")]
-    return [Text(line.pipeline), Text(line.step, style="cyan")]
+            self._current.step = event.step if event.outcome in (None, "Failed") else ""
 
 
 def product_table(results: list[Result]) -> Table:
@@ -114,8 +124,8 @@ def product_table(results: list[Result]) -> Table:
     -------
     rich.table.Table
     """
-    table = Table(box=None, header_style="bold", padding=(0, 2))
-    table.add_column("product")
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("product", overflow="fold")
     table.add_column("MB", justify="right")
     table.add_column("made by")
     table.add_column("s", justify="right")

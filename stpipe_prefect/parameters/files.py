@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from configobj import ConfigObj, ConfigObjError
+from configobj import ConfigObj
 
 from ..exceptions import OutputError, ParameterError, reason
 from .layers import new_config
@@ -96,14 +96,40 @@ def load_config_file(path: str | Path) -> ConfigObj:
     file = Path(path)
     try:
         with file.open("rb") as stream:
-            is_asdf = stream.read(len(_ASDF_MAGIC)) == _ASDF_MAGIC
+            is_asdf = file.suffix == ".asdf" or stream.read(len(_ASDF_MAGIC)) == _ASDF_MAGIC
         return _load_asdf(file) if is_asdf else _load_cfg(file)
     except FileNotFoundError:
-        raise ParameterError(f"Parameter file {path} does not exist") from None
-    except ParameterError:
-        raise
-    except Exception as error:  # whatever asdf or yaml make of a damaged file
-        raise ParameterError(f"Parameter file {path} cannot be read: {reason(error)}") from error
+        raise ParameterError(f"{path}: no such parameter file") from None
+    except Exception as error:  # whatever asdf, yaml or configobj make of a damaged file
+        raise ParameterError(f"{path}: not a readable parameter file: {reason(error)}") from error
+
+
+@dataclass(frozen=True)
+class ParameterFile:
+    """What a parameter file tells, apart from whom.
+
+    Attributes
+    ----------
+    class_path : str or None
+        Dotted path of the Step or Pipeline it is for, if it says so.
+    parameters : dict
+        Values by name; those of a pipeline's steps under ``"steps"``, by step.
+    """
+
+    class_path: str | None
+    parameters: dict[str, Any]
+
+
+def read_parameter_file(path: Path) -> ParameterFile:
+    """Read a parameter file as `load_config_file` does, and take it apart.
+
+    Raises
+    ------
+    ParameterError
+        There is no such file, or it is not a parameter file.
+    """
+    config = load_config_file(path).dict()
+    return ParameterFile(config.get("class"), _without_names(config))
 
 
 def save_config_file(content: StepParameters, path: str | Path, *, for_crds: bool) -> None:
@@ -157,27 +183,22 @@ def _load_asdf(file: Path) -> ConfigObj:
     if "class" not in tree and "class" in tree.get("parameters", {}):
         return _from_flat(tree["parameters"]).config()
     # Further keys are none of our business: CRDS files have their metadata there.
-    return _from_tree(tree, file).config()
+    return _from_tree(tree).config()
 
 
 def _load_cfg(file: Path) -> ConfigObj:
-    try:
-        # Read into one of ours, so that later nothing is interpolated a second time.
-        return new_config(ConfigObj(str(file), raise_errors=True, encoding="utf-8"))
-    except (ConfigObjError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{file} is not a parameter file: {reason(error)}") from error
+    # Read into one of ours, so that later nothing is interpolated a second time.
+    return new_config(ConfigObj(str(file), raise_errors=True, encoding="utf-8"))
 
 
-def _from_tree(tree: Any, file: Path) -> StepParameters:
+def _from_tree(tree: Any) -> StepParameters:
     """Read the layout of step_config-1.0.0 and 1.1.0, the same for a pipeline and its steps."""
     for key, kind in (("class", str), ("parameters", dict)):
         if not isinstance(tree, dict) or not isinstance(tree.get(key), kind):
-            raise ParameterError(
-                f"{file} is not a parameter file: expected {key!r}, a {kind.__name__}"
-            )
-    steps = tuple(_from_tree(step, file) for step in tree.get("steps") or ())
+            raise ValueError(f"expected {key!r}, a {kind.__name__}")
+    steps = tuple(_from_tree(step) for step in tree.get("steps") or ())
     if not all(step.name for step in steps):
-        raise ParameterError(f"{file} is not a parameter file: a step in it has no name")
+        raise ValueError("a step in it has no name")
     return StepParameters(tree["class"], tree.get("name"), tree["parameters"], steps)
 
 
@@ -186,6 +207,15 @@ def _from_flat(values: dict[str, Any], name: str | None = None) -> StepParameter
     own = {key: value for key, value in values.items() if key not in ("class", "name", "steps")}
     steps = tuple(_from_flat(step, name) for name, step in values.get("steps", {}).items())
     return StepParameters(values.get("class"), name or values.get("name"), own, steps)
+
+
+def _without_names(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what names a step rather than tells it something, in every section."""
+    return {
+        name: _without_names(value) if isinstance(value, Mapping) else value
+        for name, value in section.items()
+        if name not in ("class", "name", "config_file")
+    }
 
 
 def _plain(node: Any) -> Any:

@@ -36,7 +36,7 @@ def best_references(
         File name of the context.
     required : bool
         Whether the context must have a rule that fits for every type; if not, a type without
-        one is as good as not applicable.
+        one is as good as not applicable, and so are all for an instrument it does not know.
 
     Returns
     -------
@@ -62,8 +62,10 @@ def best_references(
             fast=True,
         )
     except Exception as error:
+        if not required and _is_unknown(error):
+            return dict.fromkeys(types, NOT_APPLICABLE)
         raise ReferenceFileError(
-            f"{context} cannot select references for this exposure: {reason(error)}"
+            f"{context} cannot select references for this exposure: {reason(_absent(error))}"
         ) from error
     names = {kind: _name(answer) for kind, answer in selected.items()}
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
@@ -98,22 +100,55 @@ def reference_path(name: str, reference_type: str, *, observatory: str, context:
     Raises
     ------
     ReferenceFileError
-        The file is not in the cache and could not be fetched.
+        The file is not in the cache and could not be fetched, or is not whole.
     """
     import crds
     from crds.client import api
 
     path = Path(crds.locate_file(name, observatory))
-    if path.is_file():
-        return path
-    missing = f"{reference_type} reference {name} ({context}) is not in the CRDS cache: {path}"
-    if is_serverless(observatory):
-        raise ReferenceFileError(f"{missing}; set CRDS_SERVER_URL to fetch it")
-    try:
-        api.dump_references(context, [name])
-    except Exception as error:
-        raise ReferenceFileError(f"{missing}; fetching failed: {reason(error)}") from error
+    title = f"{reference_type} reference {name} ({context})"
+    if not path.is_file():
+        missing = f"{title} is not in the CRDS cache: {path}"
+        if is_serverless(observatory):
+            raise ReferenceFileError(f"{missing}; set CRDS_SERVER_URL to fetch it")
+        try:
+            api.dump_references(context, [name])
+        except Exception as error:
+            raise ReferenceFileError(f"{missing}; fetching failed: {reason(error)}") from error
+    if not _looks_whole(path):
+        raise ReferenceFileError(
+            f"{title} is damaged: {path} is no whole {path.suffix} file; remove it and fetch anew"
+        )
     return path
+
+
+_BEGINNINGS = {".fits": b"SIMPLE  =", ".asdf": b"#ASDF"}
+_FITS_BLOCK = 2880
+
+
+def _looks_whole(path: Path) -> bool:
+    """Tell whether a file begins as its kind does and, if FITS, ends where one can end."""
+    beginning = _BEGINNINGS.get(path.suffix, b"")
+    with path.open("rb") as file:
+        begins_well = file.read(len(beginning)) == beginning
+    size = path.stat().st_size
+    return begins_well and size > 0 and (path.suffix != ".fits" or size % _FITS_BLOCK == 0)
+
+
+def _absent(error: BaseException) -> BaseException:
+    """Go back to the absent mapping that made crds look for a server, if that is what it was."""
+    earlier: BaseException | None = error
+    while earlier is not None and not isinstance(earlier, FileNotFoundError):
+        earlier = earlier.__context__
+    return earlier or error
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Tell whether the context knows nothing about such data, rather than being damaged."""
+    from crds.core.exceptions import CrdsError, CrdsUnknownInstrumentError
+
+    # crds says that the data name no instrument with an error of the bare base class.
+    return type(error) in (CrdsError, CrdsUnknownInstrumentError)
 
 
 def _name(answer: str) -> str:

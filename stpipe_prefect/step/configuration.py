@@ -355,7 +355,7 @@ class Configured(Calibrated):
         kind = cls.get_config_reftype()
         files = reference_files(crds_parameters, [kind], observatory, required=False)
         if files[kind] == NOT_APPLICABLE:
-            logger.debug("CRDS has no %s for this input", kind)
+            logger.debug("%s: No parameters found", kind.upper())
             return new_config()
         logger.info("%s parameters found: %s", kind.upper(), files[kind])
         try:

@@ -1,162 +1,74 @@
-"""Parameter files, exchanged with upstream both ways."""
+"""Reading parameter files of both forms."""
 
-import asdf
 import pytest
-import stpipe
-from lantern.model import Row
-from lantern.pipelines import CalibratePipeline
-from lantern.steps import ClipStep, look
+from jwst import pipeline
+from jwst.jump import JumpStep
 
-from stpipe_prefect import Step
-from stpipe_prefect.exceptions import OutputError, ParameterError
-from stpipe_prefect.parameters.files import load_config_file
-from stpipe_prefect.parameters.schemas import resource_mappings
+from stpipe_prefect.exceptions import ParameterError
+from stpipe_prefect.parameters.files import read_parameter_file
+from stpipe_prefect.parameters.validation import check_parameters
 
-
-class UpstreamClip(stpipe.Step):
-    """The same parameters on upstream's base class."""
-
-    spec = ClipStep.spec + "\noutput_ext = string(default='.row')"
-
-    def process(self, *args):
-        return None
+CFG = """
+name = "my jump"
+class = "jwst.pipeline.Detector1Pipeline"
+save_calibrated_ramp = true
+[steps]
+  [[jump]]
+    rejection_threshold = 7.5
+"""
 
 
-class UpstreamCalibrate(stpipe.Pipeline):
-    spec = "output_ext = string(default='.row')"
-    step_defs = {"clip": UpstreamClip}
+@pytest.mark.parametrize("name", pipeline.__all__)
+def test_what_a_pipeline_exports_is_read_and_allowed(name, tmp_path):
+    pipeline_class = getattr(pipeline, name)
+    pipeline_class().export_config(tmp_path / "all.asdf")
+    file = read_parameter_file(tmp_path / "all.asdf")
+    assert file.class_path.endswith(name)
+    assert set(file.parameters["steps"]) == set(pipeline_class.step_defs)
+    check_parameters(pipeline_class, file.parameters)
 
 
-def test_what_upstream_writes_is_read(tmp_path):
-    step = UpstreamClip(high=7, keep=[1, 2], method="zero")
-    step.export_config(tmp_path / "theirs.asdf", include_metadata=True)
-    config = load_config_file(tmp_path / "theirs.asdf")
-    assert config.pop("class") == f"{__name__}.UpstreamClip"
-    ours = ClipStep.from_config_section(config)
-    assert ours.get_pars() == step.get_pars()
-
-
-def test_what_we_write_is_read_by_upstream(tmp_path):
-    step = ClipStep(high=7, keep=[1, 2], method="zero")
-    step.export_config(tmp_path / "ours.asdf")
-    config = stpipe.config_parser.load_config_file(str(tmp_path / "ours.asdf"))
-    assert config.pop("class") == "lantern.steps.ClipStep"
-    theirs = UpstreamClip.from_config_section(config)
-    assert theirs.get_pars() == step.get_pars()
-
-
-def test_pipelines_both_ways(tmp_path):
-    UpstreamCalibrate(steps={"clip": {"high": 7}}).export_config(tmp_path / "theirs.asdf")
-    ours = load_config_file(tmp_path / "theirs.asdf")
-    CalibratePipeline(steps={"clip": {"high": 8}}).export_config(tmp_path / "ours.asdf")
-    theirs = stpipe.config_parser.load_config_file(str(tmp_path / "ours.asdf"))
-    assert (ours["steps"]["clip"]["high"], theirs["steps"]["clip"]["high"]) == (7, 8)
-    assert list(theirs["steps"]) == ["dark", "flat", "clip"]
-
-
-def test_the_layout_upstream_calls_legacy(tmp_path):
-    parameters = {
-        "class": "lantern.pipelines.CalibratePipeline",
-        "name": "old",
-        "suffix": "x",
-        "steps": {"clip": {"class": "lantern.steps.ClipStep", "high": 3.0}},
-    }
-    asdf.AsdfFile({"parameters": parameters}).write_to(tmp_path / "old.asdf")
-    ours = load_config_file(tmp_path / "old.asdf").dict()
-    theirs = stpipe.config_parser.load_config_file(str(tmp_path / "old.asdf")).dict()
-    assert ours == theirs
-    assert Step.from_config_file(tmp_path / "old.asdf").clip.high == 3.0
-
-
-def test_cfg_is_read_as_upstream_reads_it(tmp_path):
-    file = tmp_path / "pars.cfg"
-    file.write_text(
-        "# a comment\nname = 'night'\nclass = lantern.steps.ClipStep\nroot = ab\n"
-        "title = %(root)s/cd\nkeep = 1, 2,\n[steps]\n[[clip]]\nhigh = 3 # three\n"
+def test_both_forms_say_the_same(tmp_path):
+    (tmp_path / "some.cfg").write_text(CFG)
+    step = pipeline.Detector1Pipeline(
+        steps={"jump": {"rejection_threshold": 7.5}}, save_calibrated_ramp=True
     )
-    ours = load_config_file(file).dict()
-    assert ours == stpipe.config_parser.load_config_file(str(file)).dict()
-    assert ours["title"] == "ab/cd"
-
-
-def test_exported_files_satisfy_the_schemas(tmp_path):
-    with asdf.config_context() as config:
-        config.validate_on_read = True
-        for mapping in resource_mappings():
-            config.add_resource_mapping(mapping)
-        for pipeline, metadata in ((ClipStep(), False), (CalibratePipeline(), True)):
-            pipeline.export_config(tmp_path / "out.asdf", include_metadata=metadata)
-            for version in ("1.0.0", "1.1.0"):
-                schema = f"asdf://stpipe_prefect/schemas/step_config-{version}"
-                asdf.open(tmp_path / "out.asdf", custom_schema=schema).close()
-        asdf.AsdfFile({"class": "a.B", "parameters": {}, "meta": {}}).write_to(tmp_path / "x.asdf")
-        with pytest.raises(asdf.ValidationError):
-            asdf.open(tmp_path / "x.asdf", custom_schema=schema)
-
-
-def test_metadata_are_what_upstream_asks_for(tmp_path):
-    CalibratePipeline().export_config(tmp_path / "ours.asdf", include_metadata=True)
-    UpstreamCalibrate().export_config(tmp_path / "theirs.asdf", include_metadata=True)
-    with asdf.open(tmp_path / "ours.asdf") as ours, asdf.open(tmp_path / "theirs.asdf") as theirs:
-        assert ours["meta"].keys() == theirs["meta"].keys()
-        assert ours["meta"]["author"] == theirs["meta"]["author"] == "<SPECIFY>"
-        assert "CalibratePipeline" in ours["meta"]["description"]
-
-
-def test_exported_parameters_make_the_same_step(tmp_path):
-    step = ClipStep("mine", high=7, keep=[3], pre_hooks=[look, "shell: echo {0}"])
-    step.export_config(tmp_path / "pars.asdf")
-    again = Step.from_config_file(tmp_path / "pars.asdf")
-    assert (type(again), again.name) == (ClipStep, "mine")
-    assert again.get_pars() == step.get_pars() | {
-        "pre_hooks": ["lantern.steps.look", "shell: echo {0}"]
+    step.export_config(tmp_path / "all.asdf")
+    some = read_parameter_file(tmp_path / "some.cfg")
+    every = read_parameter_file(tmp_path / "all.asdf")
+    assert some.class_path == "jwst.pipeline.Detector1Pipeline"
+    assert some.parameters == {
+        "save_calibrated_ramp": "true",
+        "steps": {"jump": {"rejection_threshold": "7.5"}},
     }
+    assert every.parameters["save_calibrated_ramp"] is True
+    assert every.parameters["steps"]["jump"]["rejection_threshold"] == 7.5
 
 
-def test_what_cannot_be_stored(tmp_path):
-    class OddStep(ClipStep):
-        spec = "model = is_datamodel(default=None)"
-
-    with pytest.raises(ParameterError, match="The parameters of odd cannot be stored in a file"):
-        OddStep("odd", model=Row([1.0])).export_config(tmp_path / "pars.asdf")
-    with pytest.raises(ParameterError, match="give its dotted path instead"):
-        ClipStep(pre_hooks=[ClipStep()]).export_config(tmp_path / "pars.asdf")
-    with pytest.raises(OutputError, match=r"nowhere/pars\.asdf cannot be written"):
-        ClipStep().export_config(tmp_path / "nowhere/pars.asdf")
+def test_file_of_a_single_step(tmp_path):
+    JumpStep(rejection_threshold=3.0).export_config(tmp_path / "jump.asdf")
+    file = read_parameter_file(tmp_path / "jump.asdf")
+    assert file.class_path == "jwst.jump.jump_step.JumpStep"
+    assert file.parameters["rejection_threshold"] == 3.0
+    assert "steps" not in file.parameters
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("name", "contents", "problem"),
     [
-        (None, "does not exist"),
-        (b"", None),
-        (b"no key\n", "is not a parameter file"),
-        (b"[steps\n", "is not a parameter file"),
-        (b"\xff\xfe\x00", "is not a parameter file"),
-        (b"a = %(b)s\n", "is not a parameter file"),
-        (b"#ASDF 1.0.0\n", "expected 'class', a str"),
-        (b"#ASDF 1.0.0\n%YAML 1.1\n--- [\n", "cannot be read"),
-        (b"#ASDF 1.0.0\n%YAML 1.1\n--- {a: 1}\n...\n", "expected 'class', a str"),
-        (
-            b"#ASDF 1.0.0\n%YAML 1.1\n--- {class: a.B, parameters: 5}\n...\n",
-            "expected 'parameters', a dict",
-        ),
-        (
-            b"#ASDF 1.0.0\n%YAML 1.1\n"
-            b"--- {class: a.B, parameters: {}, steps: [{class: a.C, parameters: {}}]}\n...\n",
-            "a step in it has no name",
-        ),
+        ("absent.cfg", None, "no such parameter file"),
+        ("bad.cfg", b"[[", "not a readable parameter file: Invalid line"),
+        ("bad.asdf", b"[[", "not a readable parameter file"),
+        ("empty.asdf", b"", "not a readable parameter file"),
+        ("random.cfg", bytes(range(256)), "not a readable parameter file"),
+        ("other.asdf", b"#ASDF 1.0.0\n#ASDF_STANDARD 1.6.0\n%YAML 1.1\n--- {}\n...\n", "readable"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::asdf.exceptions.AsdfWarning")
-def test_files_that_are_no_good(tmp_path, content, message):
-    file = tmp_path / "pars.asdf"
-    if content is not None:
-        file.write_bytes(content)
-    if message is None:
-        assert load_config_file(file) == {}
-        return
-    with pytest.raises(ParameterError) as caught:
-        load_config_file(file)
-    assert message in str(caught.value) and str(file) in str(caught.value)
+def test_other_files_are_refused_in_one_line(tmp_path, name, contents, problem):
+    path = tmp_path / name
+    if contents is not None:
+        path.write_bytes(contents)
+    with pytest.raises(ParameterError, match=problem) as caught:
+        read_parameter_file(path)
+    assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from crds.core import utils
 from lantern.model import Row
 from lantern.pipelines import CalibratePipeline, NightPipeline
 from lantern.steps import ClipStep, DarkStep, LanternStep
@@ -232,6 +233,23 @@ def test_input_that_cannot_be_read_is_an_error(mission, content):
         ClipStep.call("bad_raw.row")
 
 
+def test_data_that_crds_knows_nothing_about_need_no_parameters(mission, lantern_cache):
+    matching = Row([1.0]).get_crds_parameters()
+    unknown = matching | {"meta.instrument.name": "LANTERN"}
+    unnamed = {k: v for k, v in matching.items() if k != "meta.instrument.name"}
+    for parameters in (unknown, unnamed):
+        assert ClipStep.get_config_from_reference(parameters, crds_observatory="jwst") == {}
+    mapping = lantern_cache / "mappings/jwst/jwst_nircam_pars-clipstep_0001.rmap"
+    content = mapping.read_text()
+    mapping.write_text(content + "damaged")
+    utils.clear_function_caches()
+    try:
+        with pytest.raises(ReferenceFileError, match=r"pmap cannot select references"):
+            ClipStep.get_config_from_reference(matching, crds_observatory="jwst")
+    finally:
+        mapping.write_text(content)
+
+
 def test_input_that_is_no_data_model_needs_no_parameters(mission, caplog):
     class AnyStep(LanternStep):
         @classmethod
@@ -254,7 +272,7 @@ def test_missing_parameter_file_of_crds_is_an_error(mission, lantern_cache):
         ):
             ClipStep.call("one_raw.row")
         file.write_text("#ASDF 1.0.0\n%YAML 1.1\n--- [\n")
-        with pytest.raises(ReferenceFileError, match=r"pars-clipstep reference: .* cannot be read"):
+        with pytest.raises(ReferenceFileError, match=r"pars-clipstep reference: .* not a readable"):
             ClipStep.call("one_raw.row")
     finally:
         aside.rename(file)

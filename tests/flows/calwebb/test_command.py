@@ -1,0 +1,281 @@
+"""The command as a user runs it: exit code, what is said, what is left in the output folder."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+COMMAND = [sys.executable, "-m", "flows.calwebb"]
+GAIN = "jwst_nircam_gain_0001.fits"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the command said and left."""
+
+    code: int
+    out: str
+    err: str
+    products: list[str]
+
+
+@pytest.fixture(scope="session")
+def environment(small, tmp_path_factory):
+    """The variables of a user with a CRDS cache, and a Prefect database of these tests' own."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
+    return inherited | {
+        "CRDS_PATH": str(small.crds_path),
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+    }
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def calwebb(environment, out):
+    def run(*arguments, **variables):
+        changed = {k: str(v) for k, v in (environment | variables).items() if v is not None}
+        result = subprocess.run(
+            [*COMMAND, *map(str, arguments), "--output-dir", out],
+            env=changed,
+            capture_output=True,
+            text=True,
+        )
+        return Run(result.returncode, result.stdout, result.stderr, products(out))
+
+    return run
+
+
+def products(folder):
+    """List what a folder holds, hidden and unfinished files too."""
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.fixture
+def crds_copy(small, tmp_path):
+    return shutil.copytree(small.crds_path, tmp_path / "crds")
+
+
+def thresholds(text):
+    """Find what the jump step says it used."""
+    return re.findall(r"CR rejection threshold = (\S+) sigma", text)
+
+
+def test_bad_files_among_good_ones(calwebb, uncal, tmp_path):
+    half = tmp_path / "half_uncal.fits"
+    half.write_bytes(uncal.read_bytes()[:50_000])
+    run = calwebb("absent.fits", uncal, half)
+    assert run.code == 1
+    absent, truncated = run.err.splitlines()
+    assert absent == "calwebb: absent.fits: no such file"
+    assert truncated.startswith(f"calwebb: {half}: truncated: 50000 bytes, its headers promise ")
+    stem = uncal.name.removesuffix("_uncal.fits")
+    assert run.products == [f"{stem}_{kind}.fits" for kind in ("cal", "i2d", "rate", "rateints")]
+    for product in run.products:
+        assert re.search(rf"{product} +\d+\.\d\d +calwebb_", run.out)
+    assert "Traceback" not in run.out
+
+
+def test_only_bad_files(calwebb, uncal, with_header, tmp_path):
+    empty, other = tmp_path / "empty.fits", with_header("hst_uncal.fits", TELESCOP="HST")
+    empty.touch()
+    started = time.monotonic()
+    run = calwebb(empty, other)
+    assert time.monotonic() - started < 3  # neither Prefect nor jwst was started for it
+    assert (run.code, run.out, run.products) == (1, "", [])
+    assert run.err.splitlines() == [
+        f"calwebb: {empty}: not a FITS file: it is empty",
+        f"calwebb: {other}: TELESCOP is HST, expected JWST",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--stage", "3"], "nothing of stage 3"),
+        (["--stage", "4"], "argument --stage: invalid choice: 4 (choose from 1, 2, 3)"),
+        (["--pipeline", "calwebb_detector"], "(did you mean 'calwebb_detector1'?); choose from"),
+        (["--context"], "argument --context: expected one argument"),
+        (["--verbos"], "'--verbos' is no option"),
+        (["--steps.jump.skip", "true"], "'--steps.jump.skip' is no option: parameters are given"),
+    ],
+)
+def test_wrong_usage(calwebb, uncal, arguments, problem):
+    run = calwebb(uncal, *arguments)
+    assert (run.code, run.out, run.products) == (2, "", [])
+    (line,) = run.err.splitlines()
+    assert line.startswith("calwebb: ") and problem in line
+
+
+def test_wrong_parameters_are_named_before_anything_runs(calwebb, uncal, tmp_path):
+    run = calwebb(
+        uncal,
+        "--steps.jmp.skip=true",
+        "--steps.jump.rejection_treshold=5",
+        "--steps.jump.rejection_threshold=high",
+    )
+    assert (run.code, run.out, run.products) == (2, "", [])
+    assert run.err.splitlines() == [
+        "calwebb: calwebb_detector1: steps.jump.rejection_threshold = 'high' is not allowed: "
+        "expected float(default=4.0,min=0)",
+        "calwebb: calwebb_detector1, calwebb_image2: there is no parameter 'steps.jmp.skip' "
+        "(did you mean 'steps.jump.skip'?)",
+        "calwebb: calwebb_detector1, calwebb_image2: there is no parameter "
+        "'steps.jump.rejection_treshold' (did you mean 'steps.jump.rejection_threshold'?)",
+    ]
+
+
+def test_output_folder_that_cannot_be(environment, uncal, tmp_path):
+    (tmp_path / "file").touch()
+    result = subprocess.run(
+        [*COMMAND, uncal, "--output-dir", tmp_path / "file" / "out"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"calwebb: Output folder {tmp_path / 'file' / 'out'} cannot be written to: "
+        "Not a directory\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "problem"),
+    [
+        ({"CRDS_PATH": None}, [], "CRDS_PATH is not set: point it at a CRDS cache folder"),
+        ({}, ["--context", "jwst_0009.pmap"], "Context jwst_0009.pmap is not in the CRDS cache"),
+        (
+            {"PREFECT_API_URL": "http://127.0.0.1:1/api"},
+            [],
+            "http://127.0.0.1:1/api",
+        ),
+    ],
+)
+def test_unusable_surroundings(calwebb, uncal, variables, arguments, problem):
+    run = calwebb(uncal, *arguments, **variables)
+    assert (run.code, run.out, run.products) == (1, "", [])
+    (line,) = run.err.splitlines()
+    assert line.startswith("calwebb: ") and problem in line
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(GAIN, "gain"), ("jwst_nircam_pars-jumpstep_0001.asdf", "pars-jumpstep")]
+)
+def test_absent_reference(calwebb, uncal, crds_copy, name, kind):
+    path = crds_copy / "references/jwst/nircam" / name
+    path.unlink()
+    run = calwebb(uncal, "--stage", "1", CRDS_PATH=crds_copy)
+    assert (run.code, run.products) == (1, [])
+    assert run.err == (
+        f"calwebb: {uncal.name}: {kind} reference {name} (jwst_0001.pmap) is not in the CRDS "
+        f"cache: {path}; set CRDS_SERVER_URL to fetch it\n"
+    )
+    assert run.out.splitlines()[-1].startswith("FAIL ")
+
+
+def test_error_of_jwst_itself_names_file_and_pipeline(calwebb, uncal):
+    run = calwebb(uncal, "--pipeline", "calwebb_spec2")  # which fails on an image
+    assert (run.code, run.products) == (1, [])
+    assert run.err == (
+        f"calwebb: {uncal.name}: calwebb_spec2: RuntimeError: Cannot determine WCS.\n"
+    )
+
+
+def test_tracebacks_if_asked_for(calwebb):
+    run = calwebb("absent.fits", "--debug")
+    assert run.code == 1
+    assert run.err.startswith("Traceback (most recent call last)")
+    assert run.err.endswith("calwebb: absent.fits: no such file\n")
+
+
+def test_parameters_of_the_context_beat_those_of_the_code(calwebb, uncal, out):
+    run = calwebb(uncal, "--stage", "1", "--context", "jwst_0002.pmap", "--verbose")
+    assert (run.code, thresholds(run.err)) == (0, ["6"])  # 4 in the code, 5 in jwst_0001.pmap
+    for product in run.products:
+        assert fits.getheader(out / product)["CRDS_CTX"] == "jwst_0002.pmap"
+        assert fits.getheader(out / product)["R_GAIN"].endswith("gain_0002.fits")
+
+
+def test_parameter_file_beats_the_context(calwebb, uncal, tmp_path):
+    file = tmp_path / "some.cfg"
+    file.write_text(
+        'class = "jwst.pipeline.Detector1Pipeline"\n[steps]\n[[jump]]\nrejection_threshold = 7.5\n'
+    )
+    run = calwebb(uncal, "--stage", "1", "--config-file", file, "--verbose")
+    assert (run.code, thresholds(run.err)) == (0, ["7.5"])
+
+
+def test_flag_beats_the_parameter_file(calwebb, uncal, tmp_path):
+    from jwst.pipeline import Detector1Pipeline
+
+    file = tmp_path / "all.asdf"
+    values = {"jump": {"rejection_threshold": 8.0}, "refpix": {"side_smoothing_length": 13}}
+    Detector1Pipeline(steps=values).export_config(file)
+    run = calwebb(
+        uncal,
+        "--pipeline=calwebb_detector1",
+        f"--config-file={file}",
+        "--steps.jump.rejection_threshold=9",
+        "--verbose",
+    )
+    assert (run.code, thresholds(run.err)) == (0, ["9"])
+    assert "side_smoothing_length = 13\n" in run.err  # 11 in the code
+
+
+def test_disk_that_fills_up_on_the_way(calwebb, uncal, out):
+    out.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(out)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by an administrator only")
+    try:
+        run = calwebb(uncal, "--stage", "1")
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+    assert (run.code, run.products) == (1, [])
+    (line,) = run.err.splitlines()
+    assert line.startswith(f"calwebb: {uncal.name}: calwebb_detector1")
+    assert "Not enough space on disk" in line
+
+
+def test_interrupt(environment, uncal, out):
+    with subprocess.Popen(
+        [*COMMAND, uncal, "--output-dir", out],
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("run ")
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the command
+        interrupted = time.monotonic()
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert time.monotonic() - interrupted < 10
+    assert (process.returncode, err) == (130, "calwebb: interrupted\n")
+    assert products(out) == []
+
+
+def test_exit_code_of_jwst_for_no_science_data_is_kept():
+    from jwst.assign_wcs.util import NoDataOnDetectorError
+
+    from flows.calwebb.programme import Result
+
+    result = Result(Path("a_rate.fits"), error=NoDataOnDetectorError("no open slits"))
+    assert result.exit_code == 64

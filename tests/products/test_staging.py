@@ -1,0 +1,104 @@
+"""Products appear all together, or not at all."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from stpipe_prefect.exceptions import OutputError
+from stpipe_prefect.products.staging import check_output_dir, staged_products
+
+
+def write(folder, error=None, **sizes):
+    """Run something that makes products, and then perhaps fails."""
+    with staged_products(folder) as staging:
+        for name, size in sizes.items():
+            (staging.folder / f"{name}_rate.fits").write_bytes(bytes(size))
+        if error is not None:
+            raise error
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by an administrator only")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_products_appear_when_the_block_succeeds(tmp_path):
+    out = tmp_path / "new" / "out"
+    with staged_products(out) as staging:
+        (staging.folder / "b_rate.fits").write_text("rate")
+        (staging.folder / "plots").mkdir()
+        (staging.folder / "plots" / "a.png").write_text("plot")
+        assert staging.folder.parent == out
+        assert list(out.glob("*.fits")) == staging.products == []
+    assert staging.products == [out / "b_rate.fits", out / "plots" / "a.png"]
+    assert (out / "b_rate.fits").read_text() == "rate"
+    assert sorted(path.name for path in out.iterdir()) == ["b_rate.fits", "plots"]
+
+
+def test_failure_leaves_what_was_there(tmp_path):
+    (tmp_path / "a_rate.fits").write_text("earlier")
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path, ZeroDivisionError, a=10, b=10)
+    assert [path.name for path in tmp_path.iterdir()] == ["a_rate.fits"]
+    assert (tmp_path / "a_rate.fits").read_text() == "earlier"
+
+
+def test_interrupt_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, KeyboardInterrupt, a=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_product_takes_the_place_of_an_earlier_one(tmp_path):
+    write(tmp_path, a=10)
+    write(tmp_path, a=20)
+    assert (tmp_path / "a_rate.fits").stat().st_size == 20
+
+
+def test_two_runs_into_one_folder_do_not_meet(tmp_path):
+    with staged_products(tmp_path) as one, staged_products(tmp_path) as two:
+        (one.folder / "a_rate.fits").write_text("one")
+        (two.folder / "b_rate.fits").write_text("two")
+    assert one.products == [tmp_path / "a_rate.fits"]
+    assert two.products == [tmp_path / "b_rate.fits"]
+
+
+def test_checked_folder_stays_empty(tmp_path):
+    check_output_dir(tmp_path / "out", needed=1000)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    with pytest.raises(OutputError, match=f"Output folder {out} cannot be written to: Not a dir"):
+        check_output_dir(out)
+
+
+def test_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written to: File exists"):
+        check_output_dir(tmp_path / "file")
+
+
+def test_too_little_room_is_refused_before_anything_runs(small_disk):
+    with pytest.raises(OutputError) as caught, staged_products(small_disk, needed=5_000_000):
+        pytest.fail("the block began")
+    assert str(caught.value) == (
+        f"Output folder {small_disk} has 1 MB free, the products need about 5 MB: "
+        "make room or choose another"
+    )
+
+
+def test_disk_that_fills_up_on_the_way_keeps_no_part(small_disk):
+    with pytest.raises(OSError, match="No space left"):
+        write(small_disk, a=500_000, b=900_000)
+    assert list(small_disk.iterdir()) == []

@@ -1,0 +1,97 @@
+"""Which reference files suit an exposure, and whether they are whole."""
+
+from pathlib import Path
+
+import pytest
+from stdatamodels.jwst.datamodels import read_metadata
+
+from stpipe_prefect.exceptions import ReferenceFileError
+from stpipe_prefect.references.best import best_references, reference_path
+
+FIRST = {"observatory": "jwst", "context": "jwst_0001.pmap"}
+SECOND = {"observatory": "jwst", "context": "jwst_0002.pmap"}
+
+
+@pytest.fixture
+def exposure(small):
+    return read_metadata(small.programme.exposures[0], flatten=True)
+
+
+def test_contexts_select_different_files(crds_path, exposure):
+    types = ["flat", "pars-jumpstep", "dark"]
+    assert best_references(exposure, types, **FIRST) == {
+        "flat": "jwst_nircam_flat_0001.fits",
+        "pars-jumpstep": "jwst_nircam_pars-jumpstep_0001.asdf",
+        "dark": "jwst_nircam_dark_0001.fits",
+    }
+    assert best_references(exposure, types, **SECOND) == {
+        "flat": "jwst_nircam_flat_0002.fits",
+        "pars-jumpstep": "jwst_nircam_pars-jumpstep_0002.asdf",
+        "dark": "jwst_nircam_dark_0001.fits",
+    }
+
+
+def test_no_types_need_no_files(crds_path, exposure):
+    assert best_references(exposure, [], **FIRST) == {}
+
+
+def test_type_that_does_not_apply(crds_path, exposure):
+    assert best_references(exposure, ["fringe"], **FIRST) == {"fringe": "N/A"}
+
+
+def test_every_type_without_a_rule_is_named(crds_path, exposure):
+    exposure["meta.instrument.detector"] = "NRCA1"
+    with pytest.raises(ReferenceFileError, match=r"jwst_0001\.pmap selects no dark, mask") as error:
+        best_references(exposure, ["mask", "dark", "fringe"], **FIRST)
+    assert "\n" not in str(error.value)
+    unasked = best_references(exposure, ["mask", "fringe"], **FIRST, required=False)
+    assert unasked == {"mask": "N/A", "fringe": "N/A"}
+
+
+def test_instrument_the_context_does_not_know(crds_path, exposure):
+    exposure["meta.instrument.name"] = "NIRSPEC"
+    with pytest.raises(ReferenceFileError, match="cannot select references for this exposure"):
+        best_references(exposure, ["mask"], **FIRST)
+
+
+@pytest.mark.parametrize("kind", ["flat", "pars-jumpstep"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("")])
+def test_absent_or_damaged_rules_are_named(crds_path, exposure, kind, damage):
+    rules = crds_path / "mappings" / "jwst" / f"jwst_nircam_{kind}_0001.rmap"
+    damage(rules)
+    with pytest.raises(ReferenceFileError, match=rules.name) as caught:
+        best_references(exposure, [kind], **FIRST, required=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_in_the_cache_is_found(crds_path):
+    path = reference_path("jwst_nircam_gain_0001.fits", "gain", **FIRST)
+    assert path == crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
+
+
+def test_absent_file_is_named_with_type_context_and_what_to_do(crds_path):
+    path = crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
+    path.unlink()
+    with pytest.raises(ReferenceFileError) as caught:
+        reference_path(path.name, "gain", **FIRST)
+    assert str(caught.value) == (
+        "gain reference jwst_nircam_gain_0001.fits (jwst_0001.pmap) is not in the CRDS cache: "
+        f"{path}; set CRDS_SERVER_URL to fetch it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("jwst_nircam_gain_0001.fits", lambda contents: b""),
+        ("jwst_nircam_gain_0001.fits", lambda contents: contents[:-100]),
+        ("jwst_nircam_gain_0001.fits", lambda contents: b"<html>" + contents[6:]),
+        ("jwst_nircam_pars-jumpstep_0001.asdf", lambda contents: b""),
+        ("jwst_nircam_pars-jumpstep_0001.asdf", lambda contents: b"<html>"),
+    ],
+)
+def test_damaged_file_is_named(crds_path, name, damage):
+    path = crds_path / "references/jwst/nircam" / name
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ReferenceFileError, match=f"{name} .*is damaged: {path}"):
+        reference_path(name, "some", **FIRST)

@@ -64,6 +64,7 @@ class EmbeddedServer:
                 stdin=subprocess.PIPE,  # held open: its end tells the server to stop
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the run, which still has to report
             )
 
     def wait(self) -> None:
@@ -123,13 +124,15 @@ def prefect_api() -> Iterator[None]:
     Raises
     ------
     StpipePrefectError
-        The embedded server was needed and did not start.
+        The configured server does not answer, or the embedded one did not start.
     """
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
     updates: dict[str, str | None] = {}
     server = None
-    if not server_is_configured():
+    if server_is_configured():
+        _check_server()
+    else:
         server = embedded_server()
         server.wait()
         updates[PREFECT_API_URL.name] = server.api_url
@@ -142,6 +145,21 @@ def prefect_api() -> Iterator[None]:
         finally:
             if server is not None:
                 drain(since=server.started)
+
+
+def _check_server() -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.context import FlowRunContext
+
+    if FlowRunContext.get() is not None:  # a flow within a flow: the outer one got through
+        return
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+        if error is not None:
+            raise StpipePrefectError(
+                f"No Prefect server answers at {client.api_url}: start it, or unset "
+                "PREFECT_API_URL to use an embedded one"
+            ) from error
 
 
 def drain(since: datetime) -> None:

@@ -14,15 +14,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from configobj import ConfigObj, ConfigObjError
 
-from .exceptions import InputError, UsageError, reason
+from .exceptions import InputError, UsageError, nearest, reason
 from .logs import logged_run
 from .parameters.files import load_config_file
 from .parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled
 from .parameters.spec import help_text
+from .parameters.validation import check_parameters
 from .registry import find_step
 
 logger = logging.getLogger("stpipe.commandline")
@@ -31,6 +32,14 @@ _LIST_CHECK = re.compile(r"\s*\w*(list|tuple)\b")
 _PATH_CHECK = re.compile(r"\s*(input_file|output_file)\b")
 _DEFAULT = re.compile(r"default\s*=\s*(.*?)\)?\s*$")
 _STREAMS = ("stderr", "stdout", "null")
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line, as an exception."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError` instead of printing every option there is."""
+        raise UsageError(f"{message} (see --help)")
 
 
 def run_step(argv: list[str]) -> Any:
@@ -58,8 +67,15 @@ def run_step(argv: list[str]) -> Any:
     config_file = known.step if Path(known.step).is_file() else None
     step_class = _find_class(known.step, config_file)
     spec = step_class.load_spec_file()
-    args = _with_parameters(spec, step_class, common).parse_args(argv)
+    args, unknown = _with_parameters(spec, step_class, common).parse_known_args(argv)
+    if unknown:
+        option = unknown[0].partition("=")[0]
+        options = [f"--{path}" for path, _, _ in _parameters(spec)]
+        raise UsageError(
+            f"{known.step}: there is no {option}{nearest(option, options)}; --help lists what is"
+        )
     given = _given(args, spec)
+    check_parameters(step_class, given)
     if config_file is not None:
         given["config_file"] = config_file
     with logged_run(
@@ -73,7 +89,7 @@ def run_step(argv: list[str]) -> Any:
 
 def common_options() -> argparse.ArgumentParser:
     """Make the parser of what can be said for every step."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = CommandParser(add_help=False)
     parser.add_argument("step", nargs="?", help="class, alias or parameter file")
     parser.add_argument("--save-parameters", metavar="FILE", help="save the parameters of the run")
     parser.add_argument(
@@ -130,8 +146,8 @@ def _find_class(name: str, config_file: str | None) -> Any:
 def _with_parameters(
     spec: Mapping[str, Any], step_class: Any, common: argparse.ArgumentParser
 ) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m stpipe_prefect run",
+    parser = CommandParser(
+        usage="python -m stpipe_prefect run CLASS|ALIAS|FILE [INPUT …] [--<parameter>=VALUE …]",
         description=step_class.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],

@@ -9,11 +9,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from stpipe_prefect.commandline import CommandParser
 from stpipe_prefect.exceptions import StpipePrefectError, UsageError, nearest, reason
 
 from .exposure_types import PIPELINES
@@ -112,15 +114,8 @@ def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
     return parameters
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as every other part of the command does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see --help)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = CommandParser(
         prog="python -m flows.calwebb",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -185,13 +180,18 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
             _complain(str(error), error, options.debug)
         return 1
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
-    with console.status("Starting"):
+    with console.status("Starting"), _quiet(options):
         _prepare(pipelines_of(jobs), parameters, options)
     results = _calibrate(files, output_dir, parameters, options, console)
     if sample and not any(result.error for result in results) and options.stage is None:
         return _judge(sample, output_dir, console)
     codes = {result.exit_code for result in results if result.error}
     return codes.pop() if len(codes) == 1 else min(len(codes), 1)
+
+
+def _quiet(options: argparse.Namespace) -> AbstractContextManager[object]:
+    """Hide what libraries print: it is in the log, or becomes the reason of a failure."""
+    return nullcontext() if options.verbose or options.debug else redirect_stderr(StringIO())
 
 
 def _use_sample(console: Console) -> Sample:
@@ -221,6 +221,9 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     The embedded server starts in a process of its own meanwhile, as jwst is imported here.
     """
+    if find_spec("jwst") is None:
+        raise UsageError("jwst is not installed: pip install 'stpipe_prefect[jwst]'")
+
     from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
 
     if not server_is_configured():
@@ -252,9 +255,7 @@ def _calibrate(
 
     display = Display(console, live=not options.verbose)
     watched = server_is_configured()
-    # What libraries print there is in the log of the run, or becomes the reason of a failure.
-    quiet = nullcontext() if options.verbose or options.debug else redirect_stderr(StringIO())
-    with prefect_api(), display.following(), quiet:
+    with prefect_api(), display.following(), _quiet(options):
         state = calwebb(
             [str(path) for path in files],
             output_dir=str(output_dir),

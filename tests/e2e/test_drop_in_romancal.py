@@ -1,4 +1,4 @@
-"""romancal's own classes on our Step and Pipeline make what they make on upstream's."""
+"""romancal's own classes make the same on our Step and Pipeline, on upstream's, and as a flow."""
 
 from pathlib import Path
 
@@ -29,8 +29,14 @@ if sys.argv[4] == "ours":
     instead_of_upstream.install()
 from romancal.pipeline import ExposurePipeline
 
+if sys.argv[4] == "flow":
+    from stpipe_prefect import as_flow
+    call = as_flow(ExposurePipeline)
+else:
+    call = ExposurePipeline.call
+
 folder = Path(sys.argv[2])
-ExposurePipeline.call(
+call(
     str(folder / roman_sample.EXPOSURE),
     steps=roman_sample.parameters(folder),
     save_results=True,
@@ -38,31 +44,43 @@ ExposurePipeline.call(
 )
 print([base.__module__ for base in ExposurePipeline.__mro__][1:5])
 """
+WAYS = {
+    "theirs": "stpipe.pipeline",
+    "ours": "stpipe_prefect.pipeline",
+    "flow": "stpipe.pipeline",
+}
+"""How the pipeline runs, and where the Pipeline it derives from is."""
 
 
 @pytest.fixture(scope="module")
 def made(run_python, tmp_path_factory):
     here, folder = Path(__file__).parent, tmp_path_factory.mktemp("roman")
     run_python(MAKE, here, folder)
-    crds = {"CRDS_PATH": folder / "crds", "CRDS_OBSERVATORY": "roman"}
-    for base, module in (("ours", "stpipe_prefect.pipeline"), ("theirs", "stpipe.pipeline")):
-        (folder / base).mkdir()
-        printed = run_python(CALIBRATE, here, folder, folder / base, base, **crds)
+    environment = {
+        "CRDS_PATH": folder / "crds",
+        "CRDS_OBSERVATORY": "roman",
+        "PREFECT_HOME": tmp_path_factory.mktemp("prefect"),
+    }
+    for way, module in WAYS.items():
+        (folder / way).mkdir()
+        printed = run_python(CALIBRATE, here, folder, folder / way, way, **environment)
         assert module in printed
     return folder
 
 
-def test_same_files(made):
+@pytest.mark.parametrize("way", ["ours", "flow"])
+def test_same_files(made, way):
     names = sorted(path.name for path in (made / "theirs").iterdir())
     assert [name.rpartition("_")[2] for name in names] == ["cal.asdf", "wcs.asdf"]
-    assert sorted(path.name for path in (made / "ours").iterdir()) == names
+    assert sorted(path.name for path in (made / way).iterdir()) == names
 
 
-def test_every_array_and_value_is_the_same(made):
+@pytest.mark.parametrize("way", ["ours", "flow"])
+def test_every_array_and_value_is_the_same(made, way):
     import asdf
 
     for path in (made / "theirs").iterdir():
-        with asdf.open(path) as theirs, asdf.open(made / "ours" / path.name) as ours:
+        with asdf.open(path) as theirs, asdf.open(made / way / path.name) as ours:
             assert list(_differences(ours["roman"], theirs["roman"])) == []
 
 

@@ -19,11 +19,12 @@ from prefect.states import Completed
 from ..parameters.validation import check_parameters
 from ..products.staging import staged_products
 from ..references.context import pinned_context
+from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
-from .references import PipelineReferences, check_parameter_files, read_crds_parameters
+from .references import PipelineReferences, check_parameter_files
 from .server import prefect_api
 from .steps import as_task, configure
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,16 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from ..exceptions import InputError, ReferenceFileError, reason
-from ..references.best import NOT_APPLICABLE, best_references, exposure_name
+from ..exceptions import ReferenceFileError
+from ..references.best import NOT_APPLICABLE, exposure_name
 from ..references.files import URI_SCHEME, checked_file
 from ..references.prefetch import Cached, Wanted, prefetch
+from ..references.selection import (
+    further_members,
+    parameter_files,
+    read_crds_parameters,
+    select,
+)
 from ..references.verified import sha1_of
 from . import artifacts
 from .steps import fetch, prefetch_task
@@ -83,7 +88,7 @@ class PipelineReferences:
             if step.prefetch_references and _asks_itself(step)
         }
         first = read_crds_parameters(type(pipeline), args[0])
-        others = [read_crds_parameters(type(pipeline), path) for path in _members(args[0])]
+        others = [read_crds_parameters(type(pipeline), path) for path in further_members(args[0])]
         self._fetch(steps, [first, *others])
         if not self._steps:
             self.awaited_by(pipeline.name, args[0])
@@ -96,27 +101,27 @@ class PipelineReferences:
         open_types = {name: self._open_types(name, step) for name, step in steps.items()}
         types = {kind for kinds in open_types.values() for kind in kinds}
         for number, (crds_parameters, observatory) in enumerate(exposures):
-            names = best_references(
+            selected = select(
                 crds_parameters,
                 types,
                 observatory=observatory,
                 context=self._context,
                 required=number == 0,
             )
-            exposure = exposure_name(crds_parameters)
             for step, kinds in open_types.items():
-                for kind in kinds:
-                    file = Wanted(names[kind], kind, observatory, self._context, exposure)
-                    wanted[step].setdefault((kind, file.name), file)
+                for file in selected:
+                    if file.reference_type in kinds:
+                        wanted[step].setdefault((file.reference_type, file.name), file)
             if number == 0:
+                exposure = exposure_name(crds_parameters)
                 for step, file in self._overrides_from_crds(steps, observatory, exposure):
                     wanted[step].setdefault((file.reference_type, file.name), file)
         for step, files in wanted.items():
-            to_fetch = [file for file in files.values() if file.name != NOT_APPLICABLE]
+            to_fetch = [file for file in files.values() if file.applies]
             self._rows += [
-                {"step": step, "type": file.reference_type, "file": NOT_APPLICABLE}
+                {"step": step, "type": file.reference_type, "file": file.name}
                 for file in files.values()
-                if file.name == NOT_APPLICABLE
+                if not file.applies
             ]
             if to_fetch:
                 self._fetching[step] = prefetch_task(step).submit(to_fetch)
@@ -143,27 +148,6 @@ class PipelineReferences:
                     yield name, Wanted(file, kind, observatory, self._context, exposure)
 
 
-def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on.
-
-    Returns
-    -------
-    dict, str
-        The matching parameters and the observatory.
-
-    Raises
-    ------
-    InputError
-        The exposure or association cannot be read.
-    """
-    try:
-        crds_parameters, observatory = step_class._get_crds_parameters(data)
-    except Exception as error:
-        label = Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
-        raise InputError(f"{label} cannot be read as an exposure: {reason(error)}") from error
-    return crds_parameters, observatory
-
-
 def check_parameter_files(
     pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
 ) -> None:
@@ -179,38 +163,6 @@ def check_parameter_files(
     fetch(parameter_files(pipeline_class, crds_parameters, observatory, context))
 
 
-def parameter_files(
-    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> list[Wanted]:
-    """List the parameter files CRDS selects for a pipeline and its steps."""
-    classes = [pipeline_class, *getattr(pipeline_class, "step_defs", {}).values()]
-    types = [step_class.get_config_reftype() for step_class in classes]
-    names = best_references(
-        crds_parameters, types, observatory=observatory, context=context, required=False
-    )
-    exposure = exposure_name(crds_parameters)
-    return [
-        Wanted(name, kind, observatory, context, exposure)
-        for kind, name in names.items()
-        if name != NOT_APPLICABLE
-    ]
-
-
-def _members(data: Any) -> list[str]:
-    """List the science exposures of an association but the first, as far as they are there."""
-    if not isinstance(data, (str, Path)) or Path(data).suffix.lower() != ".json":
-        return []
-    products = json.loads(Path(data).read_text()).get("products", [])
-    names = [
-        member["expname"]
-        for product in products
-        for member in product.get("members", [])
-        if member.get("exptype") == "science"
-    ]
-    files = [Path(data).parent / name for name in names[1:]]
-    return [str(file) for file in files if file.is_file()]
-
-
 def _asks_itself(step: Any) -> bool:
     """Tell whether a step runs, and by itself: a pipeline sees to its own steps."""
     return not step.skip and (not getattr(step, "step_defs", None))
@@ -219,17 +171,15 @@ def _asks_itself(step: Any) -> bool:
 def _guarded(step: Any, name: str, context: str, input_file: Any, kind: str) -> Any:
     if step.get_ref_override(kind) is None:
         crds_parameters, observatory = step._get_crds_parameters(input_file)
-        selected = best_references(
+        (file,) = select(
             crds_parameters, [kind], observatory=observatory, context=context, required=False
-        )[kind]
-        if selected != NOT_APPLICABLE:
-            exposure = exposure_name(crds_parameters)
-            file = Wanted(selected, kind, observatory, context, exposure)
-            if not file.path.exists():
-                raise ReferenceFileError(
-                    f"{name} asks for the {file}, which was not fetched before it began: nothing "
-                    f"is while steps run; fetch it into the cache, then run again"
-                )
+        )
+        if file.applies and not file.path.exists():
+            raise ReferenceFileError(
+                f"{name} asks for the {file}, which was not fetched before it began: nothing is "
+                "fetched while steps run; fetch it into the cache, then run again"
+            )
+        if file.applies:
             prefetch(file)  # nobody has touched it since
     return type(step).get_reference_file(step, input_file, kind)
 

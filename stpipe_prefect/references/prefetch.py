@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from os import fsync
 from pathlib import Path
+from urllib.error import HTTPError
 
 from filelock import FileLock, Timeout
 
 from ..exceptions import CrdsServerError, ReferenceFileError, reason
+from .best import NOT_APPLICABLE
 from .catalogue import Catalogue, Entry
 from .patience import LIMIT_VARIABLE, Patience
 from .server import chunks, configured_server, is_transient, pauses, wait, why
@@ -62,6 +64,11 @@ class Wanted:
         kind = self.reference_type if self.is_mapping else f"{self.reference_type} reference"
         exposure = f" for {self.exposure}" if self.exposure else ""
         return f"{kind} {self.name} ({self.context}){exposure}"
+
+    @property
+    def applies(self) -> bool:
+        """Whether there is such a file, rather than the rule that none applies."""
+        return self.name != NOT_APPLICABLE
 
     @property
     def is_mapping(self) -> bool:
@@ -231,6 +238,8 @@ def _fetched(
             try:
                 sha1 = _download(url, partial, entry.size, patience, wanted.name, on_progress)
             except (OSError, HTTPException) as error:
+                if isinstance(error, HTTPError):
+                    error.close()
                 if not is_transient(error):
                     raise CrdsServerError(f"{wanted}: {url}: {why(error)}") from error
                 failure, problem = error, why(error)

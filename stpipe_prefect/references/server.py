@@ -113,9 +113,10 @@ def chunks(url: str, patience: Patience) -> Iterator[bytes]:
 
 
 def pauses() -> Iterator[float]:
-    """Go through the seconds to wait after each attempt."""
-    for attempt in range(ATTEMPTS):
+    """Go through the seconds to wait after each attempt; none after the last."""
+    for attempt in range(1, ATTEMPTS):
         yield 0.25 * 2**attempt
+    yield 0.0
 
 
 def wait(pause: float, patience: Patience) -> bool:

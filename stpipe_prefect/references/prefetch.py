@@ -56,9 +56,11 @@ class Wanted:
     @property
     def path(self) -> Path:
         """Its place in the cache."""
-        import crds
+        from crds.core import config
 
-        return Path(crds.locate_file(self.name, self.observatory))
+        with suppress(OSError):  # so that crds need not, which is not ready for company there
+            Path(config.get_crds_refpath(self.observatory)).mkdir(parents=True, exist_ok=True)
+        return Path(config.locate_file(self.name, self.observatory))
 
     def __str__(self) -> str:
         kind = self.reference_type if self.is_mapping else f"{self.reference_type} reference"

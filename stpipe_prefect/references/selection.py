@@ -1,4 +1,4 @@
-"""Which files the steps of a pipeline call for, given an exposure: reference and parameter files."""
+"""Which files an exposure calls for: the references and parameter files of a pipeline's steps."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class LoopbackCrds:
         with self._lock:
             self.asked[name] += 1
             manner = self.manners.get(name) or self.manners.get("*") or properly
-            self.times.setdefault(name, []).append(time.monotonic())
+            self.times.setdefault(name, []).append(time.time())
         try:
             if content is None:
                 handler.send_error(404)
@@ -87,7 +87,7 @@ class LoopbackCrds:
                 manner(handler, content)
         except OSError:
             pass  # whoever asked has gone
-        self.times[name].append(time.monotonic())
+        self.times[name].append(time.time())
 
     def file(self, name: str) -> Path | None:
         return next(
@@ -153,9 +153,9 @@ def slowly(seconds: float) -> Manner:
         pieces = 20
         step = len(content) // pieces + 1
         for start in range(0, len(content), step):
+            time.sleep(seconds / pieces)
             handler.wfile.write(content[start : start + step])
             handler.wfile.flush()
-            time.sleep(seconds / pieces)
 
     return manner
 

@@ -129,6 +129,9 @@ class LoopbackCrds:
             if files is None or path.name in files
         }
 
+    def get_mapping_names(self, context):
+        return [path.name for path in (self.folder / "mappings" / self.observatory).glob("*.*map")]
+
     def get_build_context(self, observatory, version):
         return self.get_server_info()["operational_context"]
 

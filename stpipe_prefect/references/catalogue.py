@@ -70,13 +70,15 @@ class Catalogue:
         Raises
         ------
         CrdsServerError
-            The server does not know it, or cannot be asked.
+            The server cannot be asked.
+        ReferenceFileError
+            It does not know the file.
         """
         if self._read()[0].get("server") != server.url or self.entry(name) is None:
             self.refresh(server, patience)
         entry = self.entry(name)
         if entry is None:
-            raise CrdsServerError(f"{server} does not know {name}")
+            raise ReferenceFileError(f"{server} does not know {name}")
         return entry, self._url(name)
 
     def refresh(self, server: CrdsServer, patience: Patience) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from ..exceptions import ContextError, CrdsServerError, reason
@@ -42,7 +43,7 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
     """
     from crds.core import config
 
-    if "CRDS_PATH" not in os.environ and not Path(config.get_crds_path()).is_dir():
+    if "CRDS_PATH" not in os.environ and not Path(config.get_crds_cfgpath(observatory)).is_dir():
         raise ContextError(
             "CRDS_PATH is not set: point it at a CRDS cache folder, "
             "and CRDS_SERVER_URL at a CRDS server to fill it"
@@ -79,6 +80,7 @@ def pinned_context(observatory: str, context: str | None = None) -> Iterator[str
 
     before = os.environ.get(CONTEXT_VARIABLE)
     utils.clear_function_caches()
+    _context_of_server.cache_clear()
     try:
         name = resolve_context(observatory, context)
         os.environ[CONTEXT_VARIABLE] = name
@@ -101,7 +103,7 @@ def _default_context(observatory: str) -> str:
         return wanted
     server = configured_server()
     if server is not None:
-        return _context_of_server(server, observatory, wanted)
+        return _context_of_server(server.url, observatory, wanted)
     import crds
 
     try:
@@ -115,15 +117,18 @@ def _default_context(observatory: str) -> str:
         ) from error
 
 
-def _context_of_server(server: CrdsServer, observatory: str, wanted: str) -> str:
+@lru_cache(maxsize=8)
+def _context_of_server(url: str, observatory: str, wanted: str) -> str:
     """Ask the server which context is meant; for jwst, as crds does, the one of the software."""
     from crds.client import api
 
+    server = CrdsServer(url)
     patience = Patience()
     name = wanted.removeprefix(f"{observatory}-")
     try:
         if name in ("", "build") and (name == "build" or observatory == "jwst"):
-            version = api.get_cal_version(observatory)
+            with crds_console_off():
+                version = api.get_cal_version(observatory)
             if version and version != "dev":
                 with suppress(ServiceRefusedError):
                     method = "get_build_context"

@@ -229,7 +229,7 @@ def _fetched(
     try:
         catalogue = Catalogue(wanted.observatory)
         entry, url = catalogue.entry_for_download(wanted.name, server, patience)
-    except CrdsServerError as error:
+    except ReferenceFileError as error:
         raise type(error)(f"{wanted} is not in the CRDS cache; {error}") from error
     partial = _partial(path)
     damaged = False
@@ -243,7 +243,7 @@ def _fetched(
                 if isinstance(error, HTTPError):
                     error.close()
                 if not is_transient(error):
-                    raise CrdsServerError(f"{wanted}: {url}: {why(error)}") from error
+                    raise ReferenceFileError(f"{wanted}: {url}: {why(error)}") from error
                 failure, problem = error, why(error)
             else:
                 problem = damage(partial, entry, sha1)

@@ -96,3 +96,12 @@ def test_damaged_file_is_named(crds_path, name, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ReferenceFileError, match=f"{name} .*is damaged: {path}"):
         prefetch(Wanted(name, "some", **FIRST))
+
+
+def test_date_before_any_rule(crds_path, exposure):
+    exposure["meta.observation.date"] = "1999-01-01"
+    with pytest.raises(
+        ReferenceFileError, match=r"jwst_0001\.pmap selects no dark reference for jw\S+_uncal\.fits"
+    ) as caught:
+        best_references(exposure, ["dark"], **FIRST)
+    assert "override_<type>" in str(caught.value)

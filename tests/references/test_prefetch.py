@@ -174,7 +174,7 @@ def test_slow_but_steady_is_waited_for(cold, server):
 
 
 def test_file_the_server_does_not_know(cold):
-    with pytest.raises(CrdsServerError, match=r"does not know jwst_nircam_gain_0099\.fits"):
+    with pytest.raises(ReferenceFileError, match=r"does not know jwst_nircam_gain_0099\.fits"):
         prefetch(Wanted("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap"))
 
 

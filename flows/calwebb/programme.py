@@ -55,8 +55,7 @@ class Result:
         """
         if isinstance(self.error, StpipePrefectError):
             text = str(self.error)
-            named = text.startswith((str(self.input), self.input.name))
-            return text if named else f"{self.input.name}: {text}"
+            return text if self.input.name in text else f"{self.input.name}: {text}"
         assert self.error is not None
         place = ", ".join(name for name in (self.reached, step) if name)
         return f"{self.input.name}: {place}: {type(self.error).__name__}: {reason(self.error)}"

@@ -14,6 +14,7 @@ examples:
   python -m stpipe_prefect list --pipelines-only 'calwebb*'
   python -m stpipe_prefect run calwebb_detector1 exposure_uncal.fits --steps.jump.skip=true
   python -m stpipe_prefect run calwebb_detector1 --help
+  python -m stpipe_prefect prefetch calwebb_detector1 *_uncal.fits --jobs 8
 """
 
 
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         return _versions()
     if args.command == "list":
         return _list(args)
+    if args.command == "prefetch":
+        return _prefetch(args)
     parser.print_help()
     return 0
 
@@ -47,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m stpipe_prefect",
-        description="List and run calibration steps and pipelines.",
+        description="List and run calibration steps and pipelines, and fetch what they need.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -58,6 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     which = listing.add_mutually_exclusive_group()
     which.add_argument("--pipelines-only", action="store_true", help="list no steps")
     which.add_argument("--steps-only", action="store_true", help="list no pipelines")
+    filling = commands.add_parser(
+        "prefetch", help="fetch the reference files that exposures need into the CRDS cache"
+    )
+    filling.add_argument("pipeline", help="class or alias")
+    filling.add_argument("inputs", nargs="+", metavar="INPUT", help="exposures and associations")
+    filling.add_argument("--context", metavar="PMAP", help="CRDS context [the operational one]")
+    filling.add_argument(
+        "--jobs", type=_count, default=4, metavar="N", help="files to fetch at a time [4]"
+    )
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     return parser
 
@@ -80,6 +92,23 @@ def _list(args: argparse.Namespace) -> int:
     if not found:
         print("No step matches.", file=sys.stderr)
     return 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _prefetch(args: argparse.Namespace) -> int:
+    from .prefetching import fill_cache
+
+    try:
+        return fill_cache(args.pipeline, args.inputs, args.context, args.jobs)
+    except StpipePrefectError as error:
+        _explain(error)
+        return error.exit_code
 
 
 def _versions() -> int:

@@ -6,30 +6,27 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from ..exceptions import InputError, reason
 from ..parameters.validation import check_parameters
 from ..products.staging import staged_products
-from ..references.best import best_references, reference_path
 from ..references.context import pinned_context
+from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
+from .references import PipelineReferences, check_parameter_files
 from .server import prefect_api
-from .steps import as_task, configure, prefetch_task
-
-Prefetches = dict[str, PrefectFuture[dict[str, str]]]
+from .steps import as_task, configure
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -101,8 +98,8 @@ def as_flow(pipeline: Any) -> PipelineFlow:
                 place = Path(output_dir or instance.output_dir or ".").expanduser()
                 with staged_products(place, needed=_size(data)) as staging:
                     instance.output_dir = str(staging.folder)
-                    observe(instance, context)
-                    instance.run(data)
+                    with observed(instance, context):
+                        instance.run(data)
         artifacts.show_products(staging.products)
         return [str(product) for product in staging.products]
 
@@ -116,79 +113,37 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     )
 
 
-def observe(pipeline: Any, context: str) -> None:
+@contextmanager
+def observed(pipeline: Any, context: str) -> Iterator[None]:
     """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
 
-    Nothing about the pipeline's own decisions changes: only what the names ``run`` of its
-    steps and ``prefetch`` of its own lead to.
+    The reference files it used are shown at the end of the block. Nothing about the pipeline's
+    own decisions changes: only what the names ``run`` of its steps and ``prefetch`` of its own
+    lead to.
 
     Parameters
     ----------
     pipeline : Pipeline
-        An instance; a plain Step, which has no ``step_defs``, is left as it is.
+        An instance; a plain Step, which has no ``step_defs``, will do.
     context : str
         The context that selects its reference files.
     """
-    prefetches: Prefetches = {}
     lineage = Lineage()
-    step_defs = getattr(pipeline, "step_defs", {})
-    if step_defs:
-        pipeline.prefetch = partial(_prefetch_all, pipeline, context, prefetches)
-    for name in step_defs:
+    references = PipelineReferences(pipeline, context)
+    for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
-        step.run = _observed_run(step, name, context, prefetches, lineage)
-
-
-def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on.
-
-    Returns
-    -------
-    dict, str
-        The matching parameters and the observatory.
-
-    Raises
-    ------
-    InputError
-        The exposure or association cannot be read.
-    """
+        step.run = _observed_run(step, name, context, references, lineage)
     try:
-        crds_parameters, observatory = step_class._get_crds_parameters(data)
-    except Exception as error:
-        raise InputError(
-            f"{_label(data)} cannot be read as an exposure: {reason(error)}"
-        ) from error
-    return crds_parameters, observatory
-
-
-def check_parameter_files(
-    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> None:
-    """Make sure that every parameter file CRDS selects is there.
-
-    stpipe goes on with the code's defaults where one is missing, and says nothing.
-
-    Raises
-    ------
-    ReferenceFileError
-        One is missing.
-    """
-    classes = [pipeline_class, *getattr(pipeline_class, "step_defs", {}).values()]
-    types = [step_class.get_config_reftype() for step_class in classes]
-    for kind, name in best_references(
-        crds_parameters, types, observatory=observatory, context=context, required=False
-    ).items():
-        if name != "N/A":
-            reference_path(name, kind, observatory=observatory, context=context)
+        yield
+    finally:
+        references.show()
 
 
 def _observed_run(
-    step: Any, name: str, context: str, prefetches: Prefetches, lineage: Lineage
+    step: Any, name: str, context: str, references: PipelineReferences, lineage: Lineage
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
-        awaited = [prefetches[name]] if name in prefetches else []
-        for prefetch in awaited:
-            prefetch.result()  # raises what stopped the prefetch, rather than "not ready"
+        awaited = references.awaited_by(name, args[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
         result = runner(Handle(*args), lineage.of(args), wait_for=awaited)
         lineage.add(result)
@@ -199,8 +154,8 @@ def _observed_run(
 
 def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
     def run_pipeline(data: Handle, made_by: list[Handle]) -> State[Handle]:
-        observe(pipeline, context)
-        return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
+        with observed(pipeline, context):
+            return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
 
     return PipelineFlow(
         run_pipeline,
@@ -209,29 +164,6 @@ def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
         validate_parameters=False,
         persist_result=False,
     )
-
-
-def _prefetch_all(pipeline: Any, context: str, prefetches: Prefetches, *args: Any) -> None:
-    """Select the references of all unskipped steps at once, then fetch each step's in a task."""
-    crds_parameters, observatory = read_crds_parameters(type(pipeline), args[0])
-    steps = {name: getattr(pipeline, name) for name in pipeline.step_defs}
-    wanted = {
-        name: [kind for kind in step.reference_file_types if step.get_ref_override(kind) is None]
-        for name, step in steps.items()
-        if step.prefetch_references and not step.skip and not getattr(step, "step_defs", None)
-    }
-    names = best_references(
-        crds_parameters,
-        [kind for types in wanted.values() for kind in types],
-        observatory=observatory,
-        context=context,
-    )
-    selected = {
-        step: {kind: names[kind] for kind in types} for step, types in wanted.items() if types
-    }
-    artifacts.show_references(selected, context)
-    for step, files in selected.items():
-        prefetches[step] = prefetch_task(step).submit(files, observatory, context)
 
 
 def _label(data: Any) -> str:

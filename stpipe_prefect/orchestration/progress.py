@@ -24,6 +24,23 @@ class StepProgress:
     outcome: str | None = None
 
 
+@dataclass(frozen=True)
+class DownloadProgress:
+    """A reference file that is being fetched.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    received, size : int
+        How many of its bytes have arrived, of how many.
+    """
+
+    file: str
+    received: int
+    size: int
+
+
 Listener = Callable[[object], None]
 _listener: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
 
@@ -32,8 +49,9 @@ _listener: ContextVar[Listener | None] = ContextVar("progress_listener", default
 def listening(listener: Listener) -> Iterator[None]:
     """Have `listener` called with whatever is reported within the block.
 
-    A pipeline reports a `StepProgress` as each of its steps begins and ends; flows that run
-    pipelines report events of their own.
+    A pipeline reports a `StepProgress` as each of its steps begins and ends, and, from other
+    threads, a `DownloadProgress` as files arrive; flows that run pipelines report events of
+    their own.
     """
     token = _listener.set(listener)
     try:

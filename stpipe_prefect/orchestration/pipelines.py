@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import Signature
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from ..exceptions import InputError, reason
-from ..parameters.validation import check_parameters
+from ..parameters.sources import resolve
 from ..products.staging import staged_products
-from ..references.best import best_references, reference_path
+from ..references.best import best_references
 from ..references.context import pinned_context
 from ..registry import find_step
 from . import artifacts
+from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
+from .request import Request, chosen, frozen_parameters
 from .server import prefect_api
-from .steps import as_task, configure, prefetch_task
+from .settings import DeploymentSettings
+from .steps import as_task, prefetch_task
 
 Prefetches = dict[str, PrefectFuture[dict[str, str]]]
 
@@ -37,7 +41,14 @@ class PipelineFlow(Flow[..., Any]):
 
     Called from Python it finds its Prefect server by itself: the configured one, or else an
     embedded one that lasts as long as the process.
+
+    Attributes
+    ----------
+    __signature__ : inspect.Signature
+        Of the form in which Prefect asks for the parameters.
     """
+
+    __signature__: Signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline; see `as_flow` for the arguments."""
@@ -45,7 +56,7 @@ class PipelineFlow(Flow[..., Any]):
             return super().__call__(*map(boxed, args), **boxed(kwargs))
 
 
-def as_flow(pipeline: Any) -> PipelineFlow:
+def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None) -> PipelineFlow:
     """Make a Prefect flow of a Pipeline.
 
     Parameters
@@ -53,19 +64,24 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     pipeline : type or str
         A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
         will do, too.
+    config : mapping, str or pathlib.Path, optional
+        Freeze these parameters, or those of this parameter file: they are the defaults of the
+        flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
 
     Returns
     -------
     PipelineFlow
         Its parameters are ``input`` (file name of an exposure or association, or an open
         model), ``output_dir``, ``crds_context``, ``config_file``, and those of
-        the pipeline, with those of its steps under ``steps``. It returns the file names of
-        the products.
+        the pipeline, with those of its steps under ``steps``; None leaves a parameter alone.
+        It returns the file names of the products.
 
     Raises
     ------
     UnknownStepError
         No such Pipeline.
+    ParameterError
+        It has no such parameters as `config` gives.
 
     Examples
     --------
@@ -79,6 +95,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     """
     pipeline_class = find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
+    frozen = None if config is None else frozen_parameters(pipeline_class, config)
 
     def calibrate(
         input: str | Path | Handle,
@@ -87,17 +104,16 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         config_file: str | None = None,
         **parameters: Any,
     ) -> list[str]:
-        parameters = unboxed(parameters)
-        check_parameters(pipeline_class, parameters)
+        given = chosen(unboxed(parameters), frozen)
+        request = Request(pipeline_class, given, config_file, frozen)
+        request.check(input=input, output_dir=output_dir, crds_context=crds_context)
         data = input.take() if isinstance(input, Handle) else str(input)
         with captured_logs(pipeline_class.get_stpipe_loggers()):
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
             with pinned_context(observatory, crds_context) as context:
-                check_parameter_files(pipeline_class, crds_parameters, observatory, context)
-                instance = configure(pipeline_class, data, config_file, parameters)
-                if "save_results" not in parameters:  # as strun: what nobody keeps is lost
-                    instance.save_results = True
-                artifacts.show_parameters(instance)
+                layers = request.layers(crds_parameters, observatory, context)
+                instance = request.configure(data)
+                artifacts.show_parameters(name, resolve(instance, layers))
                 place = Path(output_dir or instance.output_dir or ".").expanduser()
                 with staged_products(place, needed=_size(data)) as staging:
                     instance.output_dir = str(staging.folder)
@@ -106,14 +122,19 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         artifacts.show_products(staging.products)
         return [str(product) for product in staging.products]
 
+    spec = pipeline_class.load_spec_file()
     calibrate.__doc__ = pipeline_class.__doc__
-    return PipelineFlow(
+    flow = PipelineFlow(
         calibrate,
         name=name,
         flow_run_name=lambda: f"{name} · {_label(flow_run.parameters['input'])}",
         validate_parameters=False,  # a Handle is none of pydantic's business
         persist_result=False,
     )
+    # Prefect binds arguments by the function's signature, and makes the form of the flow's.
+    calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
+    flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
+    return flow
 
 
 def observe(pipeline: Any, context: str) -> None:
@@ -159,27 +180,6 @@ def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any],
             f"{_label(data)} cannot be read as an exposure: {reason(error)}"
         ) from error
     return crds_parameters, observatory
-
-
-def check_parameter_files(
-    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> None:
-    """Make sure that every parameter file CRDS selects is there.
-
-    stpipe goes on with the code's defaults where one is missing, and says nothing.
-
-    Raises
-    ------
-    ReferenceFileError
-        One is missing.
-    """
-    classes = [pipeline_class, *getattr(pipeline_class, "step_defs", {}).values()]
-    types = [step_class.get_config_reftype() for step_class in classes]
-    for kind, name in best_references(
-        crds_parameters, types, observatory=observatory, context=context, required=False
-    ).items():
-        if name != "N/A":
-            reference_path(name, kind, observatory=observatory, context=context)
 
 
 def _observed_run(

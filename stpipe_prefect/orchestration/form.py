@@ -32,6 +32,19 @@ OWN = {
 """What a flow asks for beside the parameters of its pipeline."""
 
 
+NOT_SHOWN = (
+    "input_dir",
+    "output_dir",
+    "output_ext",
+    "output_file",
+    "output_use_index",
+    "output_use_model",
+    "search_output_file",
+    "suffix",
+)
+"""What every step inherits and hardly anybody sets: the form of a step accepts it unseen."""
+
+
 def call_signature(spec: Mapping[str, Any]) -> Signature:
     """Make the signature by which the flow is called: whatever it is given gets through."""
     names = [name for name in spec if name not in OWN and name != "steps"]
@@ -79,7 +92,7 @@ def form_signature(
 def _parameter(name: str, schema: Schema, values: Mapping[str, Any]) -> Parameter:
     if name == "input":
         default: Any = Parameter.empty
-    elif schema["type"] == "object":
+    elif _is_group(schema):
         default = Field({}, title=name, json_schema_extra={"default": {}})
     else:
         default = values.get(name)
@@ -105,18 +118,22 @@ def _properties(
 
 def _group(name: str, spec: Any, settings: DeploymentSettings, values: Mapping[str, Any]) -> Schema:
     """Describe the parameters of one step, or those of all steps."""
-    properties = {
-        key: schema
-        if schema["type"] == "object"
-        else _may_be_unset(schema) | {"default": values.get(key)}
-        for key, schema in _properties(spec, settings, values)
-    }
+    properties = dict(_properties(spec, settings, values))
+    for key in values.keys() & properties.keys():
+        if values[key] is not None and not _is_group(properties[key]):
+            properties[key]["default"] = values[key]
+    accepted = {f"^{key}$": properties.pop(key) for key in NOT_SHOWN if key in properties}
     return {
         "title": name,
         "type": "object",
         "properties": properties,
+        "patternProperties": accepted,
         "additionalProperties": False,
     }
+
+
+def _is_group(schema: Schema) -> bool:
+    return schema.get("type") == "object"
 
 
 def _may_be_unset(schema: Schema) -> Schema:
@@ -130,7 +147,7 @@ def _string(value: Any, **options: Any) -> Schema:
 
 
 def _boolean(value: Any) -> Schema:
-    return {"type": "boolean"}
+    return {"enum": [True, False]}  # chosen from a list: a switch could not be left alone
 
 
 def _option(value: Any, *choices: Any) -> Schema:

@@ -24,6 +24,7 @@ from .logs import logged_run
 from .parameters.files import load_config_file
 from .parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled
 from .parameters.spec import help_text
+from .parameters.validation import check_parameters
 from .registry import find_step
 
 logger = logging.getLogger("stpipe.commandline")
@@ -117,8 +118,11 @@ def read_command(argv: list[str], common: argparse.ArgumentParser) -> Command:
     config_file = known.step if Path(known.step).is_file() else None
     step_class = _find_class(known.step, config_file)
     spec = step_class.load_spec_file()
-    args = _with_parameters(spec, step_class, common).parse_args(argv)
+    parser = _with_parameters(spec, step_class, common)
+    args, rest = parser.parse_known_args(argv)
     given = _given(args, spec)
+    _add_unknown(given, rest, parser)
+    check_parameters(step_class, given)
     if config_file is not None:
         given["config_file"] = config_file
     return Command(step_class, args, given)
@@ -226,11 +230,26 @@ def _given(args: argparse.Namespace, spec: Mapping[str, Any]) -> dict[str, Any]:
     for path, section, name in _parameters(spec):
         text = getattr(args, path)
         if text is not None:
-            place = given
-            for part in path.split(".")[:-1]:
-                place = place.setdefault(part, {})
-            place[name] = _value(text, section[name], path)
+            _put(given, path, _value(text, section[name], path))
     return given
+
+
+def _add_unknown(given: dict[str, Any], rest: list[str], parser: argparse.ArgumentParser) -> None:
+    """Take options that no parameter has for parameters, to be refused as those are."""
+    if rest and not rest[0].startswith("--"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    for word in rest:
+        path, _, text = word.partition("=")
+        if path.startswith("--"):
+            _put(given, path.removeprefix("--"), text)
+
+
+def _put(given: dict[str, Any], path: str, value: Any) -> None:
+    place = given
+    *sections, name = path.split(".")
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[name] = value
 
 
 def _value(text: str, check: str, path: str) -> Any:

@@ -14,7 +14,6 @@ from .commandline import Command, common_options, read_command
 from .parameters.layers import crds_parameters_disabled
 from .parameters.origins import code_layers, crds_layers, file_layers
 from .parameters.sources import Layer, ResolvedParameter, Source, resolve, shown
-from .parameters.validation import check_parameters
 from .references.context import resolve_context
 
 COMMAND_LINE = Source("command line")
@@ -65,7 +64,6 @@ def resolve_command(command: Command) -> list[ResolvedParameter]:
     """
     step_class = command.step_class
     given = {name: value for name, value in command.given.items() if name != "config_file"}
-    check_parameters(step_class, given)
     step = command.make_step()
     layers = code_layers(step_class)
     if command.first_input and not crds_parameters_disabled():

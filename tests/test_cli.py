@@ -197,11 +197,17 @@ def test_errors_are_one_line(run, mission, monkeypatch, arguments, status, messa
     assert lines[0].startswith("error: ") and message in lines[0]
 
 
-def test_unknown_option(mission, capsys):
+def test_unknown_option(run):
+    status, _, err = run("run", "lantern.steps.ClipStep", "one_raw.row", "--hihg=3")
+    assert status == 2
+    assert err == "error: clip: there is no parameter 'hihg' (did you mean 'high'?)\n"
+
+
+def test_unknown_argument(mission, capsys):
     with pytest.raises(SystemExit) as caught:
-        main(["run", "lantern.steps.ClipStep", "one_raw.row", "--hihg=3"])
+        main(["run", "lantern.steps.ClipStep", "one_raw.row", "-x"])
     assert caught.value.code == 2
-    assert "unrecognized arguments: --hihg=3" in capsys.readouterr().err
+    assert "unrecognized arguments: -x" in capsys.readouterr().err
 
 
 def test_debug_shows_where(run):

@@ -1,0 +1,176 @@
+"""The form of calwebb_detector1 in a real browser, as a person fills it in."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+if not CHROMIUM.exists() and "CI" not in os.environ:
+    pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
+
+SERVE = """
+from stpipe_prefect import as_flow
+
+detector1 = as_flow("calwebb_detector1")
+if __name__ == "__main__":
+    detector1.serve(name="form")
+"""
+
+
+class Server:
+    """A Prefect server with its UI, and a process that serves the deployment."""
+
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}"
+        self.api = f"{self.url}/api"
+
+    def post(self, route, **query):
+        return httpx.post(f"{self.api}{route}", json=query, timeout=30).raise_for_status().json()
+
+    def finished(self, name):
+        """Wait for the newest run of the deployment to end."""
+        for _ in range(240):
+            runs = self.post("/flow_runs/filter", sort="EXPECTED_START_TIME_DESC", limit=1)
+            if runs and runs[0]["name"] != name and runs[0]["state_type"] in ("COMPLETED", "FAILED"):
+                return runs[0]
+            time.sleep(0.5)
+        pytest.fail("the run did not end within two minutes")
+
+    def rows(self, run):
+        only = {"flow_run_id": {"any_": [run["id"]]}, "key": {"any_": ["parameters"]}}
+        (artifact,) = self.post("/artifacts/filter", artifacts=only)
+        return json.loads(artifact["data"])
+
+
+@pytest.fixture(scope="module")
+def server(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        server = Server(free.getsockname()[1])
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
+    environment = kept | {
+        "CRDS_PATH": str(small.crds_path),
+        "DO_NOT_TRACK": "1",
+        "PREFECT_API_URL": server.api,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_API_URL": server.api,
+        "STPIPE_PREFECT_INPUT_ROOTS": str(small.programme.exposures[0].parent),
+    }
+    (folder / "serve.py").write_text(SERVE)
+    start = (sys.executable, "-m", "prefect", "server", "start", "--port", server.url[-5:].strip(":"))
+    processes = []
+    try:
+        for command in (start, (sys.executable, "serve.py")):
+            log = (folder / f"{len(processes)}.log").open("w")
+            processes.append(
+                subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+            )
+            _wait_for(server, "/health" if len(processes) == 1 else "/deployments/filter")
+        yield server
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_for(server, route):
+    for _ in range(240):
+        time.sleep(0.5)
+        try:
+            if route == "/health":
+                httpx.get(f"{server.api}{route}").raise_for_status()
+                return
+            if server.post(route):
+                return
+        except httpx.HTTPError:
+            continue
+    pytest.fail(f"{server.url} did not start within two minutes")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def form(server, browser, small):
+    """Open the form, and type in nothing but the exposure."""
+    (deployment,) = server.post("/deployments/filter")
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.goto(f"{server.url}/deployments/deployment/{deployment['id']}/run")
+    field = page.get_by_text("Exposure or association to calibrate")
+    field.locator("xpath=following::textarea[1]").fill(str(small.programme.exposures[0]))
+    yield page
+    page.close()
+
+
+def submit(page):
+    """Start the run; return the parameters that the form sent."""
+    with page.expect_request("**/create_flow_run") as sent:
+        page.get_by_role("button", name="Submit").click()
+    body = json.loads(sent.value.post_data)
+    return body["name"], body["parameters"]
+
+
+def typed(page, parameter, value, step="jump"):
+    heading = page.get_by_text(f"{step} (Optional)", exact=True)
+    label = heading.locator(f"xpath=following::*[starts-with(text(), '{parameter}')][1]")
+    label.locator("xpath=following::input[1]").fill(value)
+
+
+def test_typed_threshold_runs_and_is_shown_with_its_source(server, form):
+    typed(form, "rejection_threshold", "7.5")
+    name, parameters = submit(form)
+    assert parameters["steps"] == {"jump": {"rejection_threshold": 7.5}}
+    run = server.finished(name)
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    (row,) = (row for row in server.rows(run) if row["parameter"] == "rejection_threshold")
+    assert (row["value"], row["source"]) == ("7.5", "flow run")
+    assert row["instead of"].startswith("5.0 (CRDS step file ")
+
+
+def test_untouched_form_resolves_as_no_parameters(server, form, small):
+    name, parameters = submit(form)
+    assert {key: value for key, value in parameters.items() if value} == {
+        "input": str(small.programme.exposures[0])
+    }
+    run = server.finished(name)
+    rows = server.rows(run)
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    (deployment,) = server.post("/deployments/filter")
+    bare = server.post(
+        f"/deployments/{deployment['id']}/create_flow_run",
+        parameters={"input": str(small.programme.exposures[0])},
+        state={"type": "SCHEDULED"},
+    )
+    other = server.finished(run["name"]) if bare["id"] != run["id"] else None
+    assert server.rows(other) == rows
+    assert not any(row["source"] == "flow run" for row in rows)
+
+
+def test_long_list_of_steps_is_bearable(form):
+    height = form.evaluate("Math.max(...[...document.querySelectorAll('*')].map(e => e.scrollHeight))")
+    assert height < 22_000  # 20 steps, 208 fields

@@ -38,20 +38,22 @@ class Server:
     """A Prefect server with its UI, and a process that serves the deployment."""
 
     def __init__(self, port):
+        self.port = str(port)
         self.url = f"http://127.0.0.1:{port}"
         self.api = f"{self.url}/api"
 
     def post(self, route, **query):
         return httpx.post(f"{self.api}{route}", json=query, timeout=30).raise_for_status().json()
 
-    def finished(self, name):
-        """Wait for the newest run of the deployment to end."""
+    def finished(self, run_id):
+        """Wait for a run to end."""
         for _ in range(240):
-            runs = self.post("/flow_runs/filter", sort="EXPECTED_START_TIME_DESC", limit=1)
-            if runs and runs[0]["name"] != name and runs[0]["state_type"] in ("COMPLETED", "FAILED"):
-                return runs[0]
+            run = httpx.get(f"{self.api}/flow_runs/{run_id}").json()
+            if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
+                assert run["state_type"] == "COMPLETED", run["state"]["message"]
+                return run
             time.sleep(0.5)
-        pytest.fail("the run did not end within two minutes")
+        return pytest.fail("the run did not end within two minutes")
 
     def rows(self, run):
         only = {"flow_run_id": {"any_": [run["id"]]}, "key": {"any_": ["parameters"]}}
@@ -75,15 +77,16 @@ def server(small, tmp_path_factory):
         "STPIPE_PREFECT_INPUT_ROOTS": str(small.programme.exposures[0].parent),
     }
     (folder / "serve.py").write_text(SERVE)
-    start = (sys.executable, "-m", "prefect", "server", "start", "--port", server.url[-5:].strip(":"))
+    start = (sys.executable, "-m", "prefect", "server", "start", "--port", server.port)
+    serve = (sys.executable, "serve.py")
     processes = []
     try:
-        for command in (start, (sys.executable, "serve.py")):
-            log = (folder / f"{len(processes)}.log").open("w")
-            processes.append(
-                subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-            )
-            _wait_for(server, "/health" if len(processes) == 1 else "/deployments/filter")
+        for command, route in ((start, "/flows/filter"), (serve, "/deployments/filter")):
+            with (folder / f"{len(processes)}.log").open("w") as log:
+                processes.append(
+                    subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+                )
+            _wait_for(server, route, something=command is serve)
         yield server
     finally:
         for process in reversed(processes):
@@ -91,14 +94,11 @@ def server(small, tmp_path_factory):
             process.wait(30)
 
 
-def _wait_for(server, route):
+def _wait_for(server, route, *, something):
     for _ in range(240):
         time.sleep(0.5)
         try:
-            if route == "/health":
-                httpx.get(f"{server.api}{route}").raise_for_status()
-                return
-            if server.post(route):
+            if server.post(route) or not something:
                 return
         except httpx.HTTPError:
             continue
@@ -128,11 +128,10 @@ def form(server, browser, small):
 
 
 def submit(page):
-    """Start the run; return the parameters that the form sent."""
-    with page.expect_request("**/create_flow_run") as sent:
+    """Start the run; return the parameters that the form sent, and the id of the run."""
+    with page.expect_response("**/create_flow_run") as answer:
         page.get_by_role("button", name="Submit").click()
-    body = json.loads(sent.value.post_data)
-    return body["name"], body["parameters"]
+    return json.loads(answer.value.request.post_data)["parameters"], answer.value.json()["id"]
 
 
 def typed(page, parameter, value, step="jump"):
@@ -143,34 +142,31 @@ def typed(page, parameter, value, step="jump"):
 
 def test_typed_threshold_runs_and_is_shown_with_its_source(server, form):
     typed(form, "rejection_threshold", "7.5")
-    name, parameters = submit(form)
+    parameters, run_id = submit(form)
     assert parameters["steps"] == {"jump": {"rejection_threshold": 7.5}}
-    run = server.finished(name)
-    assert run["state_type"] == "COMPLETED", run["state"]["message"]
-    (row,) = (row for row in server.rows(run) if row["parameter"] == "rejection_threshold")
+    rows = server.rows(server.finished(run_id))
+    (row,) = (row for row in rows if row["parameter"] == "rejection_threshold")
     assert (row["value"], row["source"]) == ("7.5", "flow run")
     assert row["instead of"].startswith("5.0 (CRDS step file ")
 
 
 def test_untouched_form_resolves_as_no_parameters(server, form, small):
-    name, parameters = submit(form)
-    assert {key: value for key, value in parameters.items() if value} == {
-        "input": str(small.programme.exposures[0])
-    }
-    run = server.finished(name)
-    rows = server.rows(run)
-    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    exposure = str(small.programme.exposures[0])
+    parameters, run_id = submit(form)
+    assert {name: value for name, value in parameters.items() if value} == {"input": exposure}
+    rows = server.rows(server.finished(run_id))
     (deployment,) = server.post("/deployments/filter")
     bare = server.post(
         f"/deployments/{deployment['id']}/create_flow_run",
-        parameters={"input": str(small.programme.exposures[0])},
+        parameters={"input": exposure},
         state={"type": "SCHEDULED"},
     )
-    other = server.finished(run["name"]) if bare["id"] != run["id"] else None
-    assert server.rows(other) == rows
+    assert server.rows(server.finished(bare["id"])) == rows
     assert not any(row["source"] == "flow run" for row in rows)
 
 
 def test_long_list_of_steps_is_bearable(form):
-    height = form.evaluate("Math.max(...[...document.querySelectorAll('*')].map(e => e.scrollHeight))")
+    height = form.evaluate(
+        "Math.max(...[...document.querySelectorAll('*')].map(e => e.scrollHeight))"
+    )
     assert height < 22_000  # 20 steps, 208 fields

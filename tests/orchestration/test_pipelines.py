@@ -94,8 +94,7 @@ def test_resolved_parameters_are_an_artifact(detector1_run):
     )
     table = json.loads(artifact["data"])
     rows = {
-        (row.pop("step"), row.pop("parameter")): tuple(row.values())
-        for row in map(dict, table)
+        (row.pop("step"), row.pop("parameter")): tuple(row.values()) for row in map(dict, table)
     }
     assert rows["jump", "rejection_threshold"] == (
         "7.0",

@@ -50,6 +50,8 @@ def test_every_array_table_and_card_is_the_same(products, made_by_flows, differe
 
 @pytest.mark.parametrize("pipeline", MAKES)
 def test_comparison_covers_every_pipeline(products, pipeline):
+    if pipeline == "calwebb_guider" and not list(products.folder.glob("*gs-acq1*")):
+        pytest.skip("the flight acquisition exposure is not at hand beside the checkout")
     for suffix in MAKES[pipeline]:
         assert list(products.folder.glob(f"*{suffix}")), suffix
 

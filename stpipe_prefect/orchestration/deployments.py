@@ -9,9 +9,11 @@ from typing import Any
 
 from prefect.context import FlowRunContext
 
-from ..parameters.sources import Layer
+from ..parameters.sources import Layer, Source
 from ..parameters.validation import raise_problems
 from .settings import PREFIX, DeploymentSettings, switch_of
+
+FLOW_RUN = Source("flow run")
 
 WRITTEN = ("output_dir", "output_file")
 """Parameters that say where products go, of any step."""
@@ -28,6 +30,28 @@ def in_deployment() -> bool:
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     return run is not None and run.deployment_id is not None
+
+
+def check_told(title: str, inputs: Iterable[Any], told: Mapping[str, Any]) -> None:
+    """Refuse what a run may not be told if it is one of a deployment.
+
+    Parameters
+    ----------
+    title : str
+        Name of the flow, for messages.
+    inputs : iterable
+        Its exposures and associations.
+    told : mapping
+        Whatever else it is given.
+
+    Raises
+    ------
+    ParameterError
+        Names everything that is not allowed, one line for each.
+    """
+    if in_deployment():
+        files = [Layer(FLOW_RUN, {"input": each}) for each in inputs]
+        check_allowed(title, [*files, Layer(FLOW_RUN, told)])
 
 
 def check_allowed(title: str, layers: Iterable[Layer]) -> None:

@@ -106,7 +106,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     ) -> list[str]:
         given = chosen(unboxed(parameters), frozen)
         request = Request(pipeline_class, given, config_file, frozen)
-        request.check(input=input, output_dir=output_dir, crds_context=crds_context)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
         data = input.take() if isinstance(input, Handle) else str(input)
         with captured_logs(pipeline_class.get_stpipe_loggers()):
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)

@@ -12,10 +12,9 @@ from ..parameters.layers import merge, new_config
 from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.sources import Layer, Source
 from ..parameters.validation import check_parameters
-from .deployments import check_allowed, in_deployment
+from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
 from .steps import configure
 
-FLOW_RUN = Source("flow run")
 FROZEN = Source("frozen")
 FLOW = Source("flow")
 
@@ -41,13 +40,15 @@ class Request:
     config_file: str | None = None
     frozen: Mapping[str, Any] | None = None
 
-    def check(self, **own: Any) -> None:
+    def check(self, input: Any, **own: Any) -> None:
         """Refuse what the pipeline does not have, and what a deployment may not be told.
 
         Parameters
         ----------
+        input : str or data model
+            The exposure or association.
         **own
-            What else the flow was given: ``input``, ``output_dir``, ``crds_context``.
+            What else the flow was given: ``output_dir``, ``crds_context``.
 
         Raises
         ------
@@ -55,9 +56,8 @@ class Request:
             Names everything that is wrong, one line for each problem.
         """
         check_parameters(self.pipeline_class, self.given)
-        if in_deployment():
-            said = {**own, "config_file": self.config_file, **self.given}
-            check_allowed(self._title, [Layer(FLOW_RUN, said)])
+        told = {**own, "config_file": self.config_file, **self.given}
+        check_told(self._title, [input], told)
 
     def layers(
         self, crds_parameters: Mapping[str, Any], observatory: str, context: str

@@ -80,10 +80,10 @@ def test_every_pipeline_of_jwst_makes_a_valid_form_in_no_time(path):
     pipeline = find_step(path)
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()
         flow = as_flow(pipeline)
         schema = schema_of(flow)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert set(schema["properties"]["steps"]["properties"]) == set(pipeline.step_defs)
     assert min(times) <= 0.05

@@ -14,6 +14,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from stpipe_prefect.exceptions import InputError, StpipePrefectError, reason
+from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.pipelines import as_flow
 from stpipe_prefect.orchestration.progress import report
 from stpipe_prefect.references.context import pinned_context
@@ -120,6 +121,8 @@ def calwebb(
         config_file: Parameter file, for the pipeline whose class it names.
         parameters: Parameters of the pipelines; those of their steps under "steps".
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
+    told = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
+    check_told("calwebb", inputs, {**told, **(parameters or {})})
     jobs, refused = plan_jobs([Path(name) for name in inputs], pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(jobs)
     shares = share_parameters(pipelines, parameters or {})

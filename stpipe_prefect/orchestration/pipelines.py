@@ -6,8 +6,9 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import Signature
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,20 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from ..parameters.validation import check_parameters
+from ..parameters.sources import resolve
 from ..products.staging import staged_products
 from ..references.context import pinned_context
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
+from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
 from .references import PipelineReferences, check_parameter_files
+from .request import Request, chosen, frozen_parameters
 from .server import prefect_api
-from .steps import as_task, configure
+from .settings import DeploymentSettings
+from .steps import as_task
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -34,7 +38,14 @@ class PipelineFlow(Flow[..., Any]):
 
     Called from Python it finds its Prefect server by itself: the configured one, or else an
     embedded one that lasts as long as the process.
+
+    Attributes
+    ----------
+    __signature__ : inspect.Signature
+        Of the form in which Prefect asks for the parameters.
     """
+
+    __signature__: Signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline; see `as_flow` for the arguments."""
@@ -42,7 +53,7 @@ class PipelineFlow(Flow[..., Any]):
             return super().__call__(*map(boxed, args), **boxed(kwargs))
 
 
-def as_flow(pipeline: Any) -> PipelineFlow:
+def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None) -> PipelineFlow:
     """Make a Prefect flow of a Pipeline.
 
     Parameters
@@ -50,19 +61,24 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     pipeline : type or str
         A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
         will do, too.
+    config : mapping, str or pathlib.Path, optional
+        Freeze these parameters, or those of this parameter file: they are the defaults of the
+        flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
 
     Returns
     -------
     PipelineFlow
         Its parameters are ``input`` (file name of an exposure or association, or an open
         model), ``output_dir``, ``crds_context``, ``config_file``, and those of
-        the pipeline, with those of its steps under ``steps``. It returns the file names of
-        the products.
+        the pipeline, with those of its steps under ``steps``; None leaves a parameter alone.
+        It returns the file names of the products.
 
     Raises
     ------
     UnknownStepError
         No such Pipeline.
+    ParameterError
+        It has no such parameters as `config` gives.
 
     Examples
     --------
@@ -76,6 +92,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     """
     pipeline_class = find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
+    frozen = None if config is None else frozen_parameters(pipeline_class, config)
 
     def calibrate(
         input: str | Path | Handle,
@@ -84,17 +101,18 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         config_file: str | None = None,
         **parameters: Any,
     ) -> list[str]:
-        parameters = unboxed(parameters)
-        check_parameters(pipeline_class, parameters)
+        given = chosen(unboxed(parameters), frozen)
+        request = Request(pipeline_class, given, config_file, frozen)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
         data = input.take() if isinstance(input, Handle) else str(input)
         with captured_logs(pipeline_class.get_stpipe_loggers()):
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
             with pinned_context(observatory, crds_context) as context:
-                check_parameter_files(pipeline_class, crds_parameters, observatory, context)
-                instance = configure(pipeline_class, data, config_file, parameters)
-                if "save_results" not in parameters:  # as strun: what nobody keeps is lost
-                    instance.save_results = True
-                artifacts.show_parameters(instance)
+                if frozen is None:
+                    check_parameter_files(pipeline_class, crds_parameters, observatory, context)
+                layers = request.layers(crds_parameters, observatory, context)
+                instance = request.configure(data)
+                artifacts.show_parameters(name, resolve(instance, layers))
                 place = Path(output_dir or instance.output_dir or ".").expanduser()
                 with staged_products(place, needed=_size(data)) as staging:
                     instance.output_dir = str(staging.folder)
@@ -103,14 +121,19 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         artifacts.show_products(staging.products)
         return [str(product) for product in staging.products]
 
+    spec = pipeline_class.load_spec_file()
     calibrate.__doc__ = pipeline_class.__doc__
-    return PipelineFlow(
+    flow = PipelineFlow(
         calibrate,
         name=name,
         flow_run_name=lambda: f"{name} · {_label(flow_run.parameters['input'])}",
         validate_parameters=False,  # a Handle is none of pydantic's business
         persist_result=False,
     )
+    # Prefect binds arguments by the function's signature, and makes the form of the flow's.
+    calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
+    flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
+    return flow
 
 
 @contextmanager

@@ -205,8 +205,9 @@ def _find_class(name: str, config_file: str | None) -> Any:
 def _with_parameters(
     spec: Mapping[str, Any], step_class: Any, common: argparse.ArgumentParser
 ) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=common.prog,
+        usage=f"{common.prog} CLASS|ALIAS|FILE [INPUT …] [--<parameter>=VALUE …]",
         description=step_class.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import logging
 import re
+import reprlib
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def make_hooks(step: Any, kind: str, given: Sequence[Any]) -> list[Hook]:
             hooks.append(_make_hook(step, f"{kind.removesuffix('s')}{number}", hook))
         except (UnknownStepError, ValueError, TypeError, SyntaxError) as error:
             raise ParameterError(
-                f"{step.name}: {kind} {hook!r} cannot be used: {error} "
+                f"{step.name}: {kind} {_shown(hook)} cannot be used: {error} "
                 f"(for a command say '{SHELL} …')"
             ) from error
     return hooks
@@ -78,6 +79,13 @@ def hook_text(hook: Any) -> str:
     raise ParameterError(
         f"the hook {hook!r} cannot be stored in a file: give its dotted path instead"
     )
+
+
+def _shown(hook: Any) -> str:
+    try:
+        return reprlib.repr(hook)
+    except ValueError:  # more digits than Python is ready to write
+        return f"<{type(hook).__name__}>"
 
 
 def _make_hook(step: Any, name: str, hook: Any) -> Hook:

@@ -7,6 +7,7 @@ holds and which vanishes with its holder. Everybody else waits, and then finds t
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -30,6 +31,9 @@ OnProgress = Callable[[str, int, int], None]
 
 _BEGINNINGS = {".fits": b"SIMPLE  =", ".asdf": b"#ASDF"}
 _FITS_BLOCK = 2880
+_FOLDERS = 20
+"""How often crds may find that another process has just made a folder it was about to make."""
+_locating = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,12 @@ class Wanted:
         """Its place in the cache."""
         from crds.core import config
 
-        with suppress(OSError):  # so that crds need not, which is not ready for company there
+        with suppress(OSError):
             Path(config.get_crds_refpath(self.observatory)).mkdir(parents=True, exist_ok=True)
+        # crds makes the folders of all instruments, and is not ready for company there
+        for _ in range(_FOLDERS):
+            with suppress(FileExistsError), _locating:
+                return Path(config.locate_file(self.name, self.observatory))
         return Path(config.locate_file(self.name, self.observatory))
 
     def __str__(self) -> str:

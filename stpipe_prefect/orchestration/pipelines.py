@@ -6,7 +6,7 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from ..exceptions import InputError, reason
+from ..outcomes import Outcome
+from ..parameters.files import load_config_file
 from ..parameters.validation import check_parameters
-from ..products.staging import staged_products
 from ..references.best import best_references, reference_path
-from ..references.context import pinned_context
 from ..registry import find_step
 from . import artifacts
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
+from .plan import Plan, Planner
+from .recording import recorded_products
+from .references import read_crds_parameters
 from .server import prefect_api
-from .steps import as_task, configure, prefetch_task
+from .steps import as_task, configure, prefetch_task, told_by_state
 
 Prefetches = dict[str, PrefectFuture[dict[str, str]]]
 
@@ -43,6 +45,11 @@ class PipelineFlow(Flow[..., Any]):
         """Run the pipeline; see `as_flow` for the arguments."""
         with prefect_api():
             return super().__call__(*map(boxed, args), **boxed(kwargs))
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Say whether the flow, called with these arguments, has anything to do, and why."""
+        plan: Plan = self.fn.plan(*args, **kwargs)  # type: ignore[attr-defined]
+        return plan
 
 
 def as_flow(pipeline: Any) -> PipelineFlow:
@@ -60,7 +67,9 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         Its parameters are ``input`` (file name of an exposure or association, or an open
         model), ``output_dir``, ``crds_context``, ``config_file``, and those of
         the pipeline, with those of its steps under ``steps``. It returns the file names of
-        the products.
+        the products. Where they are up to date nothing is run, and the run ends as ``Cached``:
+        unless ``overwrite`` is true; ``ignore`` names what may be different from the earlier
+        run, see `stpipe_prefect.orchestration.plan.Planner`.
 
     Raises
     ------
@@ -80,32 +89,54 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     pipeline_class = find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
 
+    @told_by_state
     def calibrate(
         input: str | Path | Handle,
         output_dir: str | Path | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
+        overwrite: bool = False,
+        ignore: Sequence[str] = (),
         **parameters: Any,
-    ) -> list[str]:
+    ) -> State[list[str]]:
         parameters = unboxed(parameters)
         check_parameters(pipeline_class, parameters)
         data = input.take() if isinstance(input, Handle) else str(input)
-        with captured_logs(pipeline_class.get_stpipe_loggers()):
+        place = _folder_for(output_dir, config_file, parameters)
+        with (
+            captured_logs(pipeline_class.get_stpipe_loggers()),
+            Planner(pipeline_class, parameters, config_file, crds_context, ignore) as planner,
+        ):
+            plan = planner.plan(data, place)
+            if plan.is_up_to_date and not overwrite:
+                return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
-            with pinned_context(observatory, crds_context) as context:
-                check_parameter_files(pipeline_class, crds_parameters, observatory, context)
-                instance = configure(pipeline_class, data, config_file, parameters)
-                if "save_results" not in parameters:  # as strun: what nobody keeps is lost
-                    instance.save_results = True
-                artifacts.show_parameters(instance)
-                place = Path(output_dir or instance.output_dir or ".").expanduser()
-                with staged_products(place, needed=_size(data)) as staging:
-                    instance.output_dir = str(staging.folder)
-                    observe(instance, context)
-                    instance.run(data)
+            context = planner.pinned_context(observatory)
+            check_parameter_files(pipeline_class, crds_parameters, observatory, context)
+            instance = configure(pipeline_class, data, config_file, parameters)
+            if "save_results" not in parameters:  # as strun: what nobody keeps is lost
+                instance.save_results = True
+            artifacts.show_parameters(instance)
+            ingredients = planner.gather(instance, data, place, crds_parameters, observatory)
+            with recorded_products(instance, ingredients, data, place) as (staging, steps):
+                observe(instance, context)
+                instance.run(data)
         artifacts.show_products(staging.products)
-        return [str(product) for product in staging.products]
+        return Completed(data=_names(staging.products))
 
+    def plan(
+        input: str | Path,
+        output_dir: str | Path | None = None,
+        crds_context: str | None = None,
+        config_file: str | None = None,
+        ignore: Sequence[str] = (),
+        **parameters: Any,
+    ) -> Plan:
+        check_parameters(pipeline_class, parameters)
+        with Planner(pipeline_class, parameters, config_file, crds_context, ignore) as planner:
+            return planner.plan(input, _folder_for(output_dir, config_file, parameters))
+
+    calibrate.plan = plan  # type: ignore[attr-defined]
     calibrate.__doc__ = pipeline_class.__doc__
     return PipelineFlow(
         calibrate,
@@ -137,28 +168,6 @@ def observe(pipeline: Any, context: str) -> None:
     for name in step_defs:
         step = getattr(pipeline, name)
         step.run = _observed_run(step, name, context, prefetches, lineage)
-
-
-def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on.
-
-    Returns
-    -------
-    dict, str
-        The matching parameters and the observatory.
-
-    Raises
-    ------
-    InputError
-        The exposure or association cannot be read.
-    """
-    try:
-        crds_parameters, observatory = step_class._get_crds_parameters(data)
-    except Exception as error:
-        raise InputError(
-            f"{_label(data)} cannot be read as an exposure: {reason(error)}"
-        ) from error
-    return crds_parameters, observatory
 
 
 def check_parameter_files(
@@ -238,5 +247,14 @@ def _label(data: Any) -> str:
     return Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
 
 
-def _size(data: Any) -> int:
-    return Path(data).stat().st_size if isinstance(data, str) and Path(data).is_file() else 0
+def _folder_for(
+    output_dir: str | Path | None, config_file: str | None, parameters: Mapping[str, Any]
+) -> Path:
+    named = output_dir or parameters.get("output_dir")
+    if not named and config_file:
+        named = load_config_file(config_file).get("output_dir")
+    return Path(named or ".").expanduser()
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [str(path) for path in paths]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from fnmatch import fnmatch
 from importlib.metadata import version
+from pathlib import Path
 
 from .exceptions import StpipePrefectError, reason
 
@@ -38,8 +40,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
-    if args.command == "list":
-        return _list(args)
+    commands = {"list": _list, "provenance": _provenance}
+    if args.command in commands:
+        try:
+            return commands[args.command](args)
+        except StpipePrefectError as error:
+            _explain(error)
+            return error.exit_code
     parser.print_help()
     return 0
 
@@ -58,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     which = listing.add_mutually_exclusive_group()
     which.add_argument("--pipelines-only", action="store_true", help="list no steps")
     which.add_argument("--steps-only", action="store_true", help="list no pipelines")
+    provenance = commands.add_parser("provenance", help="show how a product was made")
+    provenance.add_argument("product", help="a product, or its .provenance.json")
+    provenance.add_argument("--verify", action="store_true", help="read it: is it still the same?")
+    provenance.add_argument("--json", action="store_true", help="show the whole record")
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     return parser
 
@@ -80,6 +91,23 @@ def _list(args: argparse.Namespace) -> int:
     if not found:
         print("No step matches.", file=sys.stderr)
     return 0
+
+
+def _provenance(args: argparse.Namespace) -> int:
+    from .products.provenance import find_record
+    from .products.summary import summary
+
+    record = find_record(Path(args.product))
+    problems = record.problems(verify=True) if args.verify else []
+    if args.json:
+        print(json.dumps(record.as_json(), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(summary(record)))
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if args.verify and not problems:
+        print(f"{len(record.products)} products are as they were made", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _versions() -> int:

@@ -57,6 +57,22 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     return shares
 
 
+def parameters_of(
+    pipelines: list[str], given: Mapping[str, Any], config_file: str | None
+) -> dict[str, dict[str, Any]]:
+    """Give each pipeline its parameters, and the one it is for the parameter file.
+
+    Raises
+    ------
+    UsageError
+        See `share_parameters` and `pipeline_of_file`.
+    """
+    shares = share_parameters(pipelines, given)
+    if config_file is not None:
+        shares[pipeline_of_file(pipelines, config_file)]["config_file"] = config_file
+    return shares
+
+
 def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
     """Find which of the pipelines a parameter file is for, by the class it names.
 

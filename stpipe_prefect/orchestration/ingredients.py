@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ def gather(
     observatory: str,
     context: str,
     request: str = "",
+    known: Iterable[FileContent] = (),
 ) -> Ingredients:
     """Collect what a configured pipeline makes its products from.
 
@@ -41,7 +42,10 @@ def gather(
         As CRDS names them.
     request : str
         See `fingerprint_of_request`.
+    known : iterable of FileContent
+        What an earlier run found out about its inputs.
     """
+    by_path = {file.path: file for file in known}
     parameters = list(_parameters(instance.get_pars()))
     opaque = [] if files else ["an open data model as input"]
     for row in parameters:
@@ -56,7 +60,7 @@ def gather(
         context=context,
         server=os.environ.get("CRDS_SERVER_URL", ""),
         request=request,
-        inputs=[FileContent.of(file.absolute()) for file in files],
+        inputs=[FileContent.of(file, by_path.get(str(file))) for file in files],
         parameters=parameters,
         references=[
             described(row, observatory)
@@ -83,7 +87,7 @@ def input_files(data: Any, folder: Path) -> list[Path]:
     """
     if not isinstance(data, (str, Path)):
         return []
-    path = Path(data)
+    path = Path(data).absolute()
     return [path, *_members(path, folder)] if path.suffix == ".json" else [path]
 
 
@@ -176,7 +180,7 @@ def _members(association: Path, folder: Path) -> Iterator[Path]:
         raise InputError(f"{association}: not an association: {reason(error)}") from error
     for name in names:
         beside = association.parent / name
-        yield beside if beside.exists() else folder / name
+        yield beside if beside.exists() else (folder / name).absolute()
 
 
 def _mentions(values: Mapping[str, Any], name: str) -> bool:

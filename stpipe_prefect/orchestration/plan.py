@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from ..datamodel import file_name
 from ..exceptions import InputError, UsageError, nearest
+from ..products.fingerprint import FileContent
 from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
 from ..products.provenance import Record, read_record, record_path, run_name
 from ..products.software import mission_of, versions
@@ -145,8 +146,9 @@ class Planner:
         folder: Path,
         crds_parameters: Mapping[str, Any],
         observatory: str,
+        known: Iterable[FileContent] = (),
     ) -> Ingredients:
-        """Collect what a configured pipeline will make its products from."""
+        """Collect what a configured pipeline will make its products from; see `gather`."""
         return gather(
             instance,
             input_files(data, folder),
@@ -154,6 +156,7 @@ class Planner:
             observatory=observatory,
             context=self.pinned_context(observatory),
             request=self._request,
+            known=known,
         )
 
     def pinned_context(self, observatory: str) -> str:
@@ -172,7 +175,7 @@ class Planner:
         exposure = str(files[min(1, len(files) - 1)]) if files else data
         crds_parameters, observatory = read_crds_parameters(self._class, exposure)
         instance = self._configured(crds_parameters, observatory, exposure)
-        now = self.gather(instance, data, folder, crds_parameters, observatory)
+        now = self.gather(instance, data, folder, crds_parameters, observatory, known=before.inputs)
         return list(differences(before, now, self._ignore))
 
     def _is_clearly_same(self, before: Ingredients, files: list[Path]) -> bool:
@@ -182,14 +185,17 @@ class Planner:
         same context.
         """
         software = versions(mission_of(self._class))
+        same_software = not [*version_differences(before.software, software)]
         by_name = {Path(file.path).name: file for file in before.inputs}
         return (
             bool(self._request)
             and self._request == before.request
             and self.pinned_context(before.observatory) == before.context
-            and ("versions" in self._ignore or not [*version_differences(before.software, software)])
+            and (
+                "versions" in self._ignore or not [*version_differences(before.software, software)]
+            )
             and sorted(by_name) == sorted(path.name for path in files)
-            and all(by_name[path.name].path == str(path.absolute()) for path in files)
+            and all(by_name[path.name].path == str(path) for path in files)
             and all(file.is_untouched for file in before.inputs)
             and all(_is_untouched(row) for row in before.references if "path" in row)
         )

@@ -89,8 +89,18 @@ class FileContent:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> FileContent:
-        """Describe a file as it is; it is read once in a process unless it is touched."""
+    def of(cls, path: Path, known: FileContent | None = None) -> FileContent:
+        """Describe a file as it is.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+        known : FileContent, optional
+            What was found out about it earlier; unless the file was touched since it is not
+            read again. Within a process that is so without.
+        """
+        if known is not None and known.path == str(path) and known.is_untouched:
+            return known
         stat = path.stat()
         times = (stat.st_mtime_ns, stat.st_ctime_ns)
         return cls(str(path), stat.st_size, *times, _content(path.absolute(), stat.st_size, *times))

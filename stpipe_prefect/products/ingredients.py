@@ -121,7 +121,11 @@ def _parameter_differences(before: Ingredients, now: Ingredients) -> Iterator[st
     for row in now.parameters:
         old = earlier.get(_name(row), {"value": None, "source": ""})
         if old["value"] != row["value"]:
-            why = _change(short_name(old["source"]), short_name(row["source"]))
+            said_by = [
+                short_name(each["source"] or _parameter_file(run, row["step"]))
+                for each, run in ((old, before), (row, now))
+            ]
+            why = _change(*said_by)
             yield f"parameter {_name(row)} {old['value']} → {row['value']}" + (
                 f" ({why})" if why else ""
             )
@@ -161,6 +165,14 @@ def _change(old: str, new: str) -> str:
     if kind and old.rpartition(" ")[0] == kind:
         return f"{old} → {number}"
     return " → ".join(text for text in (old, new) if text)
+
+
+def _parameter_file(run: Ingredients, step: str) -> str:
+    """Name the file with the parameters of a step, if CRDS gave one."""
+    for row in run.references:
+        if row["step"] == step and row["type"].startswith("pars-") and row["file"] != "N/A":
+            return str(row["file"])
+    return ""
 
 
 def _name(row: Row) -> str:

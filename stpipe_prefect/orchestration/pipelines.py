@@ -121,7 +121,9 @@ def as_flow(pipeline: Any) -> PipelineFlow:
             with recorded_products(instance, ingredients, data, place) as (staging, steps):
                 observe(instance, context)
                 instance.run(data)
-        artifacts.show_products(staging.products)
+            artifacts.show_products(staging.products)
+            artifacts.show_times(steps)
+            artifacts.show_quick_looks(staging.products)
         return Completed(data=_names(staging.products))
 
     def plan(

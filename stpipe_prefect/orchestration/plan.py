@@ -191,9 +191,7 @@ class Planner:
             bool(self._request)
             and self._request == before.request
             and self.pinned_context(before.observatory) == before.context
-            and (
-                "versions" in self._ignore or not [*version_differences(before.software, software)]
-            )
+            and (same_software or "versions" in self._ignore)
             and sorted(by_name) == sorted(path.name for path in files)
             and all(by_name[path.name].path == str(path) for path in files)
             and all(file.is_untouched for file in before.inputs)

@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
-    commands = {"list": _list, "provenance": _provenance}
+    commands = {"list": _list, "provenance": _provenance, "checkpoints": _checkpoints}
     if args.command in commands:
         try:
             return commands[args.command](args)
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     provenance.add_argument("product", help="a product, or its .provenance.json")
     provenance.add_argument("--verify", action="store_true", help="read it: is it still the same?")
     provenance.add_argument("--json", action="store_true", help="show the whole record")
+    kept = commands.add_parser("checkpoints", help="list what runs can go on from")
+    kept.add_argument("--clear", action="store_true", help="remove it all")
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     return parser
 
@@ -108,6 +110,18 @@ def _provenance(args: argparse.Namespace) -> int:
     if args.verify and not problems:
         print(f"{len(record.products)} products are as they were made", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _checkpoints(args: argparse.Namespace) -> int:
+    from .products.checkpoints import checkpoint_folder, checkpoints, clear
+
+    if args.clear:
+        print(f"{clear() / 1e6:.1f} MB removed from {checkpoint_folder()}")
+        return 0
+    for checkpoint in checkpoints():
+        print(f"{checkpoint.size / 1e6:10.1f} MB  {checkpoint.run}  after {checkpoint.steps[-1]}")
+    print(f"in {checkpoint_folder()}", file=sys.stderr)
+    return 0
 
 
 def _versions() -> int:

@@ -141,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help=f"call up to date what differs only in: {', '.join(ASPECTS)}",
     )
+    add(
+        "--checkpoint",
+        type=lambda names: names.split(","),
+        metavar="STEPS",
+        default=[],
+        help="keep models after these steps, or all, for another run to go on from",
+    )
     add("--verbose", action="store_true", help="show the log lines of every step")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
@@ -257,9 +264,10 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     from stpipe_prefect.references.context import resolve_context
 
-    from .parameters import parameters_of
+    from .parameters import parameters_of, share_checkpoints
 
     parameters_of(pipelines, parameters, options.config_file)
+    share_checkpoints(pipelines, options.checkpoint)
     resolve_context("jwst", options.context)
 
 
@@ -319,6 +327,7 @@ def _calibrate(
             parameters=parameters,
             overwrite=options.overwrite,
             ignore=options.ignore,
+            checkpoint=options.checkpoint,
             return_state=True,
         )
     results, failures = display.results, display.failures

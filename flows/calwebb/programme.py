@@ -19,7 +19,7 @@ from stpipe_prefect.orchestration.progress import report
 from stpipe_prefect.outcomes import Outcome, outcome_of
 
 from .jobs import Job, handed_on, pipelines_of, plan_jobs, with_members_beside
-from .parameters import parameters_of
+from .parameters import parameters_of, share_checkpoints
 
 
 @dataclass
@@ -121,6 +121,7 @@ def calwebb(
     parameters: dict[str, Any] | None = None,
     overwrite: bool = False,
     ignore: list[str] | None = None,
+    checkpoint: list[str] | None = None,
 ) -> list[str]:
     """Calibrate JWST exposures, each with the pipelines its exposure type calls for.
 
@@ -135,11 +136,13 @@ def calwebb(
         overwrite: Run also what is up to date.
         ignore: What may be different where products are up to date: inputs, parameters,
             references, versions.
+        checkpoint: Keep the models after these steps, or "all", for another run to go on from.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     jobs, refused = plan_jobs([Path(name) for name in inputs], pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(jobs)
     shares = parameters_of(pipelines, parameters or {}, config_file)
     again = {"overwrite": overwrite, "ignore": ignore or []}
+    kept = share_checkpoints(pipelines, checkpoint or [])
     results = [Result(path, error=error) for path, error in refused.items()]
     for result in results:
         report(PipelineProgress(result, None))
@@ -148,7 +151,7 @@ def calwebb(
             result = Result(job.input)
             results.append(result)
             try:
-                _run(job, result, Path(output_dir), crds_context, shares, again)
+                _run(job, result, Path(output_dir), crds_context, shares, again, kept)
             except Exception as error:
                 result.error = error
             report(PipelineProgress(result, None))
@@ -179,6 +182,7 @@ def _run(
     crds_context: str | None,
     shares: Mapping[str, Mapping[str, Any]],
     again: Mapping[str, Any],
+    kept: Mapping[str, list[str]],
 ) -> None:
     """Run the pipelines of one job, each on a product of the one before."""
     data = job.input
@@ -195,6 +199,7 @@ def _run(
             output_dir=str(output_dir),
             crds_context=crds_context,
             **again,
+            checkpoint=kept[name],
             **shares[name],
             return_state=True,
         )

@@ -23,6 +23,7 @@ from ..parameters.validation import check_parameters
 from ..references.best import best_references, reference_path
 from ..registry import find_step
 from . import artifacts
+from .checkpoints import Resumption, revealed
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
 from .plan import Plan, Planner
@@ -69,7 +70,8 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         the pipeline, with those of its steps under ``steps``. It returns the file names of
         the products. Where they are up to date nothing is run, and the run ends as ``Cached``:
         unless ``overwrite`` is true; ``ignore`` names what may be different from the earlier
-        run, see `stpipe_prefect.orchestration.plan.Planner`.
+        run, see `stpipe_prefect.orchestration.plan.Planner`. After the steps that
+        ``checkpoint`` names, or ``["all"]``, models are kept, for another run to go on from.
 
     Raises
     ------
@@ -97,6 +99,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         config_file: str | None = None,
         overwrite: bool = False,
         ignore: Sequence[str] = (),
+        checkpoint: Sequence[str] = (),
         **parameters: Any,
     ) -> State[list[str]]:
         parameters = unboxed(parameters)
@@ -119,7 +122,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
             artifacts.show_parameters(instance)
             ingredients = planner.gather(instance, data, place, crds_parameters, observatory)
             with recorded_products(instance, ingredients, data, place) as (staging, steps):
-                observe(instance, context)
+                observe(instance, context, Resumption(instance, ingredients, checkpoint))
                 instance.run(data)
             artifacts.show_products(staging.products)
             artifacts.show_times(steps)
@@ -149,7 +152,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     )
 
 
-def observe(pipeline: Any, context: str) -> None:
+def observe(pipeline: Any, context: str, resumption: Resumption | None = None) -> None:
     """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
 
     Nothing about the pipeline's own decisions changes: only what the names ``run`` of its
@@ -161,6 +164,8 @@ def observe(pipeline: Any, context: str) -> None:
         An instance; a plain Step, which has no ``step_defs``, is left as it is.
     context : str
         The context that selects its reference files.
+    resumption : Resumption, optional
+        Decides which of its steps need not run.
     """
     prefetches: Prefetches = {}
     lineage = Lineage()
@@ -169,7 +174,7 @@ def observe(pipeline: Any, context: str) -> None:
         pipeline.prefetch = partial(_prefetch_all, pipeline, context, prefetches)
     for name in step_defs:
         step = getattr(pipeline, name)
-        step.run = _observed_run(step, name, context, prefetches, lineage)
+        step.run = _observed_run(step, name, context, prefetches, lineage, resumption)
 
 
 def check_parameter_files(
@@ -194,18 +199,26 @@ def check_parameter_files(
 
 
 def _observed_run(
-    step: Any, name: str, context: str, prefetches: Prefetches, lineage: Lineage
+    step: Any,
+    name: str,
+    context: str,
+    prefetches: Prefetches,
+    lineage: Lineage,
+    resumption: Resumption | None,
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
+        data = tuple(map(revealed, args))
         awaited = [prefetches[name]] if name in prefetches else []
         for prefetch in awaited:
             prefetch.result()  # raises what stopped the prefetch, rather than "not ready"
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
-        result = runner(Handle(*args), lineage.of(args), wait_for=awaited)
+        result = runner(Handle(*data), lineage.of(data), wait_for=awaited)
         lineage.add(result)
         return result.take()
 
-    return run
+    if resumption is None:
+        return run
+    return lambda *args: resumption.run(name, args, partial(run, *args))
 
 
 def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:

@@ -89,7 +89,7 @@ def _image(product: Path, data: Any, unit: str) -> QuickLook:
     enlarged = np.kron(stretched, np.ones((times, times)))
     buffer = io.BytesIO()
     # Blank pixels are black, and the first row is at the bottom, as in other viewers.
-    Image.fromarray(np.uint8(255 * np.nan_to_num(enlarged))[::-1]).save(buffer, "PNG")
+    Image.fromarray((255 * np.nan_to_num(enlarged[::-1])).astype(np.uint8)).save(buffer, "PNG")
     shape = " × ".join(map(str, data.shape[::-1]))  # noqa: RUF001 - as people write sizes
     return QuickLook(
         buffer.getvalue(),

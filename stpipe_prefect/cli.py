@@ -16,6 +16,7 @@ examples:
   python -m stpipe_prefect list --pipelines-only 'calwebb*'
   python -m stpipe_prefect run calwebb_detector1 exposure_uncal.fits --steps.jump.skip=true
   python -m stpipe_prefect run calwebb_detector1 --help
+  python -m stpipe_prefect prefetch calwebb_detector1 *_uncal.fits --jobs 8
 """
 
 
@@ -40,7 +41,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
-    commands = {"list": _list, "provenance": _provenance, "checkpoints": _checkpoints}
+    commands = {
+        "list": _list,
+        "prefetch": _prefetch,
+        "provenance": _provenance,
+        "checkpoints": _checkpoints,
+    }
     if args.command in commands:
         try:
             return commands[args.command](args)
@@ -54,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m stpipe_prefect",
-        description="List and run calibration steps and pipelines.",
+        description="List and run calibration steps and pipelines, and fetch what they need.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -71,6 +77,15 @@ def _parser() -> argparse.ArgumentParser:
     provenance.add_argument("--json", action="store_true", help="show the whole record")
     kept = commands.add_parser("checkpoints", help="list what runs can go on from")
     kept.add_argument("--clear", action="store_true", help="remove it all")
+    filling = commands.add_parser(
+        "prefetch", help="fetch the reference files that exposures need into the CRDS cache"
+    )
+    filling.add_argument("pipeline", help="class or alias")
+    filling.add_argument("inputs", nargs="+", metavar="INPUT", help="exposures and associations")
+    filling.add_argument("--context", metavar="PMAP", help="CRDS context [the operational one]")
+    filling.add_argument(
+        "--jobs", type=_count, default=4, metavar="N", help="files to fetch at a time [4]"
+    )
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     return parser
 
@@ -122,6 +137,19 @@ def _checkpoints(args: argparse.Namespace) -> int:
         print(f"{checkpoint.size / 1e6:10.1f} MB  {checkpoint.run}  after {checkpoint.steps[-1]}")
     print(f"in {checkpoint_folder()}", file=sys.stderr)
     return 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _prefetch(args: argparse.Namespace) -> int:
+    from .prefetching import fill_cache
+
+    return fill_cache(args.pipeline, args.inputs, args.context, args.jobs)
 
 
 def _versions() -> int:

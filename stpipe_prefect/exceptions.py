@@ -9,7 +9,8 @@
     ├── InputError                1   the exposure or association cannot be processed
     ├── OutputError               1   the products cannot be written
     ├── ReferenceFileError        1   a reference file is missing or not selected
-    │   └── ContextError              no usable CRDS cache or context
+    │   ├── ContextError              no usable CRDS cache or context
+    │   └── CrdsServerError           the CRDS server does not do its part
     ├── HookError                 1   a command given as a hook failed
     ├── NoScienceDataError       64   the exposure holds nothing to calibrate
     └── StpipeExitException       n   a step ends the command with a status of its choice
@@ -59,6 +60,10 @@ class ReferenceFileError(StpipePrefectError):
 
 class ContextError(ReferenceFileError):
     """No CRDS cache, or no usable context in it."""
+
+
+class CrdsServerError(ReferenceFileError):
+    """A CRDS server that cannot be reached, is silent, or answers something else than it should."""
 
 
 class HookError(StpipePrefectError):

@@ -1,6 +1,8 @@
 """``python -m stpipe_prefect``, as a user meets it."""
 
 import logging
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -244,3 +246,61 @@ def test_classes_on_upstream_run_as_well(run, mission):
     status, out, err = run("run", "pars.cfg", "--level=3")
     assert status == 0, err
     assert out == "level 3.0\n"
+
+
+@pytest.fixture
+def crds_server(mission, lantern_cache, monkeypatch):
+    from loopback import LoopbackCrds
+
+    with LoopbackCrds(lantern_cache).running() as server:
+        monkeypatch.setenv("CRDS_PATH", str(mission / "cold"))
+        monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+        monkeypatch.setenv("STPIPE_CRDS_PATIENCE", "2")
+        yield server
+
+
+CALIBRATE = "lantern.pipelines.CalibratePipeline"
+
+
+def test_prefetch_fills_a_cache_and_can_be_repeated(crds_server, mission, capsys):
+    shutil.copy("one_raw.row", "two_raw.row")
+    assert main(["prefetch", CALIBRATE, "one_raw.row", "two_raw.row", "--jobs", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("4 files for 2 inputs under jwst_0001.pmap: 4 fetched (")
+    assert len(lines) == 5
+    assert set(crds_server.files_asked.values()) == {1}
+    crds_server.asked.clear()
+    args = ["prefetch", CALIBRATE, "one_raw.row", "two_raw.row", "--context", "jwst_0001.pmap"]
+    assert main(args) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "4 files for 2 inputs under jwst_0001.pmap: 0 fetched (0.00 MB), 4 were there, 0 failures"
+    ]
+    assert not crds_server.asked
+
+
+def test_prefetch_goes_on_without_what_fails(crds_server, capsys):
+    import loopback
+
+    crds_server.manners["jwst_nircam_dark_0001.json"] = loopback.corrupted
+    assert main(["prefetch", CALIBRATE, "none.row", "one_raw.row"]) == 1
+    out, err = capsys.readouterr()
+    assert "fetched jwst_nircam_flat_0001.json" in out
+    assert out.splitlines()[-1].endswith("2 failures")
+    first, second = err.splitlines()
+    assert first.startswith("error: none.row cannot be read as an exposure")
+    assert second.startswith("error: dark reference jwst_nircam_dark_0001.json (jwst_0001.pmap)")
+
+
+def test_prefetch_twice_at_once(crds_server, mission):
+    command = [sys.executable, "-m", "stpipe_prefect", "prefetch", CALIBRATE, "one_raw.row"]
+    path = [str(Path(__file__).parent / "mission"), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    both = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert set(crds_server.files_asked.values()) == {1}
+
+
+@pytest.mark.parametrize("jobs", ["0", "many"])
+def test_prefetch_needs_a_number_of_jobs(capsys, jobs):
+    with pytest.raises(SystemExit, match="2"):
+        main(["prefetch", CALIBRATE, "one_raw.row", "--jobs", jobs])

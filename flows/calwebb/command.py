@@ -47,6 +47,7 @@ parameters:
 environment:
   CRDS_PATH         folder of the CRDS cache
   CRDS_SERVER_URL   CRDS server that fills it; without one nothing is fetched
+  STPIPE_CRDS_PATIENCE   seconds to wait for a silent CRDS server (default: 30)
   PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
 
 exit codes:
@@ -216,7 +217,7 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
         return 1 if refused else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     with console.status("Starting"), _quiet(options):
-        _prepare(pipelines_of(jobs), parameters, options)
+        options.context = _prepare(pipelines_of(jobs), parameters, options)
     results = _calibrate(files, output_dir, parameters, options, console)
     if sample and not any(result.error for result in results) and options.stage is None:
         return _judge(sample, output_dir, console)
@@ -251,8 +252,8 @@ def _sample_inputs(sample: Sample, options: argparse.Namespace, output_dir: Path
     return exposures if options.stage == 1 else [*exposures, sample.association]
 
 
-def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace) -> None:
-    """Have everything ready and checked before the first step.
+def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace) -> str:
+    """Have everything ready and checked before the first step; return the CRDS context.
 
     The embedded server starts in a process of its own meanwhile, as jwst is imported here.
     """
@@ -268,7 +269,7 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     parameters_of(pipelines, parameters, options.config_file)
     share_checkpoints(pipelines, options.checkpoint)
-    resolve_context("jwst", options.context)
+    return resolve_context("jwst", options.context)
 
 
 def _plan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from stpipe_prefect.exceptions import InputError, StpipePrefectError, reason
 from stpipe_prefect.orchestration.pipelines import as_flow
 from stpipe_prefect.orchestration.progress import report
 from stpipe_prefect.outcomes import Outcome, outcome_of
+from stpipe_prefect.references.context import pinned_context
 
 from .jobs import Job, handed_on, pipelines_of, plan_jobs, with_members_beside
 from .parameters import parameters_of, share_checkpoints
@@ -58,8 +59,7 @@ class Result:
         """
         if isinstance(self.error, StpipePrefectError):
             text = str(self.error)
-            named = text.startswith((str(self.input), self.input.name))
-            return text if named else f"{self.input.name}: {text}"
+            return text if self.input.name in text else f"{self.input.name}: {text}"
         assert self.error is not None
         place = ", ".join(name for name in (self.reached, step) if name)
         return f"{self.input.name}: {place}: {type(self.error).__name__}: {reason(self.error)}"
@@ -146,12 +146,13 @@ def calwebb(
     results = [Result(path, error=error) for path, error in refused.items()]
     for result in results:
         report(PipelineProgress(result, None))
-    with _modules_out_of_sight_of_the_collector():
+    context = pinned_context("jwst", crds_context) if jobs else nullcontext()  # for all of them
+    with _modules_out_of_sight_of_the_collector(), context as pinned:
         for job in jobs:
             result = Result(job.input)
             results.append(result)
             try:
-                _run(job, result, Path(output_dir), crds_context, shares, again, kept)
+                _run(job, result, Path(output_dir), pinned, shares, again, kept)
             except Exception as error:
                 result.error = error
             report(PipelineProgress(result, None))

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stpipe_prefect.orchestration.progress import StepProgress, listening
+from stpipe_prefect.orchestration.progress import DownloadProgress, StepProgress, listening
 from stpipe_prefect.outcomes import Outcome
 
 from .programme import PipelineProgress, Result
@@ -26,6 +26,7 @@ class _Line:
     result: Result
     started: float = field(default_factory=time.monotonic)
     step: str = ""
+    fetching: str = ""
     seconds: float | None = None
 
     @property
@@ -49,6 +50,8 @@ class _Line:
         if failed or self.seconds is None:
             text.append(f"  {self.result.reached.removeprefix('calwebb_')}")
             text.append(f" {self.step}", "red" if failed else "cyan")
+        if self.seconds is None and self.fetching:
+            text.append(f"  fetching {self.fetching}", "dim")
         text.rstrip()
         return text
 
@@ -113,9 +116,12 @@ class Display:
             if event.pipeline is None or not self._live:
                 self._console.print(line)
         elif isinstance(event, StepProgress) and self._current is not None:
-            self._current.step = (
-                event.step if event.outcome is None or not event.outcome.is_good else ""
-            )
+            is_over = event.outcome is not None and event.outcome.is_good
+            self._current.step = "" if is_over else event.step
+        elif isinstance(event, DownloadProgress) and self._current is not None:
+            percent = 100 * event.received // max(event.size, 1)
+            done = event.received >= event.size
+            self._current.fetching = "" if done else f"{event.file} {percent} %"
 
 
 def product_table(results: list[Result]) -> Table:

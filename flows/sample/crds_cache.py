@@ -6,6 +6,7 @@ is all that the pipelines need to run without a network.
 
 from __future__ import annotations
 
+import hashlib
 import pprint
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -50,7 +51,8 @@ def make_crds_cache(folder: Path, *, size: int = 320, groups: int = 6) -> Path:
         contexts.write_context(mappings, context, edition, files)
     config = folder / "config" / "jwst" / "server_config"
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(pprint.pformat(_SERVER_CONFIG) + "\n", encoding="utf-8")
+    description = _SERVER_CONFIG | {"download_metadata": _catalogue(folder)}
+    config.write_text(pprint.pformat(description) + "\n", encoding="utf-8")
     return folder
 
 
@@ -61,6 +63,18 @@ _SERVER_CONFIG = {
     "last_synced": CREATED,
     "force_remote_mode": False,
 }
+
+
+def _catalogue(folder: Path) -> dict[str, dict[str, str]]:
+    """List size and checksum of every file, as a CRDS server does."""
+    files = [*folder.glob("references/jwst/*/*"), *folder.glob("mappings/jwst/*")]
+    return {
+        path.name: {
+            "size": str(path.stat().st_size),
+            "sha1sum": hashlib.sha1(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(files)
+    }
 
 
 def name_files(references: list[Reference]) -> dict[str, Reference]:

@@ -17,6 +17,7 @@ from prefect.artifacts import (
 
 from ..exceptions import reason
 from ..products.quicklook import quick_look
+from ..references.server import configured_server
 
 logger = logging.getLogger("stpipe.products")
 
@@ -39,24 +40,23 @@ def show_parameters(pipeline: Any) -> None:
     )
 
 
-def show_references(references: Mapping[str, Mapping[str, str]], context: str) -> None:
-    """Attach the reference file of each type, for each step.
+def show_references(references: list[dict[str, str]], context: str) -> None:
+    """Attach the reference files of each step.
 
     Parameters
     ----------
-    references : mapping of str to mapping of str to str
-        File names by step and type.
+    references : list of dict
+        One for each file: ``step``, ``type``, ``file``, ``sha1``, ``bytes``, and ``from``:
+        ``"cached"``, ``"fetched"`` or ``"override"``.
     context : str
         The context that selected them.
     """
+    columns = ("step", "type", "file", "sha1", "bytes", "from")
+    server = configured_server() or "no server"
     create_table_artifact(
         key="references",
-        table=[
-            {"step": step, "type": kind, "file": name}
-            for step, files in references.items()
-            for kind, name in files.items()
-        ],
-        description=f"Best references under {context}",
+        table=[{column: row.get(column, "") for column in columns} for row in references],
+        description=f"Best references under {context}, {server}",
     )
 
 

@@ -38,8 +38,8 @@ class Pending:
         object.__setattr__(self, "_compute", compute)
         object.__setattr__(self, "_computed", [])
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc] # isinstance asks for it
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # isinstance asks for it
         return type(revealed(self))
 
     def __getattr__(self, name: str) -> Any:

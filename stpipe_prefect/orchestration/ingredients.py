@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from ..products.ingredients import Ingredients, Row
 from ..products.software import mission_of, versions
 from ..references.best import NOT_APPLICABLE, best_references
 from ..references.files import URI_SCHEME
+from ..references.verified import recall, sha1_of
 
 
 def gather(
@@ -191,5 +191,5 @@ def _mentions(values: Mapping[str, Any], name: str) -> bool:
 
 @lru_cache(maxsize=1000)
 def _sha1(path: Path, size: int, mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha1").hexdigest()
+    verified = recall(path)
+    return verified.sha1 if verified else sha1_of(path)

@@ -6,21 +6,21 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
 from ..parameters.validation import check_parameters
-from ..references.best import best_references, reference_path
+from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
 from .checkpoints import Resumption, revealed
@@ -28,11 +28,9 @@ from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
 from .plan import Plan, Planner
 from .recording import recorded_products
-from .references import read_crds_parameters
+from .references import PipelineReferences, check_parameter_files
 from .server import prefect_api
-from .steps import as_task, configure, prefetch_task, told_by_state
-
-Prefetches = dict[str, PrefectFuture[dict[str, str]]]
+from .steps import as_task, configure, told_by_state
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -121,8 +119,11 @@ def as_flow(pipeline: Any) -> PipelineFlow:
                 instance.save_results = True
             artifacts.show_parameters(instance)
             ingredients = planner.gather(instance, data, place, crds_parameters, observatory)
-            with recorded_products(instance, ingredients, data, place) as (staging, steps):
-                observe(instance, context, Resumption(instance, ingredients, checkpoint))
+            resumption = Resumption(instance, ingredients, checkpoint)
+            with (
+                recorded_products(instance, ingredients, data, place) as (staging, steps),
+                observed(instance, context, resumption),
+            ):
                 instance.run(data)
             artifacts.show_products(staging.products)
             artifacts.show_times(steps)
@@ -152,65 +153,45 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     )
 
 
-def observe(pipeline: Any, context: str, resumption: Resumption | None = None) -> None:
+@contextmanager
+def observed(pipeline: Any, context: str, resumption: Resumption | None = None) -> Iterator[None]:
     """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
 
-    Nothing about the pipeline's own decisions changes: only what the names ``run`` of its
-    steps and ``prefetch`` of its own lead to.
+    The reference files it used are shown at the end of the block. Nothing about the pipeline's
+    own decisions changes: only what the names ``run`` of its steps and ``prefetch`` of its own
+    lead to.
 
     Parameters
     ----------
     pipeline : Pipeline
-        An instance; a plain Step, which has no ``step_defs``, is left as it is.
+        An instance; a plain Step, which has no ``step_defs``, will do.
     context : str
         The context that selects its reference files.
     resumption : Resumption, optional
         Decides which of its steps need not run.
     """
-    prefetches: Prefetches = {}
     lineage = Lineage()
-    step_defs = getattr(pipeline, "step_defs", {})
-    if step_defs:
-        pipeline.prefetch = partial(_prefetch_all, pipeline, context, prefetches)
-    for name in step_defs:
+    references = PipelineReferences(pipeline, context)
+    for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
-        step.run = _observed_run(step, name, context, prefetches, lineage, resumption)
-
-
-def check_parameter_files(
-    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> None:
-    """Make sure that every parameter file CRDS selects is there.
-
-    stpipe goes on with the code's defaults where one is missing, and says nothing.
-
-    Raises
-    ------
-    ReferenceFileError
-        One is missing.
-    """
-    classes = [pipeline_class, *getattr(pipeline_class, "step_defs", {}).values()]
-    types = [step_class.get_config_reftype() for step_class in classes]
-    for kind, name in best_references(
-        crds_parameters, types, observatory=observatory, context=context, required=False
-    ).items():
-        if name != "N/A":
-            reference_path(name, kind, observatory=observatory, context=context)
+        step.run = _observed_run(step, name, context, references, lineage, resumption)
+    try:
+        yield
+    finally:
+        references.show()
 
 
 def _observed_run(
     step: Any,
     name: str,
     context: str,
-    prefetches: Prefetches,
+    references: PipelineReferences,
     lineage: Lineage,
     resumption: Resumption | None,
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         data = tuple(map(revealed, args))
-        awaited = [prefetches[name]] if name in prefetches else []
-        for prefetch in awaited:
-            prefetch.result()  # raises what stopped the prefetch, rather than "not ready"
+        awaited = references.awaited_by(name, data[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
         result = runner(Handle(*data), lineage.of(data), wait_for=awaited)
         lineage.add(result)
@@ -223,8 +204,8 @@ def _observed_run(
 
 def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
     def run_pipeline(data: Handle, made_by: list[Handle]) -> State[Handle]:
-        observe(pipeline, context)
-        return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
+        with observed(pipeline, context):
+            return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
 
     return PipelineFlow(
         run_pipeline,
@@ -233,29 +214,6 @@ def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
         validate_parameters=False,
         persist_result=False,
     )
-
-
-def _prefetch_all(pipeline: Any, context: str, prefetches: Prefetches, *args: Any) -> None:
-    """Select the references of all unskipped steps at once, then fetch each step's in a task."""
-    crds_parameters, observatory = read_crds_parameters(type(pipeline), args[0])
-    steps = {name: getattr(pipeline, name) for name in pipeline.step_defs}
-    wanted = {
-        name: [kind for kind in step.reference_file_types if step.get_ref_override(kind) is None]
-        for name, step in steps.items()
-        if step.prefetch_references and not step.skip and not getattr(step, "step_defs", None)
-    }
-    names = best_references(
-        crds_parameters,
-        [kind for types in wanted.values() for kind in types],
-        observatory=observatory,
-        context=context,
-    )
-    selected = {
-        step: {kind: names[kind] for kind in types} for step, types in wanted.items() if types
-    }
-    artifacts.show_references(selected, context)
-    for step, files in selected.items():
-        prefetches[step] = prefetch_task(step).submit(files, observatory, context)
 
 
 def _label(data: Any) -> str:

@@ -17,8 +17,9 @@ from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.best import best_references
 from ..references.context import pinned_context
+from ..references.selection import read_crds_parameters
 from .ingredients import fingerprint_of_request, gather, input_files
-from .references import read_crds_parameters
+from .references import check_parameter_files
 from .steps import configure
 
 NO_PRODUCT = "no product"
@@ -212,6 +213,8 @@ class Planner:
         )
         key = tuple(files[kind] for kind in sorted(files))
         if key not in self._instances:
+            context = self.pinned_context(observatory)
+            check_parameter_files(self._class, crds_parameters, observatory, context)
             instance = configure(self._class, exposure, self._config_file, self._given)
             if "save_results" not in self._given:
                 instance.save_results = True

@@ -26,6 +26,23 @@ class StepProgress:
     outcome: Outcome | None = None
 
 
+@dataclass(frozen=True)
+class DownloadProgress:
+    """A reference file that is being fetched.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    received, size : int
+        How many of its bytes have arrived, of how many.
+    """
+
+    file: str
+    received: int
+    size: int
+
+
 Listener = Callable[[object], None]
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("progress_listeners", default=())
 
@@ -34,8 +51,9 @@ _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("progress_listeners", 
 def listening(listener: Listener) -> Iterator[None]:
     """Have `listener`, too, called with whatever is reported within the block.
 
-    A pipeline reports a `StepProgress` as each of its steps begins and ends; flows that run
-    pipelines report events of their own.
+    A pipeline reports a `StepProgress` as each of its steps begins and ends, and, from other
+    threads, a `DownloadProgress` as files arrive; flows that run pipelines report events of
+    their own.
     """
     token = _listeners.set((*_listeners.get(), listener))
     try:

@@ -1,30 +1,205 @@
-"""What CRDS matches on, read from an exposure."""
+"""The reference files of a pipeline's steps: selected in one look-up, fetched side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import InputError, reason
+from prefect.futures import PrefectFuture
+
+from ..exceptions import ReferenceFileError
+from ..references.best import NOT_APPLICABLE, exposure_name
+from ..references.files import URI_SCHEME, checked_file
+from ..references.prefetch import Cached, Wanted, prefetch
+from ..references.selection import (
+    further_members,
+    parameter_files,
+    read_crds_parameters,
+    select,
+)
+from ..references.verified import sha1_of
+from . import artifacts
+from .steps import fetch, prefetch_task
 
 
-def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on.
+class PipelineReferences:
+    """What the steps of one pipeline get from CRDS.
 
-    Returns
-    -------
-    dict, str
-        The matching parameters and the observatory.
+    Parameters
+    ----------
+    pipeline : Pipeline
+        A configured instance; its ``prefetch`` is taken over.
+    context : str
+        The context that selects.
+    """
+
+    def __init__(self, pipeline: Any, context: str) -> None:
+        self._pipeline = pipeline
+        self._context = context
+        self._steps = {name: getattr(pipeline, name) for name in getattr(pipeline, "step_defs", {})}
+        self._selected: set[str] = set()
+        self._fetching: dict[str, PrefectFuture[list[Cached]]] = {}
+        self._rows: list[dict[str, str]] = []
+        pipeline.prefetch = self._prefetch
+        for name, step in (self._steps or {pipeline.name: pipeline}).items():
+            step.get_reference_file = partial(_guarded, step, name, context)
+
+    def awaited_by(self, name: str, data: Any) -> list[PrefectFuture[list[Cached]]]:
+        """Wait for the files of one step.
+
+        Parameters
+        ----------
+        name : str
+            Of the step.
+        data : object
+            What it is to work on: where the pipeline does not fetch in advance, this decides.
+
+        Returns
+        -------
+        list of PrefectFuture
+            The prefetch task, for the graph; its result is there.
+        """
+        step = self._steps.get(name, self._pipeline)
+        if name not in self._selected and _asks_itself(step):
+            self._fetch({name: step}, [read_crds_parameters(type(step), data)])
+        awaited = [self._fetching[name]] if name in self._fetching else []
+        for future in awaited:
+            future.result()  # raises what stopped the prefetch, rather than "not ready"
+        return awaited
+
+    def show(self) -> None:
+        """Attach the table of all files to the flow run; those that did not arrive, too."""
+        for step, future in self._fetching.items():
+            if future.state.is_completed():
+                self._rows += [_row(step, cached) for cached in future.result()]
+        if self._rows:
+            artifacts.show_references(self._rows, self._context)
+        self._rows = []
+
+    def _prefetch(self, *args: Any) -> None:
+        """Stand in for the pipeline's ``prefetch``: all steps that are not skipped, at once."""
+        pipeline = self._pipeline
+        steps = self._steps or {pipeline.name: pipeline}
+        steps = {
+            name: step
+            for name, step in steps.items()
+            if step.prefetch_references and _asks_itself(step)
+        }
+        first = read_crds_parameters(type(pipeline), args[0])
+        others = [read_crds_parameters(type(pipeline), path) for path in further_members(args[0])]
+        self._fetch(steps, [first, *others])
+        if not self._steps:
+            self.awaited_by(pipeline.name, args[0])
+
+    def _fetch(
+        self, steps: Mapping[str, Any], exposures: list[tuple[Mapping[str, Any], str]]
+    ) -> None:
+        self._selected |= set(steps)
+        wanted: dict[str, dict[tuple[str, str], Wanted]] = {name: {} for name in steps}
+        open_types = {name: self._open_types(name, step) for name, step in steps.items()}
+        types = {kind for kinds in open_types.values() for kind in kinds}
+        for number, (crds_parameters, observatory) in enumerate(exposures):
+            selected = select(
+                crds_parameters,
+                types,
+                observatory=observatory,
+                context=self._context,
+                required=number == 0,
+            )
+            for step, kinds in open_types.items():
+                for file in selected:
+                    if file.reference_type in kinds:
+                        wanted[step].setdefault((file.reference_type, file.name), file)
+            if number == 0:
+                exposure = exposure_name(crds_parameters)
+                for step, file in self._overrides_from_crds(steps, observatory, exposure):
+                    wanted[step].setdefault((file.reference_type, file.name), file)
+        for step, files in wanted.items():
+            to_fetch = [file for file in files.values() if file.applies]
+            self._rows += [
+                {"step": step, "type": file.reference_type, "file": file.name}
+                for file in files.values()
+                if not file.applies
+            ]
+            if to_fetch:
+                self._fetching[step] = prefetch_task(step).submit(to_fetch)
+
+    def _open_types(self, name: str, step: Any) -> list[str]:
+        """List the types that CRDS decides about; what was given in their stead is noted."""
+        types = []
+        for kind in step.reference_file_types:
+            override = step.get_ref_override(kind)
+            if override is None:
+                types.append(kind)
+            elif not (isinstance(override, str) and override.startswith(URI_SCHEME)):
+                self._rows.append({"step": name, "type": kind} | _about_override(override))
+        return types
+
+    def _overrides_from_crds(
+        self, steps: Mapping[str, Any], observatory: str, exposure: str
+    ) -> Iterator[tuple[str, Wanted]]:
+        for name, step in steps.items():
+            for kind in step.reference_file_types:
+                override = step.get_ref_override(kind)
+                if isinstance(override, str) and override.startswith(URI_SCHEME):
+                    file = override.removeprefix(URI_SCHEME)
+                    yield name, Wanted(file, kind, observatory, self._context, exposure)
+
+
+def check_parameter_files(
+    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
+) -> None:
+    """Make sure that every parameter file CRDS selects is there.
+
+    stpipe goes on with the code's defaults where one is missing, and says nothing.
 
     Raises
     ------
-    InputError
-        The exposure or association cannot be read.
+    ReferenceFileError
+        One is missing or damaged.
     """
-    try:
-        crds_parameters, observatory = step_class._get_crds_parameters(data)
-    except Exception as error:
-        label = Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
-        raise InputError(f"{label} cannot be read as an exposure: {reason(error)}") from error
-    return crds_parameters, observatory
+    fetch(parameter_files(pipeline_class, crds_parameters, observatory, context))
+
+
+def _asks_itself(step: Any) -> bool:
+    """Tell whether a step runs, and by itself: a pipeline sees to its own steps."""
+    return not step.skip and (not getattr(step, "step_defs", None))
+
+
+def _guarded(step: Any, name: str, context: str, input_file: Any, kind: str) -> Any:
+    if step.get_ref_override(kind) is None:
+        crds_parameters, observatory = step._get_crds_parameters(input_file)
+        (file,) = select(
+            crds_parameters, [kind], observatory=observatory, context=context, required=False
+        )
+        if file.applies and not file.path.exists():
+            raise ReferenceFileError(
+                f"{name} asks for the {file}, which was not fetched before it began: nothing is "
+                "fetched while steps run; fetch it into the cache, then run again"
+            )
+        if file.applies:
+            prefetch(file)  # nobody has touched it since
+    return type(step).get_reference_file(step, input_file, kind)
+
+
+def _about_override(override: Any) -> dict[str, str]:
+    if not isinstance(override, str):
+        return {"file": type(override).__name__, "from": "override"}
+    if override in ("", NOT_APPLICABLE):
+        return {"file": override, "from": "override"}
+    path = Path(checked_file(override))
+    size = str(path.stat().st_size)
+    return {"file": override, "sha1": sha1_of(path), "bytes": size, "from": "override"}
+
+
+def _row(step: str, cached: Cached) -> dict[str, str]:
+    return {
+        "step": step,
+        "type": cached.wanted.reference_type,
+        "file": cached.wanted.name,
+        "sha1": cached.sha1,
+        "bytes": str(cached.size),
+        "from": "fetched" if cached.fetched else "cached",
+    }

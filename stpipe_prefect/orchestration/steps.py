@@ -14,9 +14,12 @@ from prefect.states import Completed, Failed
 from ..exceptions import reason
 from ..outcomes import Outcome, outcome_of
 from ..parameters.validation import check_parameters
-from ..references.best import NOT_APPLICABLE, best_references, reference_path
+from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
+from ..references.prefetch import Cached, Wanted
+from ..references.prefetch import prefetch as prefetch_file
 from ..registry import find_step
+from .downloads import Downloads
 from .handles import Handle, boxed, unboxed
 from .progress import StepProgress, report
 
@@ -106,14 +109,32 @@ def as_prefetch(step: Any) -> StepTask:
             observatory=observatory,
             context=context,
         )
-        return _fetch(files, observatory, context)
+        exposure = exposure_name(crds_parameters)
+        wanted = [
+            Wanted(name, kind, observatory, context, exposure)
+            for kind, name in files.items()
+            if name != NOT_APPLICABLE
+        ]
+        return files | {file.wanted.reference_type: str(file.path) for file in fetch(wanted)}
 
     return _task(prefetch, f"prefetch {step_class.class_alias or step_class.__name__}")
 
 
 def prefetch_task(step_name: str) -> StepTask:
     """Make the task that fetches references already selected for one step of a pipeline."""
-    return _task(_fetch, f"prefetch {step_name}")
+    return _task(fetch, f"prefetch {step_name}")
+
+
+def fetch(wanted: list[Wanted]) -> list[Cached]:
+    """Make sure that files are in the cache and whole, and show how they get there.
+
+    Raises
+    ------
+    ReferenceFileError
+        One is not there and cannot be fetched, or it is damaged.
+    """
+    downloads = Downloads()
+    return [prefetch_file(file, downloads) for file in wanted]
 
 
 def cached_task(step_name: str) -> StepTask:
@@ -188,15 +209,6 @@ def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
     outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
     report(StepProgress(step.name, outcome))
     return Completed(name=outcome, data=Handle(result))
-
-
-def _fetch(files: Mapping[str, str], observatory: str, context: str) -> dict[str, str]:
-    return {
-        kind: name
-        if name == NOT_APPLICABLE
-        else str(reference_path(name, kind, observatory=observatory, context=context))
-        for kind, name in files.items()
-    }
 
 
 def _task(function: Any, name: str) -> StepTask:

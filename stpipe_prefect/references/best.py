@@ -1,13 +1,12 @@
-"""Best references: which file of each type suits an exposure under a context, and where it is."""
+"""Best references: which file of each type suits an exposure under a context."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..exceptions import ReferenceFileError, reason
-from .context import is_serverless
+from .client import client_offline
 
 NOT_APPLICABLE = "N/A"
 
@@ -54,18 +53,20 @@ def best_references(
     if not types:  # crds understands an empty list as all types
         return {}
     try:
-        selected = crds.getrecommendations(
-            dict(crds_parameters),
-            reftypes=types,
-            context=context,
-            observatory=observatory,
-            fast=True,
-        )
-    except Exception as error:
+        with client_offline(observatory):
+            selected = crds.getrecommendations(
+                dict(crds_parameters),
+                reftypes=types,
+                context=context,
+                observatory=observatory,
+                fast=True,
+            )
+    except (Exception, SystemExit) as error:  # crds leaves where it finds no server_config
         if not required and _is_unknown(error):
             return dict.fromkeys(types, NOT_APPLICABLE)
         raise ReferenceFileError(
-            f"{context} cannot select references for this exposure: {reason(_absent(error))}"
+            f"{context} cannot select references for {exposure_name(crds_parameters)}: "
+            f"{reason(_absent(error))}"
         ) from error
     names = {kind: _name(answer) for kind, answer in selected.items()}
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
@@ -74,65 +75,17 @@ def best_references(
         from .unselected import ReferenceNotSelectedError
 
         raise ReferenceNotSelectedError(
-            f"{context} selects no {', '.join(sorted(missing))} reference for this exposure: "
-            f"{'; '.join(sorted(reasons))}"
+            f"{context} selects no {', '.join(sorted(missing))} reference for "
+            f"{exposure_name(crds_parameters)}: {'; '.join(sorted(reasons))}; use a context that "
+            f"covers it, or give a file of your own as override_<type>"
         )
     return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
 
 
-def reference_path(name: str, reference_type: str, *, observatory: str, context: str) -> Path:
-    """Find a reference file in the cache, fetching it from the CRDS server where there is one.
-
-    Parameters
-    ----------
-    name : str
-        File name of the reference.
-    reference_type : str
-        Its type, for the message.
-    observatory, context : str
-        As for `best_references`.
-
-    Returns
-    -------
-    pathlib.Path
-        The file in the local cache.
-
-    Raises
-    ------
-    ReferenceFileError
-        The file is not in the cache and could not be fetched, or is not whole.
-    """
-    import crds
-    from crds.client import api
-
-    path = Path(crds.locate_file(name, observatory))
-    title = f"{reference_type} reference {name} ({context})"
-    if not path.is_file():
-        missing = f"{title} is not in the CRDS cache: {path}"
-        if is_serverless(observatory):
-            raise ReferenceFileError(f"{missing}; set CRDS_SERVER_URL to fetch it")
-        try:
-            api.dump_references(context, [name])
-        except Exception as error:
-            raise ReferenceFileError(f"{missing}; fetching failed: {reason(error)}") from error
-    if not _looks_whole(path):
-        raise ReferenceFileError(
-            f"{title} is damaged: {path} is no whole {path.suffix} file; remove it and fetch anew"
-        )
-    return path
-
-
-_BEGINNINGS = {".fits": b"SIMPLE  =", ".asdf": b"#ASDF"}
-_FITS_BLOCK = 2880
-
-
-def _looks_whole(path: Path) -> bool:
-    """Tell whether a file begins as its kind does and, if FITS, ends where one can end."""
-    beginning = _BEGINNINGS.get(path.suffix, b"")
-    with path.open("rb") as file:
-        begins_well = file.read(len(beginning)) == beginning
-    size = path.stat().st_size
-    return begins_well and size > 0 and (path.suffix != ".fits" or size % _FITS_BLOCK == 0)
+def exposure_name(crds_parameters: Mapping[str, Any]) -> str:
+    """Say which exposure matching parameters are from, as far as they tell."""
+    names = {name.lower(): value for name, value in crds_parameters.items()}
+    return str(names.get("meta.filename") or names.get("roman.meta.filename") or "this exposure")
 
 
 def _absent(error: BaseException) -> BaseException:
@@ -143,7 +96,7 @@ def _absent(error: BaseException) -> BaseException:
     return earlier or error
 
 
-def _is_unknown(error: Exception) -> bool:
+def _is_unknown(error: BaseException) -> bool:
     """Tell whether the context knows nothing about such data, rather than being damaged."""
     from crds.core.exceptions import CrdsError, CrdsUnknownInstrumentError
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import ReferenceFileError, reason
-from .best import NOT_APPLICABLE, best_references, reference_path
+from .best import NOT_APPLICABLE, best_references, exposure_name
 from .context import resolve_context
+from .prefetch import Wanted, prefetch
 
 URI_SCHEME = "crds://"
 
@@ -51,10 +52,11 @@ def reference_files(
     names = best_references(
         crds_parameters, types, observatory=observatory, context=context, required=required
     )
+    exposure = exposure_name(crds_parameters)
     return {
         kind: name
         if name == NOT_APPLICABLE
-        else str(reference_path(name, kind, observatory=observatory, context=context))
+        else str(prefetch(Wanted(name, kind, observatory, context, exposure)).path)
         for kind, name in names.items()
     }
 
@@ -88,7 +90,7 @@ def fetched(uri: str, reference_type: str, observatory: str) -> str:
     """
     name = uri.removeprefix(URI_SCHEME)
     context = resolve_context(observatory)
-    return str(reference_path(name, reference_type, observatory=observatory, context=context))
+    return str(prefetch(Wanted(name, reference_type, observatory, context)).path)
 
 
 def cache_path(uri: str, observatory: str) -> str:

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from crds.core import utils
+from loopback import LoopbackCrds
 
 
 @pytest.fixture
@@ -15,4 +16,24 @@ def crds_path(small, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     utils.clear_function_caches()
     yield folder
+    utils.clear_function_caches()
+
+
+@pytest.fixture
+def server(small):
+    """A CRDS server of what the small cache holds."""
+    with LoopbackCrds(small.crds_path).running() as running:
+        yield running
+
+
+@pytest.fixture
+def cold(server, tmp_path, monkeypatch):
+    """An empty cache, and a server to fill it, which is waited for 2 s."""
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path / "cold"))
+    monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+    monkeypatch.setenv("STPIPE_CRDS_PATIENCE", "2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.delenv("CRDS_CONTEXT", raising=False)
+    utils.clear_function_caches()
+    yield tmp_path / "cold"
     utils.clear_function_caches()

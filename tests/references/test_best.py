@@ -6,7 +6,8 @@ import pytest
 from stdatamodels.jwst.datamodels import read_metadata
 
 from stpipe_prefect.exceptions import ReferenceFileError
-from stpipe_prefect.references.best import best_references, reference_path
+from stpipe_prefect.references.best import best_references
+from stpipe_prefect.references.prefetch import Wanted, prefetch
 
 FIRST = {"observatory": "jwst", "context": "jwst_0001.pmap"}
 SECOND = {"observatory": "jwst", "context": "jwst_0002.pmap"}
@@ -50,7 +51,7 @@ def test_every_type_without_a_rule_is_named(crds_path, exposure):
 
 def test_instrument_the_context_does_not_know(crds_path, exposure):
     exposure["meta.instrument.name"] = "NIRSPEC"
-    with pytest.raises(ReferenceFileError, match="cannot select references for this exposure"):
+    with pytest.raises(ReferenceFileError, match=r"cannot select references for jw\S+_uncal\.fits"):
         best_references(exposure, ["mask"], **FIRST)
 
 
@@ -65,7 +66,7 @@ def test_absent_or_damaged_rules_are_named(crds_path, exposure, kind, damage):
 
 
 def test_file_in_the_cache_is_found(crds_path):
-    path = reference_path("jwst_nircam_gain_0001.fits", "gain", **FIRST)
+    path = prefetch(Wanted("jwst_nircam_gain_0001.fits", "gain", **FIRST)).path
     assert path == crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
 
 
@@ -73,7 +74,7 @@ def test_absent_file_is_named_with_type_context_and_what_to_do(crds_path):
     path = crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
     path.unlink()
     with pytest.raises(ReferenceFileError) as caught:
-        reference_path(path.name, "gain", **FIRST)
+        prefetch(Wanted(path.name, "gain", **FIRST))
     assert str(caught.value) == (
         "gain reference jwst_nircam_gain_0001.fits (jwst_0001.pmap) is not in the CRDS cache: "
         f"{path}; set CRDS_SERVER_URL to fetch it"
@@ -94,4 +95,13 @@ def test_damaged_file_is_named(crds_path, name, damage):
     path = crds_path / "references/jwst/nircam" / name
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ReferenceFileError, match=f"{name} .*is damaged: {path}"):
-        reference_path(name, "some", **FIRST)
+        prefetch(Wanted(name, "some", **FIRST))
+
+
+def test_date_before_any_rule(crds_path, exposure):
+    exposure["meta.observation.date"] = "1999-01-01"
+    with pytest.raises(
+        ReferenceFileError, match=r"jwst_0001\.pmap selects no dark reference for jw\S+_uncal\.fits"
+    ) as caught:
+        best_references(exposure, ["dark"], **FIRST)
+    assert "override_<type>" in str(caught.value)

@@ -8,10 +8,10 @@ import pytest
 from stpipe_prefect.exceptions import ContextError
 from stpipe_prefect.references.context import (
     CONTEXT_VARIABLE,
-    is_serverless,
     pinned_context,
     resolve_context,
 )
+from stpipe_prefect.references.server import configured_server
 
 
 def test_operational_context_unless_another_is_named(crds_path, monkeypatch):
@@ -26,7 +26,7 @@ def test_operational_context_unless_another_is_named(crds_path, monkeypatch):
 
 
 def test_no_server_no_network(crds_path):
-    assert is_serverless("jwst")
+    assert configured_server() is None
 
 
 def test_pinned_context_is_what_crds_uses_and_ends_with_the_block(crds_path):

@@ -180,7 +180,7 @@ def test_absent_reference(calwebb, uncal, crds_copy, name, kind):
     run = calwebb(uncal, "--stage", "1", CRDS_PATH=crds_copy)
     assert (run.code, run.products) == (1, [])
     assert run.err == (
-        f"calwebb: {uncal.name}: {kind} reference {name} (jwst_0001.pmap) is not in the CRDS "
+        f"calwebb: {kind} reference {name} (jwst_0001.pmap) for {uncal.name} is not in the CRDS "
         f"cache: {path}; set CRDS_SERVER_URL to fetch it\n"
     )
     assert run.out.splitlines()[-1].startswith("FAIL ")

@@ -1,0 +1,130 @@
+"""Filling a CRDS cache for a night of exposures, ahead of their calibration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .exceptions import CrdsServerError, InputError, ReferenceFileError, StpipePrefectError
+from .references.context import pinned_context
+from .references.prefetch import Cached, Wanted, prefetch_all
+from .references.selection import further_members, parameter_files, read_crds_parameters, select
+from .registry import find_step
+
+
+def fill_cache(pipeline: str, inputs: Sequence[str], context: str | None, jobs: int) -> int:
+    """Bring into the cache whatever a pipeline needs for some exposures.
+
+    What is there and whole is left alone, so that it can be run again at any time, also twice
+    at once.
+
+    Parameters
+    ----------
+    pipeline : str
+        Class path or alias.
+    inputs : sequence of str
+        Exposures and associations.
+    context : str or None
+        The context; else the operational one.
+    jobs : int
+        How many files are fetched at a time.
+
+    Returns
+    -------
+    int
+        Status for the shell: 1 if something is amiss, which is said on standard error.
+    """
+    pipeline_class = find_step(pipeline)
+    with pinned_context(_observatory(pipeline_class, inputs), context) as name:
+        night = _Night(pipeline_class, name, jobs)
+        try:
+            wanted = {file.name: file for data in inputs for file in night.wanted_by(data)}
+            night.fetch(wanted.values())
+        except CrdsServerError as error:
+            night.failures.append(error)
+    for failure in night.failures:
+        print(f"error: {failure}", file=sys.stderr)
+    fetched = [file for file in night.cached.values() if file.fetched]
+    print(
+        f"{len(night.cached)} files for {len(inputs)} inputs under {name}: "
+        f"{len(fetched)} fetched ({sum(file.size for file in fetched) / 1e6:.2f} MB), "
+        f"{len(night.cached) - len(fetched)} were there, {len(night.failures)} failures"
+    )
+    return 1 if night.failures else 0
+
+
+class _Night:
+    """What has been fetched so far, and what went wrong."""
+
+    def __init__(self, pipeline_class: Any, context: str, jobs: int) -> None:
+        self._pipeline_class, self._context, self._jobs = pipeline_class, context, jobs
+        self.cached: dict[str, Cached] = {}
+        self.failures: list[StpipePrefectError] = []
+
+    def wanted_by(self, data: str) -> list[Wanted]:
+        """List what an exposure or association calls for; its parameter files are fetched."""
+        try:
+            return self._wanted_by(data)
+        except CrdsServerError:
+            raise
+        except StpipePrefectError as error:
+            self.failures.append(error)
+            return []
+
+    def _wanted_by(self, data: str) -> list[Wanted]:
+        first, observatory = read_crds_parameters(self._pipeline_class, data)
+        self.fetch(parameter_files(self._pipeline_class, first, observatory, self._context))
+        types = set(_reference_types(_configured(self._pipeline_class, data)))
+        wanted = select(first, types, observatory=observatory, context=self._context)
+        for member in further_members(data):
+            other, observatory = read_crds_parameters(self._pipeline_class, member)
+            wanted += select(
+                other, types, observatory=observatory, context=self._context, required=False
+            )
+        return [file for file in wanted if file.applies]
+
+    def fetch(self, files: Iterable[Wanted]) -> None:
+        """Bring files into the cache that are not known to be there."""
+        missing = [file for file in files if file.name not in self.cached]
+        for outcome in prefetch_all(missing, self._jobs):
+            if isinstance(outcome, CrdsServerError):
+                raise outcome
+            if isinstance(outcome, ReferenceFileError):
+                self.failures.append(outcome)
+                continue
+            self.cached[outcome.wanted.name] = outcome
+            if outcome.fetched:
+                print(f"fetched {outcome.wanted.name}  {outcome.size / 1e6:.2f} MB", flush=True)
+
+
+def _observatory(pipeline_class: Any, inputs: Sequence[str]) -> str:
+    """Find out whose exposures they are, from the first that can be read."""
+    error: InputError | None = None
+    for data in inputs:
+        try:
+            return read_crds_parameters(pipeline_class, data)[1]
+        except InputError as unreadable:
+            error = error or unreadable
+    assert error is not None
+    raise error
+
+
+def _configured(pipeline_class: Any, data: str) -> Any:
+    """Make the pipeline as it would run, for what it skips and what was given by file."""
+    config, config_file = pipeline_class.build_config(data)
+    config.pop("class", None)
+    return pipeline_class.from_config_section(config, config_file=config_file)
+
+
+def _reference_types(step: Any) -> Iterator[str]:
+    """Go through the types that CRDS is to decide about."""
+    if step.skip:
+        return
+    parts = getattr(step, "step_defs", {})
+    for name in parts:
+        yield from _reference_types(getattr(step, name))
+    if not parts:
+        yield from (
+            kind for kind in step.reference_file_types if step.get_ref_override(kind) is None
+        )

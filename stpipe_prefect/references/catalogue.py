@@ -1,0 +1,150 @@
+"""The catalogue: what the CRDS server says about its files.
+
+It comes with the server's description of itself, which the crds client keeps in the cache as
+``server_config``; there it is at hand without a server, too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import CrdsServerError, ReferenceFileError, reason
+from .patience import Patience
+from .server import CrdsServer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a file has to be.
+
+    Attributes
+    ----------
+    size : int
+        Bytes.
+    sha1 : str
+        Empty if the server does not know it.
+    """
+
+    size: int
+    sha1: str
+
+
+class Catalogue:
+    """The catalogue of one observatory, as it is in the cache in use.
+
+    Parameters
+    ----------
+    observatory : str
+        ``"jwst"`` or ``"roman"``.
+    """
+
+    def __init__(self, observatory: str) -> None:
+        from crds.core import config
+
+        self.observatory = observatory
+        self.path = Path(config.locate_config("server_config", observatory))
+
+    def entry(self, name: str) -> Entry | None:
+        """Find out what a file has to be; `None` if that is not known."""
+        about = self._read()[1].get(name)
+        if not isinstance(about, Mapping) or "size" not in about:
+            return None
+        sha1 = str(about.get("sha1sum", ""))
+        return Entry(int(about["size"]), "" if sha1 == "none" else sha1)
+
+    def entry_for_download(
+        self, name: str, server: CrdsServer, patience: Patience
+    ) -> tuple[Entry, str]:
+        """Find out what a file has to be and where it can be had, from the server if need be.
+
+        Returns
+        -------
+        Entry, str
+            The file, and its URL.
+
+        Raises
+        ------
+        CrdsServerError
+            The server cannot be asked.
+        ReferenceFileError
+            It does not know the file.
+        """
+        if self._read()[0].get("server") != server.url or self.entry(name) is None:
+            self.refresh(server, patience)
+        entry = self.entry(name)
+        if entry is None:
+            raise ReferenceFileError(f"{server} does not know {name}")
+        return entry, self._url(name)
+
+    def refresh(self, server: CrdsServer, patience: Patience) -> None:
+        """Ask the server for the catalogue and keep it in the cache.
+
+        Raises
+        ------
+        CrdsServerError
+            It cannot be asked, or answers nonsense.
+        ReferenceFileError
+            The cache cannot be written.
+        """
+        from crds.client.proxy import crds_encode
+        from crds.core import heavy_client
+
+        info = server.call("get_server_info", patience=patience)
+        if not isinstance(info, dict) or info.get("observatory") != self.observatory:
+            raise CrdsServerError(f"{server} is none for {self.observatory}; check CRDS_SERVER_URL")
+        for section in ("reference_url", "mapping_url", "config_url", "pickle_url"):
+            if isinstance(info.get(section), dict):
+                info[section] = info[section].get("unchecked", info[section])
+        if "download_metadata" not in info:
+            fields = ["sha1sum", "size"]
+            files = server.call(
+                "get_file_info_map", self.observatory, None, fields, patience=patience
+            )
+            info["download_metadata"] = crds_encode(files)
+        info |= {"server": server.url, "status": "server", "connected": True}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ReferenceFileError(
+                f"CRDS cache {self.path.parent} cannot be written: {reason(error)}"
+            ) from error
+        heavy_client.cache_server_info(heavy_client.ConfigInfo(info), self.observatory)
+
+    def _url(self, name: str) -> str:
+        from crds.core import config
+
+        uri = str(config.get_uri(name))  # CRDS_REFERENCE_URI, CRDS_MAPPING_URI
+        if uri != "none":
+            return uri
+        section = "mapping_url" if config.is_mapping(name) else "reference_url"
+        try:
+            folder = self._read()[0][section][self.observatory]
+        except (KeyError, TypeError) as error:
+            raise CrdsServerError(
+                f"The CRDS server does not say where {name} can be had"
+            ) from error
+        return f"{folder.rstrip('/')}/{name}"
+
+    def _read(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return {}, {}
+        return _parse(self.path, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=4)
+def _parse(path: Path, mtime: int, inode: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Read the server's description, and its files by name; nothing where it is damaged."""
+    from crds.client.proxy import crds_decode
+
+    try:
+        info = ast.literal_eval(path.read_text())
+        return info, crds_decode(info.get("download_metadata", {}))
+    except (OSError, ValueError, SyntaxError, AttributeError, KeyError):
+        return {}, {}

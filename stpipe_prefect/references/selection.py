@@ -1,0 +1,92 @@
+"""Which files an exposure calls for: the references and parameter files of a pipeline's steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import InputError, reason
+from .best import best_references, exposure_name
+from .prefetch import Wanted
+
+
+def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
+    """Read from an exposure what CRDS matches on.
+
+    Returns
+    -------
+    dict, str
+        The matching parameters and the observatory.
+
+    Raises
+    ------
+    InputError
+        The exposure or association cannot be read.
+    """
+    try:
+        crds_parameters, observatory = step_class._get_crds_parameters(data)
+    except Exception as error:
+        label = Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
+        raise InputError(f"{label} cannot be read as an exposure: {reason(error)}") from error
+    return crds_parameters, observatory
+
+
+def further_members(data: Any) -> list[str]:
+    """List the science exposures of an association after the first, as far as they are there.
+
+    The first speaks for the association as a whole; the others may call for further files.
+    """
+    if not isinstance(data, (str, Path)) or Path(data).suffix.lower() != ".json":
+        return []
+    names = [
+        member["expname"]
+        for product in json.loads(Path(data).read_text()).get("products", [])
+        for member in product.get("members", [])
+        if member.get("exptype") == "science"
+    ]
+    files = [Path(data).parent / name for name in names[1:]]
+    return [str(file) for file in files if file.is_file()]
+
+
+def select(
+    crds_parameters: Mapping[str, Any],
+    reference_types: Iterable[str],
+    *,
+    observatory: str,
+    context: str,
+    required: bool = True,
+) -> list[Wanted]:
+    """Select the files that suit an exposure, one of each type; see `best_references`.
+
+    Returns
+    -------
+    list of Wanted
+        Where none applies, its name is ``"N/A"``.
+    """
+    names = best_references(
+        crds_parameters,
+        reference_types,
+        observatory=observatory,
+        context=context,
+        required=required,
+    )
+    exposure = exposure_name(crds_parameters)
+    return [Wanted(name, kind, observatory, context, exposure) for kind, name in names.items()]
+
+
+def parameter_files(
+    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
+) -> list[Wanted]:
+    """List the parameter files CRDS selects for a pipeline and its steps, and theirs."""
+    types = [step_class.get_config_reftype() for step_class in _classes(pipeline_class)]
+    selected = select(
+        crds_parameters, types, observatory=observatory, context=context, required=False
+    )
+    return [file for file in selected if file.applies]
+
+
+def _classes(step_class: Any) -> list[Any]:
+    parts = getattr(step_class, "step_defs", {}).values()
+    return [step_class, *(each for part in parts for each in _classes(part))]

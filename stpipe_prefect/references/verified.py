@@ -1,0 +1,89 @@
+"""What has been verified before: remembered, so that no file is read twice to check it.
+
+A record is a small file of its own, in the folder ``.verified`` of the CRDS cache, or, where
+that is read-only, in the user's cache folder. It holds as long as the file is untouched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A file that was found to be what it has to be.
+
+    Attributes
+    ----------
+    path : str
+    size : int
+    mtime_ns, ctime_ns : int
+        When it was changed, and when anything about it was; nanoseconds.
+    sha1 : str
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    sha1: str
+
+
+def remember(path: Path, sha1: str) -> Verified:
+    """Record that a file, as it is now, has this checksum; forgotten if it can be nowhere kept."""
+    record = _describe(path, sha1)
+    for folder in _folders():
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=folder, delete=False, prefix=".") as file:
+                json.dump(asdict(record), file)
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(folder / f"{path.name}.json")
+            break
+    return record
+
+
+def recall(path: Path) -> Verified | None:
+    """Find the record of a file; `None` where there is none, or the file was touched since."""
+    for record in _records(path):
+        with suppress(OSError):
+            if record == _describe(path, record.sha1):
+                return record
+    return None
+
+
+def earlier_sha1(path: Path) -> str:
+    """Say which checksum a file had when it was last verified; empty if it never was."""
+    return next((record.sha1 for record in _records(path)), "")
+
+
+def sha1_of(path: Path) -> str:
+    """Read a file and compute its checksum."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def _describe(path: Path, sha1: str) -> Verified:
+    status = path.stat()
+    return Verified(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha1)
+
+
+def _records(path: Path) -> Iterator[Verified]:
+    for folder in _folders():
+        with suppress(OSError, ValueError, TypeError):
+            yield Verified(**json.loads((folder / f"{path.name}.json").read_text()))
+
+
+def _folders() -> list[Path]:
+    from crds.core import config
+    from platformdirs import user_cache_path
+
+    cache = Path(config.get_crds_path()).absolute()
+    mark = hashlib.sha1(str(cache).encode()).hexdigest()[:12]
+    return [cache / ".verified", user_cache_path("stpipe_prefect") / "verified" / mark]

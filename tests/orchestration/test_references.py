@@ -1,0 +1,134 @@
+"""Reference files in a flow run: fetched beside the work, and by nobody else."""
+
+import json
+from pathlib import Path
+
+import loopback
+import pytest
+from astropy.io import fits
+from crds.core import utils
+from loopback import LoopbackCrds
+
+from stpipe_prefect.references.prefetch import Wanted, prefetch
+
+pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
+
+SLOW = "jwst_nircam_readnoise_0001.fits"  # for jump and ramp_fit, near the end
+
+
+@pytest.fixture(scope="module")
+def server(small):
+    with LoopbackCrds(small.crds_path).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cold_run(run_flow, small, server, tmp_path_factory):
+    """A run on an empty cache, with one slow download."""
+    folder = tmp_path_factory.mktemp("cold")
+    server.manners[SLOW] = loopback.slowly(4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CRDS_PATH", str(folder))
+        patch.setenv("CRDS_SERVER_URL", server.url)
+        patch.setattr("stpipe_prefect.orchestration.downloads.LONG", 0.5)
+        utils.clear_function_caches()
+        run = run_flow(
+            "calwebb_detector1",
+            small.programme.exposures[0],
+            steps={"jump": {"rejection_threshold": 7.0}},
+        )
+    utils.clear_function_caches()
+    server.manners.clear()
+    assert run.state.is_completed(), run.state.message
+    return run
+
+
+def tables(run):
+    artifacts = run.get("/artifacts/filter", {})
+    return [each for each in artifacts if each["flow_run_id"] == str(run.id)]
+
+
+def test_every_file_is_asked_for_once(cold_run, server):
+    assert set(server.files_asked.values()) == {1}
+    (table,) = (each for each in tables(cold_run) if each["key"] == "references")
+    files = {row["file"]: row["from"] for row in json.loads(table["data"]) if row["file"] != "N/A"}
+    assert set(files.values()) == {"fetched"}
+    assert set(files) < set(server.files_asked)
+    assert "jwst_0001.pmap" in table["description"]
+    assert server.url in table["description"]
+
+
+def test_steps_begin_while_later_files_still_download(cold_run, server):
+    tasks = cold_run.tasks()
+    _, arrived = server.times[SLOW]
+    assert tasks["dq_init"].start_time.timestamp() < arrived
+    assert tasks["saturation"].start_time.timestamp() < arrived
+    assert tasks["jump"].start_time.timestamp() > arrived
+
+
+def test_long_download_has_a_progress_bar(cold_run):
+    bars = [each for each in tables(cold_run) if each["type"] == "progress"]
+    assert [bar["description"] for bar in bars] == [f"Fetching {SLOW}"]
+    assert bars[0]["data"] == 100.0
+
+
+def test_products_record_the_same_references_as_without_a_server(cold_run, detector1_run):
+    names = sorted(path.name for path in cold_run.products.glob("*.fits"))
+    assert len(names) == 2
+    for name in names:
+        cold, warm = (recorded(run.products / name) for run in (cold_run, detector1_run))
+        assert cold == warm
+        assert cold["CRDS_CTX"] == "jwst_0001.pmap"
+        assert cold["R_DARK"] == "crds://jwst_nircam_dark_0001.fits"
+
+
+def test_damaged_reference_stops_the_run_before_a_step_uses_it(run_flow, small, crds_path):
+    dark = Wanted("jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap")
+    good = prefetch(dark).path.read_bytes()
+    dark.path.write_bytes(good[:-3000] + bytes([good[-3000] ^ 1]) + good[-2999:])
+    try:
+        run = run_flow("calwebb_detector1", small.programme.exposures[0])
+    finally:
+        dark.path.write_bytes(good)
+    assert run.state.is_failed()
+    assert "dark reference jwst_nircam_dark_0001.fits (jwst_0001.pmap) for jw" in run.state.message
+    assert "dark_current" not in run.tasks()
+    assert not list(run.products.iterdir())
+
+
+def test_step_that_asks_for_more_than_was_fetched(run_flow, small, server, tmp_path, monkeypatch):
+    from jwst.stpipe import Pipeline, Step
+
+    class CuriousStep(Step):
+        class_alias = "curious"
+        reference_file_types = ("gain",)
+
+        def process(self, data):
+            with self.prepare_output(data) as model:
+                self.get_reference_file(model, "gain")
+                self.get_reference_file(model, "flat")
+                return model
+
+    class CuriousPipeline(Pipeline):
+        class_alias = "calwebb_curious"
+        step_defs = {"curious": CuriousStep}
+
+        def process(self, data):
+            return self.curious.run(data)
+
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path / "crds"))
+    monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+    before = dict(server.asked)
+    run = run_flow(CuriousPipeline, small.programme.exposures[0])
+    assert run.state.is_failed()
+    assert (
+        "curious asks for the flat reference jwst_nircam_flat_0001.fits (jwst_0001.pmap) for"
+        in (run.state.message)
+    )
+    assert server.asked["jwst_nircam_gain_0001.fits"] == before["jwst_nircam_gain_0001.fits"] + 1
+    assert server.asked["jwst_nircam_flat_0001.fits"] == before.get("jwst_nircam_flat_0001.fits", 0)
+
+
+def recorded(path: Path):
+    header = fits.getheader(path)
+    return {key: header[key] for key in header if key.startswith(("R_", "CRDS_"))}

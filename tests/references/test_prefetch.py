@@ -1,0 +1,244 @@
+"""Fetching into the cache: whole, verified, once; and what is said when that cannot be."""
+
+import hashlib
+import os
+import time
+
+import loopback
+import pytest
+
+from stpipe_prefect.exceptions import ContextError, CrdsServerError, ReferenceFileError
+from stpipe_prefect.references.context import pinned_context, resolve_context
+from stpipe_prefect.references.prefetch import Wanted, prefetch, prefetch_all
+
+NAME = "jwst_nircam_gain_0001.fits"
+GAIN = Wanted(NAME, "gain", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
+
+
+def leftovers(path):
+    return sorted(
+        p.name for p in path.parent.iterdir() if p.name.startswith(".") and p.suffix != ".lock"
+    )
+
+
+def test_file_is_fetched_once_and_remembered(cold, server):
+    seen = []
+    cached = prefetch(GAIN, lambda *progress: seen.append(progress))
+    original = server.file(NAME).read_bytes()
+    assert cached.path.read_bytes() == original
+    assert (cached.size, cached.sha1) == (len(original), hashlib.sha1(original).hexdigest())
+    assert cached.fetched
+    assert seen[-1] == (NAME, len(original), len(original))
+    calls = server.calls
+    assert not prefetch(GAIN).fetched
+    assert server.files_asked == {NAME: 1}
+    assert server.calls == calls
+    assert leftovers(cached.path) == []
+
+
+def test_verified_file_is_not_read_again(cold, server, monkeypatch):
+    prefetch(GAIN)
+    monkeypatch.setattr("stpipe_prefect.references.prefetch.sha1_of", None)
+    prefetch(GAIN)
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_flipped_byte_is_found_and_the_file_fetched_anew(cold, server, keep_time):
+    path = prefetch(GAIN).path
+    flip(path, keep_time)
+    assert prefetch(GAIN).path.read_bytes() == server.file(NAME).read_bytes()
+    assert server.files_asked == {NAME: 2}
+    assert leftovers(path) == [f".{NAME}.bad"]
+
+
+@pytest.mark.parametrize("keep_time", [False, True])
+def test_flipped_byte_is_found_without_a_server(cold, server, monkeypatch, keep_time):
+    path = prefetch(GAIN).path
+    monkeypatch.delenv("CRDS_SERVER_URL")
+    flip(path, keep_time)
+    with pytest.raises(
+        ReferenceFileError, match=f"gain reference {NAME} .*is damaged: {path} is sha1"
+    ):
+        prefetch(GAIN)
+
+
+def test_flipped_byte_is_found_without_any_catalogue(crds_path):
+    config = crds_path / "config/jwst/server_config"
+    config.write_text(repr(eval(config.read_text()) | {"download_metadata": {}}))
+    path = prefetch(GAIN).path
+    flip(path)
+    with pytest.raises(ReferenceFileError, match="changed since it was last verified"):
+        prefetch(GAIN)
+
+
+def test_sample_is_verified_from_the_first(crds_path):
+    flip(GAIN.path)
+    with pytest.raises(ReferenceFileError, match=f"{NAME} .* is damaged: .* is sha1 "):
+        prefetch(GAIN)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_cache_is_used_and_remembered_elsewhere(crds_path, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    for folder in (crds_path, GAIN.path.parent):
+        folder.chmod(0o555)
+    try:
+        prefetch(GAIN)
+        assert list((tmp_path / "user").rglob(f"{NAME}.json"))
+    finally:
+        for folder in (crds_path, GAIN.path.parent):
+            folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("damage", [loopback.corrupted, loopback.half, loopback.garbage])
+def test_damaged_on_the_way_once_is_fetched_again(cold, server, damage):
+    server.manners[NAME] = loopback.once(damage)
+    assert prefetch(GAIN).path.read_bytes() == server.file(NAME).read_bytes()
+    assert server.files_asked == {NAME: 2}
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (loopback.corrupted, "sha1 "),
+        (loopback.half, "\\d+ bytes instead"),
+        (loopback.garbage, "33 "),
+    ],
+)
+def test_damaged_twice_is_an_error_and_leaves_no_file(cold, server, damage, what):
+    server.manners[NAME] = damage
+    with pytest.raises(
+        ReferenceFileError, match=rf"gain reference {NAME} .* arrives damaged, twice: {what}"
+    ) as caught:
+        prefetch(GAIN)
+    explains(caught.value)
+    assert not GAIN.path.exists()
+    assert server.files_asked == {NAME: 2}
+
+
+def test_refusal_once_is_got_over(cold, server):
+    server.manners[NAME] = loopback.once(loopback.refusing)
+    assert prefetch(GAIN).fetched
+
+
+@pytest.mark.parametrize(
+    ("manner", "why"),
+    [
+        (loopback.refusing, "503"),
+        (loopback.silent, "does not answer"),
+        (loopback.falling_silent, "does not answer"),
+        (loopback.slowly(60), "does not answer|too slow"),
+    ],
+)
+def test_download_that_does_not_succeed_ends_in_time(cold, server, manner, why):
+    takes_server = manner in (loopback.silent, loopback.falling_silent)
+    server.manners[NAME] = manner(server) if takes_server else manner
+    started = time.monotonic()
+    with pytest.raises(CrdsServerError, match=why) as caught:
+        prefetch(GAIN)
+    assert time.monotonic() - started < 4.5
+    explains(caught.value)
+    assert not GAIN.path.exists()
+    assert leftovers(GAIN.path) == []
+
+
+@pytest.mark.parametrize(
+    ("manner", "why"),
+    [
+        (loopback.refusing, "503"),
+        (loopback.silent, "does not answer"),
+        (loopback.garbage, "answers something else than CRDS does"),
+    ],
+)
+def test_service_that_fails_ends_in_time(cold, server, manner, why):
+    server.manners["*"] = manner(server) if manner is loopback.silent else manner
+    started = time.monotonic()
+    with pytest.raises(CrdsServerError, match=why) as caught:
+        prefetch(GAIN)
+    explains(caught.value)
+    with pytest.raises(ContextError, match=why):
+        resolve_context("jwst")
+    assert time.monotonic() - started < 6
+
+
+def test_nobody_listens(cold, monkeypatch):
+    monkeypatch.setenv("CRDS_SERVER_URL", "http://localhost:9")
+    with pytest.raises(CrdsServerError, match=r"localhost:9.*refused") as caught:
+        prefetch(GAIN)
+    explains(caught.value)
+
+
+def test_slow_but_steady_is_waited_for(cold, server):
+    server.manners[NAME] = loopback.slowly(3)
+    assert prefetch(GAIN).fetched
+
+
+def test_file_the_server_does_not_know(cold):
+    with pytest.raises(ReferenceFileError, match=r"does not know jwst_nircam_gain_0099\.fits"):
+        prefetch(Wanted("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap"))
+
+
+def test_silent_server_costs_one_wait_for_many_files(cold, server):
+    with pinned_context("jwst", "jwst_0001.pmap") as context:
+        server.manners["*"] = loopback.silent(server)
+        names = sorted(path.name for path in server.file(NAME).parent.glob("*.fits"))
+        started = time.monotonic()
+        wanted = [Wanted(name, "some", "jwst", context) for name in names]
+        outcomes = list(prefetch_all(wanted, 2))
+    assert time.monotonic() - started < 4
+    assert [type(outcome) for outcome in outcomes] == [CrdsServerError]
+
+
+def test_context_is_fetched_whole_from_the_server(cold, server):
+    assert resolve_context("jwst") == "jwst_0001.pmap"
+    mappings = {path.name for path in (cold / "mappings/jwst").iterdir() if path.name[0] != "."}
+    assert mappings == set(server.files_asked)
+    assert set(server.files_asked.values()) == {1}
+    assert len(mappings) > 30
+
+
+def test_no_call_with_a_pinned_context_one_without(cold, server):
+    with pinned_context("jwst") as context:
+        prefetch(Wanted(NAME, "gain", "jwst", context))
+    server.asked.clear()
+    with pinned_context("jwst", "jwst_0001.pmap") as context:
+        prefetch(Wanted(NAME, "gain", "jwst", context))
+    assert not server.asked
+    with pinned_context("jwst") as context:
+        prefetch(Wanted(NAME, "gain", "jwst", context))
+    assert server.asked == {"get_build_context": 1}
+
+
+def test_mapping_damaged_on_the_way(cold, server):
+    server.manners["jwst_nircam_gain_0001.rmap"] = loopback.corrupted
+    with pytest.raises(
+        ContextError, match=r"jwst_0001\.pmap.*mapping jwst_nircam_gain_0001\.rmap.*damaged, twice"
+    ) as caught:
+        resolve_context("jwst")
+    explains(caught.value)
+
+
+def test_context_unknown_to_the_server(cold):
+    with pytest.raises(ContextError, match=r"does not know jwst_0099\.pmap"):
+        resolve_context("jwst", "jwst_0099.pmap")
+
+
+def test_server_of_another_observatory(cold, server):
+    with pytest.raises(ContextError, match="is none for roman"):
+        resolve_context("roman", "roman_0001.pmap")
+
+
+def flip(path, keep_time=False):
+    """Flip one byte in the middle."""
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    if keep_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def explains(error):
+    assert "\n" not in str(error)
+    assert "jwst_0001.pmap" in str(error)
+    assert "localhost" in str(error)

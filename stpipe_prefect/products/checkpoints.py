@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .fingerprint import sha256_of
+from .lock import LOCK, locked_folder, remove_abandoned
 from .staging import synced
 
 FOLDER_VARIABLE = "STPIPE_PREFECT_CHECKPOINTS"
@@ -122,25 +122,27 @@ def keep(run: str, steps: Sequence[str], fingerprint: str, result: Any, ext: str
     if (place / _RECORD).exists():
         return
     shutil.rmtree(place, ignore_errors=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".", dir=root))
-    try:
-        several = isinstance(result, (list, tuple))
-        files = [
-            None if model is None else _save(model, unfinished / f"{number}{ext}")
-            for number, model in enumerate(result if several else [result])
-        ]
-        record = {
-            "run": run,
-            "steps": list(steps),
-            "fingerprint": fingerprint,
-            "files": files,
-            "is_sequence": several,
-        }
-        (unfinished / _RECORD).write_text(json.dumps(record, indent=1))
-        synced(unfinished / _RECORD)
-        unfinished.rename(place)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = root / f".{place.name}"
+    with locked_folder(unfinished, f"the checkpoint of {run} after {steps[-1]}"):
+        try:
+            several = isinstance(result, (list, tuple))
+            files = [
+                None if model is None else _save(model, unfinished / f"{number}{ext}")
+                for number, model in enumerate(result if several else [result])
+            ]
+            record = {
+                "run": run,
+                "steps": list(steps),
+                "fingerprint": fingerprint,
+                "files": files,
+                "is_sequence": several,
+            }
+            (unfinished / _RECORD).write_text(json.dumps(record, indent=1))
+            synced(unfinished / _RECORD)
+            (unfinished / LOCK).unlink()
+            unfinished.rename(place)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     _make_room()
 
 
@@ -171,6 +173,11 @@ def _make_room() -> None:
 
 
 def usable(run: str) -> Iterator[Checkpoint]:
-    """Go through the checkpoints of a run, those furthest along first."""
+    """Go through the checkpoints of a run, those furthest along first.
+
+    What runs left that were killed while they wrote one is removed.
+    """
+    for unfinished in checkpoint_folder().glob(".*"):
+        remove_abandoned(unfinished)
     mine = [checkpoint for checkpoint in checkpoints() if checkpoint.run == run]
     yield from sorted(mine, key=lambda checkpoint: -len(checkpoint.steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ examples:
   python -m stpipe_prefect run calwebb_detector1 exposure_uncal.fits --steps.jump.skip=true
   python -m stpipe_prefect run calwebb_detector1 --help
   python -m stpipe_prefect prefetch calwebb_detector1 *_uncal.fits --jobs 8
+  python -m stpipe_prefect explain calwebb_detector1 exposure_uncal.fits --changed
 """
 
 
@@ -38,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     if argv[:1] == ["run"]:
         # A step's parameters are options of the command: its own parser knows them.
         return _run(argv[1:])
+    if argv[:1] == ["explain"]:
+        return _explain(argv[1:])
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
@@ -51,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             return commands[args.command](args)
         except StpipePrefectError as error:
-            _explain(error)
+            _complain(error)
             return error.exit_code
     parser.print_help()
     return 0
@@ -87,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         "--jobs", type=_count, default=4, metavar="N", help="files to fetch at a time [4]"
     )
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
+    commands.add_parser(
+        "explain", help="show what run would tell each step, and why: [--history] [--changed]"
+    )
     return parser
 
 
@@ -164,22 +171,39 @@ def _versions() -> int:
 def _run(argv: list[str]) -> int:
     from .commandline import common_options, run_step
 
+    return _with_parameters(argv, "run", common_options("run"), run_step)
+
+
+def _explain(argv: list[str]) -> int:
+    from .explain import explain_options, explain_step
+
+    return _with_parameters(argv, "explain", explain_options(), explain_step)
+
+
+def _with_parameters(
+    argv: list[str],
+    command: str,
+    options: argparse.ArgumentParser,
+    carry_out: Callable[[list[str]], object],
+) -> int:
+    """Carry out a command whose options are the parameters of a step."""
     if not argv or argv[0] in ("-h", "--help"):
-        print("usage: python -m stpipe_prefect run CLASS|ALIAS|FILE [INPUT …] [--<parameter> …]\n")
-        print(common_options().format_help())
+        usage = f"python -m stpipe_prefect {command} CLASS|ALIAS|FILE [INPUT …] [--<parameter> …]"
+        print(f"usage: {usage}\n")
+        print(options.format_help())
         return 0 if argv else 2
     try:
-        run_step(argv)
+        carry_out(argv)
     except Exception as error:
         if "--debug" in argv:
             _debug()
         else:
-            _explain(error)
+            _complain(error)
         return int(getattr(error, "exit_status", getattr(error, "exit_code", 1)))
     return 0
 
 
-def _explain(error: Exception) -> None:
+def _complain(error: Exception) -> None:
     if isinstance(error, StpipePrefectError):
         print(f"error: {error}", file=sys.stderr)
     else:

@@ -12,13 +12,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 from typing import Any, NoReturn
 
 from configobj import ConfigObj, ConfigObjError
 
-from .exceptions import InputError, UsageError, nearest, reason
+from .exceptions import InputError, UsageError, reason
 from .logs import logged_run
 from .parameters.files import load_config_file
 from .parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled
@@ -42,6 +43,99 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see --help)")
 
 
+@dataclass(frozen=True)
+class Command:
+    """What a command line asks for.
+
+    Attributes
+    ----------
+    step_class : type
+        The Step or Pipeline.
+    args : argparse.Namespace
+        Inputs and options.
+    given : dict
+        The parameters given, by section; ``config_file`` among them.
+    """
+
+    step_class: Any
+    args: argparse.Namespace
+    given: dict[str, Any]
+
+    @property
+    def first_input(self) -> str | None:
+        """The file that CRDS is to find parameters for."""
+        if not self.args.inputs:
+            return None
+        folder = getattr(self.args, "input_dir", None)
+        return str(Path(folder or "", self.args.inputs[0]))
+
+    @contextmanager
+    def logged(self) -> Iterator[None]:
+        """Log within the block, as the options say."""
+        with logged_run(
+            self.step_class.get_stpipe_loggers(),
+            self.step_class._log_records_formatter,
+            level=_level(self.args),
+            handlers=_handlers(self.args),
+        ):
+            yield
+
+    @contextmanager
+    def parameters_from_crds(self) -> Iterator[None]:
+        """Have CRDS asked for parameters within the block, or not, as the options say."""
+        with _steppars_disabled(self.args.disable_crds_steppars):
+            yield
+
+    def make_step(self) -> Any:
+        """Make the step, with its merged parameters."""
+        step_class, given = self.step_class, self.given
+        try:
+            config, config_file = step_class.build_config(self.first_input, **given)
+        except InputError as error:
+            if not self.args.lenient:
+                raise
+            logger.warning("%s", error)
+            config, config_file = step_class.build_config(None, **given)
+        config.pop("class", None)
+        step = step_class.from_config_section(
+            config, name=config.get("name"), config_file=config_file
+        )
+        if self.args.inputs:
+            step.save_results = True
+        return step
+
+
+def read_command(argv: list[str], common: argparse.ArgumentParser) -> Command:
+    """Read a command line.
+
+    Parameters
+    ----------
+    argv : list of str
+        The class, alias or parameter file, then inputs and options.
+    common : argparse.ArgumentParser
+        Knows the options that do not depend on the step.
+
+    Raises
+    ------
+    UsageError
+        The command line is wrong.
+    """
+    known, _ = common.parse_known_args(argv)
+    if known.step is None:
+        common.error("say which step: a class, an alias or a parameter file")
+    config_file = known.step if Path(known.step).is_file() else None
+    step_class = _find_class(known.step, config_file)
+    spec = step_class.load_spec_file()
+    parser = _with_parameters(spec, step_class, common)
+    args, rest = parser.parse_known_args(argv)
+    given = _given(args, spec)
+    _add_unknown(given, rest, parser)
+    check_parameters(step_class, given)
+    if config_file is not None:
+        given["config_file"] = config_file
+    return Command(step_class, args, given)
+
+
 def run_step(argv: list[str]) -> Any:
     """Make the step that a command line asks for, and run it.
 
@@ -60,36 +154,23 @@ def run_step(argv: list[str]) -> Any:
     UsageError
         The command line is wrong.
     """
-    common = common_options()
-    known, _ = common.parse_known_args(argv)
-    if known.step is None:
-        common.error("say which step to run: a class, an alias or a parameter file")
-    config_file = known.step if Path(known.step).is_file() else None
-    step_class = _find_class(known.step, config_file)
-    spec = step_class.load_spec_file()
-    args, unknown = _with_parameters(spec, step_class, common).parse_known_args(argv)
-    if unknown:
-        option = unknown[0].partition("=")[0]
-        options = [f"--{path}" for path, _, _ in _parameters(spec)]
-        raise UsageError(
-            f"{known.step}: there is no {option}{nearest(option, options)}; --help lists what is"
-        )
-    given = _given(args, spec)
-    check_parameters(step_class, given)
-    if config_file is not None:
-        given["config_file"] = config_file
-    with logged_run(
-        step_class.get_stpipe_loggers(),
-        step_class._log_records_formatter,
-        level=_level(args),
-        handlers=_handlers(args),
-    ):
-        return _run(step_class, args, given)
+    command = read_command(argv, common_options("run"))
+    args = command.args
+    with command.logged():
+        with command.parameters_from_crds():
+            step = command.make_step()
+        if args.inputs:
+            step.set_primary_input(args.inputs[0])
+        if args.save_parameters:
+            step.export_config(args.save_parameters, include_metadata=True)
+            logger.info("Parameters saved to %s", args.save_parameters)
+        step.run(*args.inputs)
+    return step
 
 
-def common_options() -> argparse.ArgumentParser:
-    """Make the parser of what can be said for every step."""
-    parser = CommandParser(add_help=False)
+def common_options(command: str) -> argparse.ArgumentParser:
+    """Make the parser of what can be said for every step, for one of the commands."""
+    parser = CommandParser(f"python -m stpipe_prefect {command}", add_help=False)
     parser.add_argument("step", nargs="?", help="class, alias or parameter file")
     parser.add_argument("--save-parameters", metavar="FILE", help="save the parameters of the run")
     parser.add_argument(
@@ -112,28 +193,6 @@ def common_options() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(step_class: Any, args: argparse.Namespace, given: dict[str, Any]) -> Any:
-    first = _first_input(args)
-    with _steppars_disabled(args.disable_crds_steppars):
-        try:
-            config, config_file = step_class.build_config(first, **given)
-        except InputError as error:
-            if not args.lenient:
-                raise
-            logger.warning("%s", error)
-            config, config_file = step_class.build_config(None, **given)
-    config.pop("class", None)
-    step = step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
-    if args.inputs:
-        step.set_primary_input(args.inputs[0])
-        step.save_results = True
-    if args.save_parameters:
-        step.export_config(args.save_parameters, include_metadata=True)
-        logger.info("Parameters saved to %s", args.save_parameters)
-    step.run(*args.inputs)
-    return step
-
-
 def _find_class(name: str, config_file: str | None) -> Any:
     if config_file is None:
         return find_step(name)
@@ -146,8 +205,8 @@ def _find_class(name: str, config_file: str | None) -> Any:
 def _with_parameters(
     spec: Mapping[str, Any], step_class: Any, common: argparse.ArgumentParser
 ) -> argparse.ArgumentParser:
-    parser = CommandParser(
-        usage="python -m stpipe_prefect run CLASS|ALIAS|FILE [INPUT …] [--<parameter>=VALUE …]",
+    parser = argparse.ArgumentParser(
+        prog=common.prog,
         description=step_class.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],
@@ -179,11 +238,26 @@ def _given(args: argparse.Namespace, spec: Mapping[str, Any]) -> dict[str, Any]:
     for path, section, name in _parameters(spec):
         text = getattr(args, path)
         if text is not None:
-            place = given
-            for part in path.split(".")[:-1]:
-                place = place.setdefault(part, {})
-            place[name] = _value(text, section[name], path)
+            _put(given, path, _value(text, section[name], path))
     return given
+
+
+def _add_unknown(given: dict[str, Any], rest: list[str], parser: argparse.ArgumentParser) -> None:
+    """Take options that no parameter has for parameters, to be refused as those are."""
+    if rest and not rest[0].startswith("--"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    for word in rest:
+        path, _, text = word.partition("=")
+        if path.startswith("--"):
+            _put(given, path.removeprefix("--"), text)
+
+
+def _put(given: dict[str, Any], path: str, value: Any) -> None:
+    place = given
+    *sections, name = path.split(".")
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[name] = value
 
 
 def _value(text: str, check: str, path: str) -> Any:
@@ -196,13 +270,6 @@ def _value(text: str, check: str, path: str) -> Any:
     if text and (_PATH_CHECK.match(check) or path.endswith(".config_file")):
         return str(Path(text).absolute())
     return text
-
-
-def _first_input(args: argparse.Namespace) -> str | None:
-    if not args.inputs:
-        return None
-    folder = getattr(args, "input_dir", None)
-    return str(Path(folder, args.inputs[0])) if folder else str(args.inputs[0])
 
 
 def _level(args: argparse.Namespace) -> int:

@@ -82,7 +82,7 @@ def logged_run(
             if _WARNINGS in names:
                 stack.enter_context(_warnings_captured())
             if _CRDS in names:
-                stack.enter_context(_crds_console_off())
+                stack.enter_context(crds_console_off())
         stack.enter_context(_attached(names, shown, run))
         yield run.lines
 
@@ -174,8 +174,8 @@ def _warnings_captured() -> Iterator[None]:
 
 
 @contextmanager
-def _crds_console_off() -> Iterator[None]:
-    """Keep crds from printing what the run already shows."""
+def crds_console_off() -> Iterator[None]:
+    """Keep crds from printing, within the block, what its log records say as well."""
     from crds.core import log
 
     printing = log.THE_LOGGER.console is not None

@@ -199,10 +199,16 @@ def test_errors_are_one_line(run, mission, monkeypatch, arguments, status, messa
     assert lines[0].startswith("error: ") and message in lines[0]
 
 
-def test_unknown_option(mission, capsys):
-    assert main(["run", "lantern.steps.ClipStep", "one_raw.row", "--hihg=3"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "there is no --hihg (did you mean '--high'?)" in line
+def test_unknown_option(run):
+    status, _, err = run("run", "lantern.steps.ClipStep", "one_raw.row", "--hihg=3")
+    assert status == 2
+    assert err == "error: clip: there is no parameter 'hihg' (did you mean 'high'?)\n"
+
+
+def test_unknown_argument(run):
+    status, _, err = run("run", "lantern.steps.ClipStep", "one_raw.row", "-x")
+    assert status == 2
+    assert err == "error: unrecognized arguments: -x (see --help)\n"
 
 
 def test_debug_shows_where(run):

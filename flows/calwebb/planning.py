@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
+from stpipe_prefect.orchestration.request import Request
 from stpipe_prefect.registry import find_step
 
 from .inputs import Association, read_input
@@ -46,9 +47,8 @@ def plans(
         planners = {}
         for name in pipelines_of(jobs):
             given = {key: value for key, value in shares[name].items() if key != "config_file"}
-            planner = Planner(
-                find_step(name), given, shares[name].get("config_file"), crds_context, ignore
-            )
+            request = Request(find_step(name), given, shares[name].get("config_file"))
+            planner = Planner(request, crds_context, ignore)
             planners[name] = planning.enter_context(planner)
         anew: dict[str, str] = {}
         for job in jobs:

@@ -14,6 +14,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from stpipe_prefect.exceptions import InputError, StpipePrefectError, reason
+from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.pipelines import as_flow
 from stpipe_prefect.orchestration.progress import report
 from stpipe_prefect.outcomes import Outcome, outcome_of
@@ -138,6 +139,8 @@ def calwebb(
             references, versions.
         checkpoint: Keep the models after these steps, or "all", for another run to go on from.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
+    told = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
+    check_told("calwebb", inputs, {**told, **(parameters or {})})
     jobs, refused = plan_jobs([Path(name) for name in inputs], pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(jobs)
     shares = parameters_of(pipelines, parameters or {}, config_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,30 @@ from prefect.artifacts import (
 )
 
 from ..exceptions import reason
+from ..parameters.sources import ResolvedParameter
 from ..products.quicklook import quick_look
 from ..references.server import configured_server
 
 logger = logging.getLogger("stpipe.products")
 
 
-def show_parameters(pipeline: Any) -> None:
-    """Attach the resolved parameters of a pipeline and its steps.
+def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
+    """Attach what every parameter is, where that comes from, and what it beat.
 
     Parameters
     ----------
-    pipeline : Step
-        A configured instance; ``get_pars()`` is what it will run with.
+    pipeline : str
+        Name of the pipeline.
+    parameters : iterable of ResolvedParameter
+        Those of the pipeline and its steps. What differs from the code comes first.
     """
     create_table_artifact(
         key="parameters",
         table=[
-            {"step": step, "parameter": name, "value": str(value)}
-            for step, name, value in _flat(pipeline.get_pars())
+            parameter.row()
+            for parameter in sorted(parameters, key=lambda parameter: not parameter.is_changed)
         ],
-        description=f"Resolved parameters of {pipeline.name}",
+        description=f"Parameters of {pipeline}, those first that differ from the code's",
     )
 
 
@@ -104,12 +107,3 @@ def show_quick_looks(products: Iterable[Path]) -> None:
                 key=f"quick-look-{suffix}",
                 description=look.caption,
             )
-
-
-def _flat(parameters: Mapping[str, Any], step: str = "") -> Iterator[tuple[str, str, Any]]:
-    for name, value in parameters.items():
-        if name == "steps":
-            for sub_step, sub_parameters in value.items():
-                yield from _flat(sub_parameters, f"{step}.{sub_step}".lstrip("."))
-        else:
-            yield step, name, value

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import InputError, reason
+from ..parameters.sources import ResolvedParameter
 from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
 from ..products.ingredients import Ingredients, Row
 from ..products.software import mission_of, versions
@@ -20,6 +21,7 @@ from ..references.verified import recall, sha1_of
 
 def gather(
     instance: Any,
+    settings: Iterable[ResolvedParameter],
     files: Sequence[Path],
     crds_parameters: Mapping[str, Any],
     *,
@@ -34,6 +36,8 @@ def gather(
     ----------
     instance : Step
         The pipeline, or a single step.
+    settings : iterable of ResolvedParameter
+        Its parameters.
     files : sequence of pathlib.Path
         The input and, of an association, its members; none for an open data model.
     crds_parameters : mapping
@@ -46,7 +50,10 @@ def gather(
         What an earlier run found out about its inputs.
     """
     by_path = {file.path: file for file in known}
-    parameters = list(_parameters(instance.get_pars()))
+    parameters = [
+        {"step": each.step, "parameter": each.name, "value": each.value, "source": str(each.source)}
+        for each in settings
+    ]
     opaque = [] if files else ["an open data model as input"]
     for row in parameters:
         try:
@@ -159,15 +166,6 @@ def _reference_types(step: Any, path: str) -> Iterator[tuple[str, str, Any]]:
     if not steps:
         for kind in step.reference_file_types:
             yield path, kind, step.get_ref_override(kind)
-
-
-def _parameters(values: Mapping[str, Any], step: str = "") -> Iterator[Row]:
-    for name, value in values.items():
-        if name == "steps":
-            for sub_step, sub_values in value.items():
-                yield from _parameters(sub_values, f"{step}.{sub_step}".lstrip("."))
-        else:
-            yield {"step": step, "parameter": name, "value": value, "source": ""}
 
 
 def _members(association: Path, folder: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from ..references.client import crds_console_off
+from ..logs import crds_console_off
 
 
 @contextmanager

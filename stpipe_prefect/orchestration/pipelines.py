@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from inspect import Signature
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,20 @@ from prefect.states import Completed
 
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
-from ..parameters.validation import check_parameters
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
 from .checkpoints import Resumption, revealed
+from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
 from .plan import Plan, Planner
 from .recording import recorded_products
-from .references import PipelineReferences, check_parameter_files
+from .references import PipelineReferences
+from .request import Request, chosen, frozen_parameters
 from .server import prefect_api
-from .steps import as_task, configure, told_by_state
+from .settings import DeploymentSettings
+from .steps import as_task, told_by_state
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -38,7 +41,14 @@ class PipelineFlow(Flow[..., Any]):
 
     Called from Python it finds its Prefect server by itself: the configured one, or else an
     embedded one that lasts as long as the process.
+
+    Attributes
+    ----------
+    __signature__ : inspect.Signature
+        Of the form in which Prefect asks for the parameters.
     """
+
+    __signature__: Signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline; see `as_flow` for the arguments."""
@@ -51,7 +61,7 @@ class PipelineFlow(Flow[..., Any]):
         return plan
 
 
-def as_flow(pipeline: Any) -> PipelineFlow:
+def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None) -> PipelineFlow:
     """Make a Prefect flow of a Pipeline.
 
     Parameters
@@ -59,22 +69,28 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     pipeline : type or str
         A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
         will do, too.
+    config : mapping, str or pathlib.Path, optional
+        Freeze these parameters, or those of this parameter file: they are the defaults of the
+        flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
 
     Returns
     -------
     PipelineFlow
         Its parameters are ``input`` (file name of an exposure or association, or an open
         model), ``output_dir``, ``crds_context``, ``config_file``, and those of
-        the pipeline, with those of its steps under ``steps``. It returns the file names of
-        the products. Where they are up to date nothing is run, and the run ends as ``Cached``:
-        unless ``overwrite`` is true; ``ignore`` names what may be different from the earlier
-        run, see `stpipe_prefect.orchestration.plan.Planner`. After the steps that
-        ``checkpoint`` names, or ``["all"]``, models are kept, for another run to go on from.
+        the pipeline, with those of its steps under ``steps``; None leaves a parameter alone.
+        It returns the file names of the products. Where they are up to date nothing is run, and
+        the run ends as ``Cached``, unless ``overwrite`` is true; ``ignore`` names what may be
+        different from the earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After
+        the steps that ``checkpoint`` names, or ``["all"]``, models are kept, for another run to
+        go on from.
 
     Raises
     ------
     UnknownStepError
         No such Pipeline.
+    ParameterError
+        It has no such parameters as `config` gives.
 
     Examples
     --------
@@ -88,6 +104,7 @@ def as_flow(pipeline: Any) -> PipelineFlow:
     """
     pipeline_class = find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
+    frozen = None if config is None else frozen_parameters(pipeline_class, config)
 
     @told_by_state
     def calibrate(
@@ -100,26 +117,26 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         checkpoint: Sequence[str] = (),
         **parameters: Any,
     ) -> State[list[str]]:
-        parameters = unboxed(parameters)
-        check_parameters(pipeline_class, parameters)
+        given = chosen(unboxed(parameters), frozen)
+        request = Request(pipeline_class, given, config_file, frozen)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
         data = input.take() if isinstance(input, Handle) else str(input)
-        place = _folder_for(output_dir, config_file, parameters)
+        place = _folder_for(output_dir, request)
         with (
             captured_logs(pipeline_class.get_stpipe_loggers()),
-            Planner(pipeline_class, parameters, config_file, crds_context, ignore) as planner,
+            Planner(request, crds_context, ignore or ()) as planner,
         ):
             plan = planner.plan(data, place)
             if plan.is_up_to_date and not overwrite:
                 return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
             context = planner.pinned_context(observatory)
-            check_parameter_files(pipeline_class, crds_parameters, observatory, context)
-            instance = configure(pipeline_class, data, config_file, parameters)
-            if "save_results" not in parameters:  # as strun: what nobody keeps is lost
-                instance.save_results = True
-            artifacts.show_parameters(instance)
-            ingredients = planner.gather(instance, data, place, crds_parameters, observatory)
-            resumption = Resumption(instance, ingredients, checkpoint)
+            instance, settings = planner.configured(crds_parameters, observatory, data)
+            artifacts.show_parameters(name, settings)
+            ingredients = planner.gather(
+                instance, settings, data, place, crds_parameters, observatory
+            )
+            resumption = Resumption(instance, ingredients, checkpoint or ())
             with (
                 recorded_products(instance, ingredients, data, place) as (staging, steps),
                 observed(instance, context, resumption),
@@ -138,19 +155,25 @@ def as_flow(pipeline: Any) -> PipelineFlow:
         ignore: Sequence[str] = (),
         **parameters: Any,
     ) -> Plan:
-        check_parameters(pipeline_class, parameters)
-        with Planner(pipeline_class, parameters, config_file, crds_context, ignore) as planner:
-            return planner.plan(input, _folder_for(output_dir, config_file, parameters))
+        request = Request(pipeline_class, chosen(parameters, frozen), config_file, frozen)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
+        with Planner(request, crds_context, ignore) as planner:
+            return planner.plan(input, _folder_for(output_dir, request))
 
     calibrate.plan = plan  # type: ignore[attr-defined]
+    spec = pipeline_class.load_spec_file()
     calibrate.__doc__ = pipeline_class.__doc__
-    return PipelineFlow(
+    flow = PipelineFlow(
         calibrate,
         name=name,
         flow_run_name=lambda: f"{name} · {_label(flow_run.parameters['input'])}",
         validate_parameters=False,  # a Handle is none of pydantic's business
         persist_result=False,
     )
+    # Prefect binds arguments by the function's signature, and makes the form of the flow's.
+    calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
+    flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
+    return flow
 
 
 @contextmanager
@@ -220,12 +243,10 @@ def _label(data: Any) -> str:
     return Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
 
 
-def _folder_for(
-    output_dir: str | Path | None, config_file: str | None, parameters: Mapping[str, Any]
-) -> Path:
-    named = output_dir or parameters.get("output_dir")
-    if not named and config_file:
-        named = load_config_file(config_file).get("output_dir")
+def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
+    named = output_dir or {**(request.frozen or {}), **request.given}.get("output_dir")
+    if not named and request.config_file:
+        named = load_config_file(request.config_file).get("output_dir")
     return Path(named or ".").expanduser()
 
 

@@ -10,17 +10,17 @@ from typing import Any, Self
 
 from ..datamodel import file_name
 from ..exceptions import InputError, UsageError, nearest
+from ..parameters.sources import ResolvedParameter, resolve
 from ..products.fingerprint import FileContent
 from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
 from ..products.provenance import Record, read_record, record_path, run_name
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
-from ..references.best import best_references
 from ..references.context import pinned_context
-from ..references.selection import read_crds_parameters
+from ..references.selection import parameter_files, read_crds_parameters
 from .ingredients import fingerprint_of_request, gather, input_files
 from .references import check_parameter_files
-from .steps import configure
+from .request import Request
 
 NO_PRODUCT = "no product"
 INTERRUPTED = "interrupted"
@@ -68,11 +68,8 @@ class Planner:
 
     Parameters
     ----------
-    pipeline_class : type
-    given : mapping
-        Parameters, those of steps under ``"steps"``.
-    config_file : str, optional
-        The user's parameter file.
+    request : Request
+        What the runs are told.
     crds_context : str, optional
         As `stpipe_prefect.references.context.resolve_context` takes it.
     ignore : collection of str
@@ -87,9 +84,7 @@ class Planner:
 
     def __init__(
         self,
-        pipeline_class: Any,
-        given: Mapping[str, Any],
-        config_file: str | None = None,
+        request: Request,
         crds_context: str | None = None,
         ignore: Collection[str] = (),
     ) -> None:
@@ -99,16 +94,17 @@ class Planner:
                     f"{aspect!r} cannot be ignored{nearest(aspect, ASPECTS)}: "
                     f"choose from {', '.join(ASPECTS)}"
                 )
-        self._class = pipeline_class
-        self._pipeline = pipeline_class.class_alias or pipeline_class.__name__
-        self._given = given
-        self._config_file = config_file
+        self._told = request
+        self._class = request.pipeline_class
+        self._pipeline = self._class.class_alias or self._class.__name__
         self._crds_context = crds_context
         self._ignore = ignore
-        self._request = fingerprint_of_request(given, config_file, pipeline_class)
+        self._request = fingerprint_of_request(
+            {"given": request.given, "frozen": request.frozen}, request.config_file, self._class
+        )
         self._pinned = ExitStack()
         self._contexts: dict[str, str] = {}
-        self._instances: dict[tuple[str, ...], Any] = {}
+        self._configured: dict[tuple[str, ...], tuple[Any, list[ResolvedParameter]]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +139,7 @@ class Planner:
     def gather(
         self,
         instance: Any,
+        parameters: Iterable[ResolvedParameter],
         data: Any,
         folder: Path,
         crds_parameters: Mapping[str, Any],
@@ -152,6 +149,7 @@ class Planner:
         """Collect what a configured pipeline will make its products from; see `gather`."""
         return gather(
             instance,
+            parameters,
             input_files(data, folder),
             crds_parameters,
             observatory=observatory,
@@ -167,6 +165,39 @@ class Planner:
             self._contexts[observatory] = self._pinned.enter_context(pinned)
         return self._contexts[observatory]
 
+    def configured(
+        self,
+        crds_parameters: Mapping[str, Any],
+        observatory: str,
+        data: Any,
+        *,
+        again: bool = False,
+    ) -> tuple[Any, list[ResolvedParameter]]:
+        """Make the pipeline with its merged parameters, and say where they come from.
+
+        Parameters
+        ----------
+        crds_parameters : mapping
+            What CRDS matches on.
+        observatory : str
+        data : str or data model
+            The input.
+        again : bool
+            Whether one will do that was made for another exposure with the same parameter files.
+        """
+        context = self.pinned_context(observatory)
+        key: tuple[str, ...] = ()
+        if self._told.frozen is None:
+            files = parameter_files(self._class, crds_parameters, observatory, context)
+            key = tuple(sorted(file.name for file in files))
+        if not again or key not in self._configured:
+            if self._told.frozen is None:
+                check_parameter_files(self._class, crds_parameters, observatory, context)
+            layers = self._told.layers(crds_parameters, observatory, context)
+            instance = self._told.configure(data)
+            self._configured[key] = (instance, resolve(instance, layers))
+        return self._configured[key]
+
     def _differences(self, record: Record, data: Any, folder: Path) -> list[str]:
         before = record.ingredients
         files = input_files(data, folder)
@@ -175,8 +206,10 @@ class Planner:
             return missing
         exposure = str(files[min(1, len(files) - 1)]) if files else data
         crds_parameters, observatory = read_crds_parameters(self._class, exposure)
-        instance = self._configured(crds_parameters, observatory, exposure)
-        now = self.gather(instance, data, folder, crds_parameters, observatory, known=before.inputs)
+        instance, settings = self.configured(crds_parameters, observatory, exposure, again=True)
+        now = self.gather(
+            instance, settings, data, folder, crds_parameters, observatory, known=before.inputs
+        )
         return list(differences(before, now, self._ignore))
 
     def _is_clearly_same(self, before: Ingredients, files: list[Path]) -> bool:
@@ -198,28 +231,6 @@ class Planner:
             and all(file.is_untouched for file in before.inputs)
             and all(_is_untouched(row) for row in before.references if "path" in row)
         )
-
-    def _configured(
-        self, crds_parameters: Mapping[str, Any], observatory: str, exposure: Any
-    ) -> Any:
-        """Make the pipeline: one will do for all exposures with the same parameter files."""
-        classes = [self._class, *getattr(self._class, "step_defs", {}).values()]
-        files = best_references(
-            crds_parameters,
-            [step_class.get_config_reftype() for step_class in classes],
-            observatory=observatory,
-            context=self.pinned_context(observatory),
-            required=False,
-        )
-        key = tuple(files[kind] for kind in sorted(files))
-        if key not in self._instances:
-            context = self.pinned_context(observatory)
-            check_parameter_files(self._class, crds_parameters, observatory, context)
-            instance = configure(self._class, exposure, self._config_file, self._given)
-            if "save_results" not in self._given:
-                instance.save_results = True
-            self._instances[key] = instance
-        return self._instances[key]
 
 
 def _is_untouched(row: Mapping[str, Any]) -> bool:

@@ -129,7 +129,7 @@ def read_parameter_file(path: Path) -> ParameterFile:
         There is no such file, or it is not a parameter file.
     """
     config = load_config_file(path).dict()
-    return ParameterFile(config.get("class"), _without_names(config))
+    return ParameterFile(config.get("class"), without_names(config))
 
 
 def save_config_file(content: StepParameters, path: str | Path, *, for_crds: bool) -> None:
@@ -209,10 +209,10 @@ def _from_flat(values: dict[str, Any], name: str | None = None) -> StepParameter
     return StepParameters(values.get("class"), name or values.get("name"), own, steps)
 
 
-def _without_names(section: Mapping[str, Any]) -> dict[str, Any]:
+def without_names(section: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what names a step rather than tells it something, in every section."""
     return {
-        name: _without_names(value) if isinstance(value, Mapping) else value
+        name: without_names(value) if isinstance(value, Mapping) else value
         for name, value in section.items()
         if name not in ("class", "name", "config_file")
     }

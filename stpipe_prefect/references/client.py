@@ -1,4 +1,4 @@
-"""The crds client: kept offline, and quiet, while this package works with it."""
+"""The crds client: kept offline while this package works with it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,3 @@ def client_offline(observatory: str) -> Iterator[None]:
             _depth -= 1
             if _depth == 0:
                 api.URL, api.S = _before
-
-
-@contextmanager
-def crds_console_off() -> Iterator[None]:
-    """Keep crds from printing, within the block, what its log records say as well."""
-    from crds.core import log
-
-    printing = log.THE_LOGGER.console is not None
-    if printing:
-        log.remove_console_handler()
-    try:
-        yield
-    finally:
-        if printing:
-            log.add_console_handler()

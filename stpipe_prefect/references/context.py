@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..exceptions import ContextError, CrdsServerError, reason
-from .client import client_offline, crds_console_off
+from ..logs import crds_console_off
+from .client import client_offline
 from .mappings import prefetch_mappings
 from .patience import Patience
 from .server import CrdsServer, ServiceRefusedError, configured_server

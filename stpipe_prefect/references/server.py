@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from ..exceptions import CrdsServerError, reason
-from .client import crds_console_off
+from ..logs import crds_console_off
 from .patience import LIMIT_VARIABLE, Patience
 
 URL_VARIABLE = "CRDS_SERVER_URL"

@@ -94,10 +94,19 @@ def test_resolved_parameters_are_an_artifact(detector1_run):
             }
         },
     )
-    rows = {(row["step"], row["parameter"]): row["value"] for row in json.loads(artifact["data"])}
-    assert rows["jump", "rejection_threshold"] == "7.0"
-    assert rows["ramp_fit", "algorithm"] == "OLS_C"
-    assert rows["", "save_calibrated_ramp"] == "False"
+    table = json.loads(artifact["data"])
+    rows = {
+        (row.pop("step"), row.pop("parameter")): tuple(row.values()) for row in map(dict, table)
+    }
+    assert rows["jump", "rejection_threshold"] == (
+        "7.0",
+        "flow run",
+        "5.0 (CRDS step file jwst_nircam_pars-jumpstep_0001.asdf), 4.0 (step code)",
+    )
+    assert rows["ramp_fit", "algorithm"] == ("OLS_C", "step code", "")
+    assert rows["", "save_calibrated_ramp"][:2] == ("False", "pipeline code")
+    changed = {(row["step"], row["parameter"]) for row in table[:3]}
+    assert ("jump", "rejection_threshold") in changed  # what differs comes first
 
 
 def test_references_and_products_are_artifacts(detector1_run, crds_path):

@@ -31,9 +31,9 @@ def test_steps_are_chained_by_handles(in_flow, small):
 
 def test_parameters_are_given_by_name(in_flow, small):
     def calibrate():
-        data = as_task("dq_init")(str(small.programme.exposures[0]))
-        data = as_task("saturation")(data)
-        data = as_task("jump")(data, rejection_threshold=9.0)
+        data = as_task("jwst::dq_init")(str(small.programme.exposures[0]))
+        data = as_task("jwst::saturation")(data)
+        data = as_task("jwst::jump")(data, rejection_threshold=9.0)
         return data.take().meta.cal_step.jump
 
     assert in_flow(calibrate) == "COMPLETE"
@@ -41,7 +41,7 @@ def test_parameters_are_given_by_name(in_flow, small):
 
 def test_wrong_parameter_is_refused(in_flow, small):
     def calibrate():
-        as_task("jump")(str(small.programme.exposures[0]), rejection_threshold="high")
+        as_task("jwst::jump")(str(small.programme.exposures[0]), rejection_threshold="high")
 
     with pytest.raises(ParameterError, match="jump: rejection_threshold = 'high'"):
         in_flow(calibrate)
@@ -49,7 +49,7 @@ def test_wrong_parameter_is_refused(in_flow, small):
 
 def test_prefetch_names_the_files_of_the_step(in_flow, small, crds_path):
     def prefetch():
-        return as_prefetch("jump").submit(str(small.programme.exposures[0])).result()
+        return as_prefetch("jwst::jump").submit(str(small.programme.exposures[0])).result()
 
     files = in_flow(prefetch)
     assert set(files) == {"gain", "readnoise"}

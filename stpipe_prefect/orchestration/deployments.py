@@ -1,0 +1,122 @@
+"""A deployment is not a shell: what its runs are told is held against the settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect.context import FlowRunContext
+
+from ..parameters.sources import Layer, Source
+from ..parameters.validation import raise_problems
+from .settings import PREFIX, DeploymentSettings, switch_of
+
+FLOW_RUN = Source("flow run")
+
+WRITTEN = ("output_dir", "output_file")
+"""Parameters that say where products go, of any step."""
+
+
+def in_deployment() -> bool:
+    """Tell whether this is a run of a deployment, or a flow within one.
+
+    Its parameters may then come from whoever reaches the server; otherwise they come from the
+    person who started this process.
+    """
+    if "PREFECT__FLOW_RUN_ID" in os.environ:  # set for the process by every worker and runner
+        return True
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return run is not None and run.deployment_id is not None
+
+
+def check_told(title: str, inputs: Iterable[Any], told: Mapping[str, Any]) -> None:
+    """Refuse what a run may not be told if it is one of a deployment.
+
+    Parameters
+    ----------
+    title : str
+        Name of the flow, for messages.
+    inputs : iterable
+        Its exposures and associations.
+    told : mapping
+        Whatever else it is given.
+
+    Raises
+    ------
+    ParameterError
+        Names everything that is not allowed, one line for each.
+    """
+    if in_deployment():
+        files = [Layer(FLOW_RUN, {"input": each}) for each in inputs]
+        check_allowed(title, [*files, Layer(FLOW_RUN, told)])
+
+
+def check_allowed(title: str, layers: Iterable[Layer]) -> None:
+    """Refuse what a deployment may not be told.
+
+    Parameters
+    ----------
+    title : str
+        Name of the pipeline, for messages.
+    layers : iterable of Layer
+        What is said beside the code: by the run itself, by parameter files, by CRDS.
+
+    Raises
+    ------
+    ParameterError
+        Names everything that is not allowed, one line for each.
+    """
+    settings = DeploymentSettings()
+    raise_problems(title, _problems(settings, layers))
+
+
+def _problems(settings: DeploymentSettings, layers: Iterable[Layer]) -> Iterator[str]:
+    for layer in layers:
+        told_by = f" (from {layer.source})" if layer.source.file else ""
+        for problem in _of_section(layer.values, settings, from_file=layer.source.file is not None):
+            yield f"{problem}{told_by}"
+
+
+def _of_section(
+    values: Mapping[str, Any], settings: DeploymentSettings, *, from_file: bool, prefix: str = ""
+) -> Iterator[str]:
+    for name, value in values.items():
+        path = f"{prefix}{name}"
+        switch = switch_of(name)
+        if isinstance(value, Mapping):
+            yield from _of_section(value, settings, from_file=from_file, prefix=f"{path}.")
+        elif value in (None, "", []) or (from_file and name in ("class", "name")):
+            continue
+        elif name == "class":
+            yield f"{path} cannot be chosen in a deployment"
+        elif switch is not None and not getattr(settings, switch):
+            yield (
+                f"{path} is not allowed in a deployment; "
+                f"{PREFIX}{switch.upper()}=true where it runs allows it"
+            )
+        elif name == "input":
+            yield from _outside(path, str(value), "input_roots", settings)
+        elif name in WRITTEN:
+            yield from _outside(path, str(value), "output_roots", settings)
+        elif name == "crds_context" and "/" in str(value):
+            yield f"{path} = {value!r}: expected the name of a context"
+        elif switch != "allow_hooks":
+            for text in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(text, str) and "/" in text and not text.startswith("crds://"):
+                    yield from _outside(path, text, "input_roots", settings)
+
+
+def _outside(path: str, value: str, roots: str, settings: DeploymentSettings) -> Iterator[str]:
+    """Find a path that leads out of the folders allowed, by whatever detour or link."""
+    folders = [folder.expanduser().resolve() for folder in getattr(settings, roots)]
+    file = Path(value).expanduser().resolve()
+    # A part of a product's name, such as its suffix, does not start in the folder of the run.
+    climbs = ".." in Path(value).parts and path not in ("input", "output_dir")
+    if climbs or not any(file.is_relative_to(folder) for folder in folders):
+        yield (
+            f"{path} = {value!r} is not below {' or '.join(map(str, folders))}; "
+            f"{PREFIX}{roots.upper()} where the deployment runs says what is allowed"
+        )

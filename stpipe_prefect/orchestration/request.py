@@ -1,0 +1,154 @@
+"""What one flow run is told: its parameters, and the layers that they go over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..parameters.files import load_config_file, without_names
+from ..parameters.layers import merge, new_config
+from ..parameters.origins import code_layers, crds_layers, file_layers
+from ..parameters.sources import Layer, Source
+from ..parameters.validation import check_parameters
+from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
+from .steps import configure
+
+FROZEN = Source("frozen")
+FLOW = Source("flow")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a flow run is told.
+
+    Attributes
+    ----------
+    pipeline_class : type
+        The Pipeline, or a single Step.
+    given : mapping
+        Parameters by name, those of steps under ``"steps"``.
+    config_file : str or None
+        The user's parameter file.
+    frozen : mapping or None
+        Parameters the flow was frozen to; None if CRDS is to be asked.
+    """
+
+    pipeline_class: Any
+    given: Mapping[str, Any]
+    config_file: str | None = None
+    frozen: Mapping[str, Any] | None = None
+
+    def check(self, input: Any, **own: Any) -> None:
+        """Refuse what the pipeline does not have, and what a deployment may not be told.
+
+        Parameters
+        ----------
+        input : str or data model
+            The exposure or association.
+        **own
+            What else the flow was given: ``output_dir``, ``crds_context``.
+
+        Raises
+        ------
+        ParameterError
+            Names everything that is wrong, one line for each problem.
+        """
+        check_parameters(self.pipeline_class, self.given)
+        told = {**own, "config_file": self.config_file, **self.given}
+        check_told(self._title, [input], told)
+
+    def layers(
+        self, crds_parameters: Mapping[str, Any], observatory: str, context: str
+    ) -> list[Layer]:
+        """Collect everything that says something about the parameters, from low to high.
+
+        Raises
+        ------
+        ParameterError
+            A parameter file is no good, or says what a deployment may not be told.
+        ReferenceFileError
+            A parameter file that CRDS selects is missing or damaged.
+        """
+        files = file_layers(self.pipeline_class, self.config_file, self.given)
+        if self.frozen is None:
+            crds = crds_layers(self.pipeline_class, crds_parameters, observatory, context)
+        else:
+            crds = [Layer(FROZEN, self.frozen)]
+        if in_deployment():
+            check_allowed(self._title, [layer for layer in [*crds, *files] if layer.source.file])
+        layers = [*code_layers(self.pipeline_class), *crds, *files, Layer(FLOW_RUN, self.given)]
+        return [*layers, Layer(FLOW, {"save_results": True})] if self._saves else layers
+
+    def configure(self, data: Any) -> Any:
+        """Make the pipeline with its merged parameters."""
+        if self.frozen is None:
+            instance = configure(self.pipeline_class, data, self.config_file, self.given)
+        else:
+            merged = new_config(self.frozen)
+            merge(merged, self.given)
+            # Without data nothing is asked of CRDS.
+            instance = configure(self.pipeline_class, None, None, merged)
+        if self._saves:
+            instance.save_results = True
+        return instance
+
+    @property
+    def _saves(self) -> bool:
+        """Whether the flow keeps the result, as strun does: what nobody keeps is lost."""
+        return "save_results" not in {**(self.frozen or {}), **self.given}
+
+    @property
+    def _title(self) -> str:
+        return str(self.pipeline_class.class_alias or self.pipeline_class.__name__)
+
+
+def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Path) -> Any:
+    """Read what a flow is to be frozen to.
+
+    Parameters
+    ----------
+    pipeline_class : type
+        A Pipeline or Step class.
+    config : mapping, str or pathlib.Path
+        Parameters, such as those that ``build_config`` merges, or a parameter file. Files that
+        it names for steps are read, too.
+
+    Raises
+    ------
+    ParameterError
+        The pipeline has no such parameters.
+    """
+    if isinstance(config, (str, Path)):
+        values = pipeline_class.merge_config(load_config_file(config), str(config))
+    else:
+        values = pipeline_class.merge_config(new_config(config), None)
+    frozen = without_names(values.dict())
+    check_parameters(pipeline_class, frozen)
+    return frozen
+
+
+def chosen(values: Mapping[str, Any], but: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Leave out what was left alone: None, and what the form only sends back.
+
+    Parameters
+    ----------
+    values : mapping
+        As a flow run is given them.
+    but : mapping, optional
+        What the form showed.
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        shown = (but or {}).get(name)
+        if isinstance(value, dict):
+            section = chosen(value, shown if isinstance(shown, Mapping) else None)
+            if section:
+                found[name] = section
+        elif value is not None and not (isinstance(value, _PLAIN) and value == shown):
+            found[name] = value
+    return found
+
+
+_PLAIN = (bool, int, float, str, list)

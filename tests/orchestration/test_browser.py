@@ -1,0 +1,172 @@
+"""The form of calwebb_detector1 in a real browser, as a person fills it in."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+if not CHROMIUM.exists() and "CI" not in os.environ:
+    pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
+
+SERVE = """
+from stpipe_prefect import as_flow
+
+detector1 = as_flow("calwebb_detector1")
+if __name__ == "__main__":
+    detector1.serve(name="form")
+"""
+
+
+class Server:
+    """A Prefect server with its UI, and a process that serves the deployment."""
+
+    def __init__(self, port):
+        self.port = str(port)
+        self.url = f"http://127.0.0.1:{port}"
+        self.api = f"{self.url}/api"
+
+    def post(self, route, **query):
+        return httpx.post(f"{self.api}{route}", json=query, timeout=30).raise_for_status().json()
+
+    def finished(self, run_id):
+        """Wait for a run to end."""
+        for _ in range(240):
+            run = httpx.get(f"{self.api}/flow_runs/{run_id}").json()
+            if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
+                assert run["state_type"] == "COMPLETED", run["state"]["message"]
+                return run
+            time.sleep(0.5)
+        return pytest.fail("the run did not end within two minutes")
+
+    def rows(self, run):
+        only = {"flow_run_id": {"any_": [run["id"]]}, "key": {"any_": ["parameters"]}}
+        (artifact,) = self.post("/artifacts/filter", artifacts=only)
+        return json.loads(artifact["data"])
+
+
+@pytest.fixture(scope="module")
+def server(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        server = Server(free.getsockname()[1])
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
+    environment = kept | {
+        "CRDS_PATH": str(small.crds_path),
+        "DO_NOT_TRACK": "1",
+        "PREFECT_API_URL": server.api,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_API_URL": server.api,
+        "STPIPE_PREFECT_INPUT_ROOTS": str(small.programme.exposures[0].parent),
+    }
+    (folder / "serve.py").write_text(SERVE)
+    start = (sys.executable, "-m", "prefect", "server", "start", "--port", server.port)
+    serve = (sys.executable, "serve.py")
+    processes = []
+    try:
+        for command, route in ((start, "/flows/filter"), (serve, "/deployments/filter")):
+            with (folder / f"{len(processes)}.log").open("w") as log:
+                processes.append(
+                    subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+                )
+            _wait_for(server, route, something=command is serve)
+        yield server
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_for(server, route, *, something):
+    for _ in range(240):
+        time.sleep(0.5)
+        try:
+            if server.post(route) or not something:
+                return
+        except httpx.HTTPError:
+            continue
+    pytest.fail(f"{server.url} did not start within two minutes")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def form(server, browser, small):
+    """Open the form, and type in nothing but the exposure."""
+    (deployment,) = server.post("/deployments/filter")
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.goto(f"{server.url}/deployments/deployment/{deployment['id']}/run")
+    field = page.get_by_text("Exposure or association to calibrate")
+    field.locator("xpath=following::textarea[1]").fill(str(small.programme.exposures[0]))
+    yield page
+    page.close()
+
+
+def submit(page):
+    """Start the run; return the parameters that the form sent, and the id of the run."""
+    with page.expect_response("**/create_flow_run") as answer:
+        page.get_by_role("button", name="Submit").click()
+    return json.loads(answer.value.request.post_data)["parameters"], answer.value.json()["id"]
+
+
+def typed(page, parameter, value, step="jump"):
+    heading = page.get_by_text(f"{step} (Optional)", exact=True)
+    label = heading.locator(f"xpath=following::*[starts-with(text(), '{parameter}')][1]")
+    label.locator("xpath=following::input[1]").fill(value)
+
+
+def test_typed_threshold_runs_and_is_shown_with_its_source(server, form):
+    typed(form, "rejection_threshold", "7.5")
+    parameters, run_id = submit(form)
+    assert parameters["steps"] == {"jump": {"rejection_threshold": 7.5}}
+    rows = server.rows(server.finished(run_id))
+    (row,) = (row for row in rows if row["parameter"] == "rejection_threshold")
+    assert (row["value"], row["source"]) == ("7.5", "flow run")
+    assert row["instead of"].startswith("5.0 (CRDS step file ")
+
+
+def test_untouched_form_resolves_as_no_parameters(server, form, small):
+    exposure = str(small.programme.exposures[0])
+    parameters, run_id = submit(form)
+    assert {name: value for name, value in parameters.items() if value} == {"input": exposure}
+    rows = server.rows(server.finished(run_id))
+    (deployment,) = server.post("/deployments/filter")
+    bare = server.post(
+        f"/deployments/{deployment['id']}/create_flow_run",
+        parameters={"input": exposure},
+        state={"type": "SCHEDULED"},
+    )
+    assert server.rows(server.finished(bare["id"])) == rows
+    assert not any(row["source"] == "flow run" for row in rows)
+
+
+def test_long_list_of_steps_is_bearable(form):
+    height = form.evaluate(
+        "Math.max(...[...document.querySelectorAll('*')].map(e => e.scrollHeight))"
+    )
+    assert height < 22_000  # 20 steps, 208 fields

@@ -1,0 +1,326 @@
+"""What runs of a deployment may be told, through a real server's API."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from lantern.model import Row
+from lantern.pipelines import CalibratePipeline
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_API_URL
+
+from stpipe_prefect import as_flow
+from stpipe_prefect.cli import main
+from stpipe_prefect.exceptions import ParameterError
+from stpipe_prefect.orchestration.request import Request
+
+pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
+
+LANTERN = "lantern.pipelines.CalibratePipeline"
+
+
+class Deployment:
+    """A deployment whose runs are carried out in this process, as a worker's child does it."""
+
+    def __init__(self, flow, **kwargs):
+        self.flow = flow
+        self.id = flow.to_deployment("test", **kwargs).apply()
+
+    def start(self, **parameters):
+        with get_client(sync_client=True) as client:
+            return client.create_flow_run_from_deployment(self.id, parameters=parameters)
+
+    def run(self, **parameters):
+        flow_run = self.start(**parameters)
+        state = run_flow(self.flow, flow_run=flow_run, return_type="state")
+        return flow_run.id, state
+
+    def rows(self, flow_run_id):
+        with get_client(sync_client=True) as client:
+            found = client._client.post(
+                "/artifacts/filter",
+                json={
+                    "artifacts": {
+                        "flow_run_id": {"any_": [str(flow_run_id)]},
+                        "key": {"any_": ["parameters"]},
+                    }
+                },
+            ).json()
+        return json.loads(found[0]["data"])
+
+
+@pytest.fixture
+def deployment(prefect_server, mission):
+    return Deployment(as_flow(CalibratePipeline))
+
+
+@pytest.fixture
+def lax(prefect_server, mission):
+    """One whose parameters the server does not check."""
+    return Deployment(as_flow(CalibratePipeline), enforce_parameter_schema=False)
+
+
+@pytest.fixture
+def told(mission, monkeypatch):
+    """Hold what a run is told against the settings, as in a deployment."""
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
+
+    def told(own=None, **given):
+        own = {"input": "one_raw.row"} | (own or {})
+        config_file = own.pop("config_file", None)
+        Request(CalibratePipeline, given, config_file).check(own.pop("input"), **own)
+
+    return told
+
+
+def untouched(flow):
+    """What Prefect's UI sends if nobody types anything but the input."""
+    own = {name: None for name in flow.__signature__.parameters if name not in ("input", "steps")}
+    return {"input": "one_raw.row", "steps": {}} | own
+
+
+def test_untouched_form_resolves_as_no_parameters(deployment):
+    form, state = deployment.run(**untouched(deployment.flow))
+    assert state.is_completed(), state.message
+    nothing, _ = deployment.run(input="one_raw.row")
+    assert deployment.rows(form) == deployment.rows(nothing)
+    assert not any("flow run" in row["source"] for row in deployment.rows(form))
+
+
+def test_typed_value_has_the_source_flow_run(deployment):
+    run, state = deployment.run(input="one_raw.row", steps={"clip": {"high": 7}})
+    assert state.is_completed(), state.message
+    assert Row.open("one_cal.row").data == [0.0, 4.5, 0.0, 0.0]
+    (row,) = (r for r in deployment.rows(run) if (r["step"], r["parameter"]) == ("clip", "high"))
+    assert (row["value"], row["source"]) == ("7.0", "flow run")
+    assert row["instead of"].startswith("30.0 (CRDS pipeline file ")
+
+
+def test_frozen_flow_asks_crds_for_nothing(prefect_server, mission):
+    frozen = Deployment(as_flow(CalibratePipeline, config={"steps": {"clip": {"low": 3.0}}}))
+    shown = {"clip": {"low": 3.0}}  # the form sends back what it shows
+    run, state = frozen.run(input="one_raw.row", steps=shown)
+    assert state.is_completed(), state.message
+    sources = {(r["step"], r["parameter"]): (r["value"], r["source"]) for r in frozen.rows(run)}
+    assert sources["clip", "low"] == ("3.0", "frozen")
+    assert sources["clip", "high"] == ("100.0", "step code")
+    run, _ = frozen.run(input="one_raw.row", steps={"clip": {"low": 4.0}})
+    sources = {(r["step"], r["parameter"]): r["source"] for r in frozen.rows(run)}
+    assert sources["clip", "low"] == "flow run"
+
+
+def test_flow_frozen_to_a_file(mission):
+    (mission / "pars.cfg").write_text(f"class = {LANTERN}\n[steps]\n[[clip]]\nlow = 2\n")
+    config, _ = CalibratePipeline.build_config("one_raw.row")
+    for source in ("pars.cfg", config):
+        as_flow(CalibratePipeline, config=source)
+    with pytest.raises(ParameterError, match="there is no step"):
+        as_flow(CalibratePipeline, config={"steps": {"clop": {}}})
+
+
+BAD = {"steps": {"clip": {"high": "x", "method": "zap", "hihg": 3}}}
+MESSAGE = [
+    "lantern_calibrate: steps.clip.high = 'x' is not allowed: expected float(default=100.0)",
+    "lantern_calibrate: steps.clip.method = 'zap' is not allowed: "
+    "expected option('clip', 'zero', default='clip')",
+    "lantern_calibrate: there is no parameter 'steps.clip.hihg' (did you mean 'high'?)",
+]
+
+
+def test_python_and_command_line_say_the_same(prefect_server, mission, capsys):
+    with pytest.raises(ParameterError) as caught:
+        as_flow(CalibratePipeline)("one_raw.row", **BAD)
+    assert str(caught.value).splitlines() == MESSAGE
+    options = [f"--steps.clip.{name}={value}" for name, value in BAD["steps"]["clip"].items()]
+    for command in ("run", "explain"):
+        assert main([command, LANTERN, "one_raw.row", *options]) == 2
+        shown = capsys.readouterr().err.removeprefix("error: ").splitlines()
+        assert sorted(shown) == sorted(MESSAGE)
+
+
+def test_run_that_the_server_let_through_says_the_same(lax, mission):
+    _, state = lax.run(input="one_raw.row", **BAD)
+    assert state.is_failed()
+    assert all(line in state.message for line in MESSAGE)
+    assert not (mission / "one_cal.row").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ({"clip": {"high": "x"}}, "Validation failed for field 'steps.clip.high'"),
+        ({"clip": {"method": "zap"}}, "'zap' is not one of ['clip', 'zero']"),
+        ({"clip": {"hihg": 3}}, "'hihg'"),
+        ({"clap": {}}, "'clap'"),
+        ({"dark": {"scale": -1}}, "-1 is less than the minimum of 0.0"),
+        ({"dark": {"pre_hooks": ["shell: true"]}}, "'pre_hooks'"),
+    ],
+)
+def test_server_refuses_in_its_own_words(deployment, steps, words):
+    with pytest.raises(PrefectHTTPStatusError) as caught:
+        deployment.start(input="one_raw.row", steps=steps)
+    assert words in caught.value.response.json()["detail"]
+
+
+def test_server_accepts_what_the_form_does_not_show(deployment):
+    _, state = deployment.run(input="one_raw.row", steps={"dark": {"suffix": "d"}})
+    assert state.is_completed(), state.message
+
+
+def test_prefect_deployment_run_is_refused_as_well(deployment):
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "prefect", "deployment", "run", "--id", str(deployment.id)),
+            *("-p", 'input="one_raw.row"', "-p", 'steps={"clip": {"high": "x"}}'),
+        ],
+        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "steps.clip.high" in result.stdout + result.stderr
+
+
+HOOK = {"dark": {"pre_hooks": ["shell: touch hooked"]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"steps": HOOK},
+            "steps.dark.pre_hooks is not allowed in a deployment; STPIPE_PREFECT_ALL",
+        ),
+        ({"post_hooks": ["os.system"]}, "post_hooks is not allowed in a deployment"),
+        ({"steps": {"dark": {"override_dark": "x.json"}}}, "steps.dark.override_dark is not"),
+        ({"steps": {"dark": {"config_file": "x.cfg"}}}, "ALLOW_CONFIG_FILES=true where it runs"),
+        ({"steps": {"dark": {"class": "os.path"}}}, "steps.dark.class cannot be chosen"),
+        ({"own": {"config_file": "x.cfg"}}, "config_file is not allowed"),
+        ({"own": {"input": "/etc/passwd"}}, "input = '/etc/passwd' is not below"),
+        ({"own": {"input": "../other/one_raw.row"}}, "STPIPE_PREFECT_INPUT_ROOTS where"),
+        ({"own": {"input": "link/one_raw.row"}}, "input = 'link/one_raw.row' is not below"),
+        ({"own": {"output_dir": "/tmp"}}, "STPIPE_PREFECT_OUTPUT_ROOTS where"),
+        ({"own": {"output_dir": "link"}}, "output_dir = 'link' is not below"),
+        ({"own": {"output_dir": "~"}}, "output_dir = '~' is not below"),
+        ({"own": {"crds_context": "/tmp/mine.pmap"}}, "expected the name of a context"),
+        ({"output_file": "../x"}, "output_file = '../x' is not below"),
+        ({"suffix": "x/../../y"}, "suffix = 'x/../../y' is not below"),
+        ({"steps": {"clip": {"output_dir": "/tmp"}}}, "steps.clip.output_dir = '/tmp'"),
+        ({"input_dir": "/etc"}, "input_dir = '/etc' is not below"),
+    ],
+)
+def test_deployment_may_not_be_told(told, mission, tmp_path_factory, given, words):
+    (mission / "link").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(ParameterError) as caught:
+        told(**given)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_deployment_may_be_told_what_settings_allow(told, mission, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    roots = os.pathsep.join(map(str, (mission, elsewhere)))
+    monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", roots)
+    monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", str(elsewhere))
+    monkeypatch.setenv("STPIPE_PREFECT_ALLOW_HOOKS", "true")
+    monkeypatch.setenv("STPIPE_PREFECT_ALLOW_OVERRIDES", "1")
+    told({"output_dir": str(elsewhere / "a")}, steps=HOOK)
+    override = {"override_dark": "crds://jwst_nircam_dark_0001.json"}
+    told(
+        {"input": str(elsewhere / "x.row"), "output_dir": str(elsewhere)}, steps={"dark": override}
+    )
+    with pytest.raises(ParameterError, match="override_dark = '/etc/passwd' is not below"):
+        told(steps={"dark": {"override_dark": "/etc/passwd"}})
+
+
+def test_everything_that_is_not_allowed_is_named_at_once(told):
+    with pytest.raises(ParameterError) as caught:
+        told({"input": "/etc/passwd", "output_dir": "/"}, steps=HOOK)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_refused_from_the_api_even_if_the_server_lets_it_through(lax, mission):
+    _, state = lax.run(input="one_raw.row", steps=HOOK)
+    assert state.is_failed()
+    assert "steps.dark.pre_hooks is not allowed in a deployment" in state.message
+    assert not (mission / "hooked").exists()
+
+
+def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
+    from prefect import flow
+
+    @flow(persist_result=False)
+    def programme(steps: dict):
+        as_flow(CalibratePipeline)("one_raw.row", steps=steps)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT__FLOW_RUN_ID", "any")  # as in the process that a worker starts
+        with pytest.raises(ParameterError, match="pre_hooks is not allowed"):
+            programme(HOOK)
+    assert not (mission / "hooked").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"inputs": ["/etc/passwd"]}, "input = '/etc/passwd' is not below"),
+        ({"inputs": [], "config_file": "x.cfg"}, "config_file is not allowed in a deployment"),
+        ({"inputs": [], "output_dir": "/"}, "output_dir = '/' is not below"),
+        ({"inputs": [], "parameters": {"steps": HOOK}}, "steps.dark.pre_hooks is not allowed"),
+    ],
+)
+def test_deployment_of_the_programme_reads_nothing_it_may_not(
+    prefect_server, mission, monkeypatch, told, words
+):
+    from flows.calwebb.programme import calwebb
+
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
+    with pytest.raises(ParameterError) as caught:
+        calwebb.fn(**told)
+    assert words in str(caught.value)
+
+
+def test_unknown_name_beside_the_steps_is_left_to_prefect(deployment, mission):
+    from prefect.exceptions import SignatureMismatchError
+
+    with pytest.raises(SignatureMismatchError, match="hihg"):
+        deployment.run(input="one_raw.row", hihg=3)
+    assert not (mission / "one_cal.row").exists()
+
+
+def test_hooks_in_crds_are_refused_in_a_deployment_and_run_locally(
+    deployment, mission, hooked_crds
+):
+    _, state = deployment.run(input="one_raw.row")
+    assert state.is_failed()
+    assert "steps.clip.pre_hooks is not allowed in a deployment" in state.message
+    assert "(from CRDS step file jwst_nircam_pars-clipstep_0001.asdf)" in state.message
+    assert not (mission / "hooked").exists()
+    as_flow(CalibratePipeline)("one_raw.row")
+    assert (mission / "hooked").exists()
+
+
+@pytest.fixture
+def hooked_crds(mission, tmp_path_factory, monkeypatch):
+    """A CRDS cache in which somebody put a hook into a parameter file."""
+    from crds.core import utils
+    from lantern import crds_cache
+
+    content = crds_cache.PARAMETERS["pars-clipstep"]
+    hooked = content | {"parameters": {"pre_hooks": ["shell: touch hooked"]}}
+    monkeypatch.setitem(crds_cache.PARAMETERS, "pars-clipstep", hooked)
+    cache = crds_cache.make_crds_cache(tmp_path_factory.mktemp("hooked") / "crds")
+    monkeypatch.setenv("CRDS_PATH", str(cache))
+    utils.clear_function_caches()
+
+
+def test_locally_everything_is_allowed(prefect_server, mission, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (product,) = as_flow(CalibratePipeline)("one_raw.row", output_dir=elsewhere, steps=HOOK)
+    assert product == str(elsewhere / "one_cal.row")
+    assert (mission / "hooked").exists()

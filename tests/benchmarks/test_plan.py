@@ -23,6 +23,7 @@ def test_plan_of_a_thousand_exposures(small_exposure, tmp_path, environment, say
 
     from stpipe_prefect import as_flow
     from stpipe_prefect.orchestration.plan import Planner
+    from stpipe_prefect.orchestration.request import Request
 
     raw, crds_path = small_exposure
     monkeypatch.setenv("CRDS_PATH", str(crds_path))
@@ -33,7 +34,7 @@ def test_plan_of_a_thousand_exposures(small_exposure, tmp_path, environment, say
     pipeline = find_step("calwebb_detector1")
     for context, limit in ((None, LIMIT), ("jwst_0002.pmap", 6 * LIMIT)):
         begun = time.monotonic()
-        with Planner(pipeline, {}, crds_context=context) as planner:
+        with Planner(Request(pipeline, {}), crds_context=context) as planner:
             plans = [planner.plan(str(path), tmp_path) for path in inputs]
         seconds = time.monotonic() - begun
         same = sum(plan.is_up_to_date for plan in plans)

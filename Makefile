@@ -20,6 +20,7 @@ lint: $(INSTALLED)  ## style, types and the direction of imports
 
 bench: $(INSTALLED)  ## measure time and memory against plain jwst
 	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s
+	STPIPE_PREFECT_KILLS=20 $(BIN)/python -m pytest tests/faults
 
 clean:  ## remove the environment and everything that was generated
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

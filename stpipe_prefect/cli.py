@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
 from importlib.metadata import version
+from pathlib import Path
 
 from .exceptions import StpipePrefectError, reason
 
@@ -43,10 +45,18 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
-    if args.command == "list":
-        return _list(args)
-    if args.command == "prefetch":
-        return _prefetch(args)
+    commands = {
+        "list": _list,
+        "prefetch": _prefetch,
+        "provenance": _provenance,
+        "checkpoints": _checkpoints,
+    }
+    if args.command in commands:
+        try:
+            return commands[args.command](args)
+        except StpipePrefectError as error:
+            _complain(error)
+            return error.exit_code
     parser.print_help()
     return 0
 
@@ -65,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     which = listing.add_mutually_exclusive_group()
     which.add_argument("--pipelines-only", action="store_true", help="list no steps")
     which.add_argument("--steps-only", action="store_true", help="list no pipelines")
+    provenance = commands.add_parser("provenance", help="show how a product was made")
+    provenance.add_argument("product", help="a product, or its .provenance.json")
+    provenance.add_argument("--verify", action="store_true", help="read it: is it still the same?")
+    provenance.add_argument("--json", action="store_true", help="show the whole record")
+    kept = commands.add_parser("checkpoints", help="list what runs can go on from")
+    kept.add_argument("--clear", action="store_true", help="remove it all")
     filling = commands.add_parser(
         "prefetch", help="fetch the reference files that exposures need into the CRDS cache"
     )
@@ -101,6 +117,35 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _provenance(args: argparse.Namespace) -> int:
+    from .products.provenance import find_record
+    from .products.summary import summary
+
+    record = find_record(Path(args.product))
+    problems = record.problems(verify=True) if args.verify else []
+    if args.json:
+        print(json.dumps(record.as_json(), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(summary(record)))
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if args.verify and not problems:
+        print(f"{len(record.products)} products are as they were made", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _checkpoints(args: argparse.Namespace) -> int:
+    from .products.checkpoints import checkpoint_folder, checkpoints, clear
+
+    if args.clear:
+        print(f"{clear() / 1e6:.1f} MB removed from {checkpoint_folder()}")
+        return 0
+    for checkpoint in checkpoints():
+        print(f"{checkpoint.size / 1e6:10.1f} MB  {checkpoint.run}  after {checkpoint.steps[-1]}")
+    print(f"in {checkpoint_folder()}", file=sys.stderr)
+    return 0
+
+
 def _count(text: str) -> int:
     count = int(text)
     if count < 1:
@@ -111,11 +156,7 @@ def _count(text: str) -> int:
 def _prefetch(args: argparse.Namespace) -> int:
     from .prefetching import fill_cache
 
-    try:
-        return fill_cache(args.pipeline, args.inputs, args.context, args.jobs)
-    except StpipePrefectError as error:
-        _complain(error)
-        return error.exit_code
+    return fill_cache(args.pipeline, args.inputs, args.context, args.jobs)
 
 
 def _versions() -> int:

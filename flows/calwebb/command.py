@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.commandline import CommandParser
 from stpipe_prefect.exceptions import StpipePrefectError, UsageError, nearest, reason
+from stpipe_prefect.products.ingredients import ASPECTS
 
 from .exposure_types import PIPELINES
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from flows.sample import Sample
 
+    from .jobs import Job
     from .programme import Result
 
 SAMPLE_PRODUCTS = "calwebb_products"
@@ -130,6 +132,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
     add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
+    add("--plan", action="store_true", help="run nothing: say what would run, and why")
+    add("--json", action="store_true", help="the plan as JSON")
+    add("--overwrite", action="store_true", help="run also what is up to date")
+    add(
+        "--ignore",
+        type=_aspects,
+        metavar="WHAT",
+        default=[],
+        help=f"call up to date what differs only in: {', '.join(ASPECTS)}",
+    )
+    add(
+        "--checkpoint",
+        type=lambda names: names.split(","),
+        metavar="STEPS",
+        default=[],
+        help="keep models after these steps, or all, for another run to go on from",
+    )
     add("--verbose", action="store_true", help="show the log lines of every step")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
@@ -142,6 +161,15 @@ def _pipeline(name: str) -> str:
             f"there is no {name!r}{nearest(name, PIPELINES)}; {choices}"
         )
     return name
+
+
+def _aspects(names: str) -> list[str]:
+    for name in names.split(","):
+        if name not in ASPECTS:
+            raise argparse.ArgumentTypeError(
+                f"there is no {name!r}{nearest(name, ASPECTS)}; choose from {', '.join(ASPECTS)}"
+            )
+    return names.split(",")
 
 
 def _complain(problems: str, error: BaseException, debug: bool) -> None:
@@ -168,6 +196,8 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     from .jobs import pipelines_of, plan_jobs
 
     # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
+    if options.json and not options.plan:
+        raise UsageError("--json goes with --plan")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     output_dir = Path(options.output_dir or ("." if options.files else SAMPLE_PRODUCTS))
     if options.files:
@@ -180,6 +210,11 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
         for error in refused.values():
             _complain(str(error), error, options.debug)
         return 1
+    if options.plan:
+        for error in refused.values():
+            _complain(str(error), error, options.debug)
+        _plan(jobs, output_dir, parameters, options, console)
+        return 1 if refused else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     with console.status("Starting"), _quiet(options):
         options.context = _prepare(pipelines_of(jobs), parameters, options)
@@ -222,9 +257,7 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     The embedded server starts in a process of its own meanwhile, as jwst is imported here.
     """
-    if find_spec("jwst") is None:
-        raise UsageError("jwst is not installed: pip install 'stpipe_prefect[jwst]'")
-
+    _check_jwst()
     from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
 
     if not server_is_configured():
@@ -232,12 +265,40 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     from stpipe_prefect.references.context import resolve_context
 
-    from .parameters import pipeline_of_file, share_parameters
+    from .parameters import parameters_of, share_checkpoints
 
-    share_parameters(pipelines, parameters)
-    if options.config_file:
-        pipeline_of_file(pipelines, options.config_file)
+    parameters_of(pipelines, parameters, options.config_file)
+    share_checkpoints(pipelines, options.checkpoint)
     return resolve_context("jwst", options.context)
+
+
+def _plan(
+    jobs: list[Job],
+    output_dir: Path,
+    parameters: dict[str, Any],
+    options: argparse.Namespace,
+    console: Console,
+) -> None:
+    """Say what would run; no server is needed for that."""
+    _check_jwst()
+    from .jobs import pipelines_of
+    from .parameters import parameters_of
+    from .planning import as_json, plans, show
+
+    with console.status("Planning") if not options.json else nullcontext(), _quiet(options):
+        shares = parameters_of(pipelines_of(jobs), parameters, options.config_file)
+        planned = list(
+            plans(jobs, output_dir, shares, crds_context=options.context, ignore=options.ignore)
+        )
+    if options.json:
+        print(as_json(planned))
+    else:
+        show(planned, console)
+
+
+def _check_jwst() -> None:
+    if find_spec("jwst") is None:
+        raise UsageError("jwst is not installed: pip install 'stpipe_prefect[jwst]'")
 
 
 def _calibrate(
@@ -265,6 +326,9 @@ def _calibrate(
             crds_context=options.context,
             config_file=options.config_file,
             parameters=parameters,
+            overwrite=options.overwrite,
+            ignore=options.ignore,
+            checkpoint=options.checkpoint,
             return_state=True,
         )
     results, failures = display.results, display.failures

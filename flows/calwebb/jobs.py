@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,9 +144,23 @@ def with_members_beside(association: Path, folder: Path) -> Path:
                 + (f", nor are {len(absent) - 1} more" if absent[1:] else "")
             )
         copy = folder / association.name
-        copy.write_text(json.dumps(json.loads(association.read_text()), indent=2) + "\n")
+        if in_place(association, folder) != copy:
+            shutil.copyfile(association, copy)
         return copy
     return association
+
+
+def in_place(data: Path, folder: Path) -> Path:
+    """Return the copy of an association that an earlier run put beside its members, if any."""
+    copy = folder / data.name
+    if data.suffix == ".json" and copy.is_file() and copy.read_bytes() == data.read_bytes():
+        return copy
+    return data
+
+
+def handed_on(products: Iterable[Path], job: Job) -> Iterator[Path]:
+    """Find among the products of one pipeline what the next one of the job takes."""
+    return (path for path in products if path.stem.endswith(f"_{job.handed_on}"))
 
 
 def _for_exposure(exposure: Exposure, stages: Stages) -> tuple[str, ...]:

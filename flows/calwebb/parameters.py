@@ -57,6 +57,41 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     return shares
 
 
+def parameters_of(
+    pipelines: list[str], given: Mapping[str, Any], config_file: str | None
+) -> dict[str, dict[str, Any]]:
+    """Give each pipeline its parameters, and the one it is for the parameter file.
+
+    Raises
+    ------
+    UsageError
+        See `share_parameters` and `pipeline_of_file`.
+    """
+    shares = share_parameters(pipelines, given)
+    if config_file is not None:
+        shares[pipeline_of_file(pipelines, config_file)]["config_file"] = config_file
+    return shares
+
+
+def share_checkpoints(pipelines: list[str], steps: list[str]) -> dict[str, list[str]]:
+    """Give each pipeline those of the steps it has; all have ``"all"``.
+
+    Raises
+    ------
+    UsageError
+        No pipeline has a step of that name.
+    """
+    known = {name: ["all", *find_step(name).step_defs] for name in pipelines}
+    names = list(dict.fromkeys(step for steps_of in known.values() for step in steps_of))
+    for step in steps:
+        if step not in names:
+            raise UsageError(
+                f"{', '.join(pipelines)}: there is no step {step!r}{nearest(step, names)} "
+                "to keep a checkpoint after"
+            )
+    return {name: [step for step in steps if step in known[name]] for name in pipelines}
+
+
 def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
     """Find which of the pipelines a parameter file is for, by the class it names.
 

@@ -17,10 +17,11 @@ from stpipe_prefect.exceptions import InputError, StpipePrefectError, reason
 from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.pipelines import as_flow
 from stpipe_prefect.orchestration.progress import report
+from stpipe_prefect.outcomes import Outcome, outcome_of
 from stpipe_prefect.references.context import pinned_context
 
-from .jobs import Job, pipelines_of, plan_jobs, with_members_beside
-from .parameters import pipeline_of_file, share_parameters
+from .jobs import Job, handed_on, pipelines_of, plan_jobs, with_members_beside
+from .parameters import parameters_of, share_checkpoints
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Result:
         Time spent in each pipeline that ran to its end.
     products : dict of str to list of pathlib.Path
         What each pipeline made.
+    outcomes : dict of str to Outcome
+        Of each pipeline that came to its end: ``Completed``, or ``Cached``.
     error : Exception or None
         What stopped it.
     reached : str
@@ -43,6 +46,7 @@ class Result:
     input: Path
     seconds: dict[str, float] = field(default_factory=dict)
     products: dict[str, list[Path]] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     error: Exception | None = None
     reached: str = ""
 
@@ -62,11 +66,18 @@ class Result:
         return f"{self.input.name}: {place}: {type(self.error).__name__}: {reason(self.error)}"
 
     @property
+    def outcome(self) -> Outcome:
+        """What became of it as a whole: ``Cached`` if nothing had to run."""
+        if self.error is not None:
+            return outcome_of(self.error)
+        cached = self.outcomes and set(self.outcomes.values()) == {Outcome.CACHED}
+        return Outcome.CACHED if cached else Outcome.COMPLETED
+
+    @property
     def exit_code(self) -> int:
         """The exit code this result by itself would give; jwst's own exits keep theirs."""
-        if self.error is None:
-            return 0
-        return int(getattr(self.error, "exit_status", getattr(self.error, "exit_code", 1)))
+        by_outcome = self.outcome.exit_code
+        return int(getattr(self.error, "exit_status", getattr(self.error, "exit_code", by_outcome)))
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,9 @@ def calwebb(
     crds_context: str | None = None,
     config_file: str | None = None,
     parameters: dict[str, Any] | None = None,
+    overwrite: bool = False,
+    ignore: list[str] | None = None,
+    checkpoint: list[str] | None = None,
 ) -> list[str]:
     """Calibrate JWST exposures, each with the pipelines its exposure type calls for.
 
@@ -120,14 +134,18 @@ def calwebb(
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
         config_file: Parameter file, for the pipeline whose class it names.
         parameters: Parameters of the pipelines; those of their steps under "steps".
+        overwrite: Run also what is up to date.
+        ignore: What may be different where products are up to date: inputs, parameters,
+            references, versions.
+        checkpoint: Keep the models after these steps, or "all", for another run to go on from.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     told = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
     check_told("calwebb", inputs, {**told, **(parameters or {})})
     jobs, refused = plan_jobs([Path(name) for name in inputs], pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(jobs)
-    shares = share_parameters(pipelines, parameters or {})
-    if config_file is not None:
-        shares[pipeline_of_file(pipelines, config_file)]["config_file"] = config_file
+    shares = parameters_of(pipelines, parameters or {}, config_file)
+    again = {"overwrite": overwrite, "ignore": ignore or []}
+    kept = share_checkpoints(pipelines, checkpoint or [])
     results = [Result(path, error=error) for path, error in refused.items()]
     for result in results:
         report(PipelineProgress(result, None))
@@ -137,7 +155,7 @@ def calwebb(
             result = Result(job.input)
             results.append(result)
             try:
-                _run(job, result, Path(output_dir), pinned, shares)
+                _run(job, result, Path(output_dir), pinned, shares, again, kept)
             except Exception as error:
                 result.error = error
             report(PipelineProgress(result, None))
@@ -167,28 +185,37 @@ def _run(
     output_dir: Path,
     crds_context: str | None,
     shares: Mapping[str, Mapping[str, Any]],
+    again: Mapping[str, Any],
+    kept: Mapping[str, list[str]],
 ) -> None:
     """Run the pipelines of one job, each on a product of the one before."""
     data = job.input
     for number, name in enumerate(job.pipelines):
         if number > 0:
-            data = _handed_on(result.products[job.pipelines[number - 1]], job)
+            data = _next_input(result.products[job.pipelines[number - 1]], job)
         elif data.suffix == ".json":
             data = with_members_beside(data, output_dir)
         result.reached = name
         report(PipelineProgress(result, name))
         started = time.monotonic()
-        products = as_flow(name)(
-            str(data), output_dir=str(output_dir), crds_context=crds_context, **shares[name]
+        state = as_flow(name)(
+            str(data),
+            output_dir=str(output_dir),
+            crds_context=crds_context,
+            **again,
+            checkpoint=kept[name],
+            **shares[name],
+            return_state=True,
         )
+        result.products[name] = [Path(product) for product in state.result()]
+        result.outcomes[name] = Outcome(state.name)
         result.seconds[name] = time.monotonic() - started
-        result.products[name] = [Path(product) for product in products]
 
 
-def _handed_on(products: list[Path], job: Job) -> Path:
-    wanted = f"_{job.handed_on}"
-    for product in products:
-        if product.stem.endswith(wanted):
-            return product
+def _next_input(products: list[Path], job: Job) -> Path:
+    for product in handed_on(products, job):
+        return product
     made = ", ".join(product.name for product in products) or "nothing"
-    raise InputError(f"{job.input}: stage 2 needs its {wanted} product, stage 1 made {made}")
+    raise InputError(
+        f"{job.input}: stage 2 needs its _{job.handed_on} product, stage 1 made {made}"
+    )

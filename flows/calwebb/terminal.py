@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stpipe_prefect.orchestration.progress import DownloadProgress, StepProgress, listening
+from stpipe_prefect.outcomes import Outcome
 
 from .programme import PipelineProgress, Result
 
@@ -38,6 +39,8 @@ class _Line:
             state, style = "run ", "cyan"
         else:
             state, style = ("FAIL", "bold red") if failed else ("done", "green")
+            if self.result.outcome is Outcome.CACHED:
+                state, style = "same", "dim"
         text = Text.assemble(
             (state, style),
             f" {self.elapsed:6.1f} s  {self.result.input.name}",
@@ -113,7 +116,8 @@ class Display:
             if event.pipeline is None or not self._live:
                 self._console.print(line)
         elif isinstance(event, StepProgress) and self._current is not None:
-            self._current.step = event.step if event.outcome in (None, "Failed") else ""
+            is_over = event.outcome is not None and event.outcome.is_good
+            self._current.step = "" if is_over else event.step
         elif isinstance(event, DownloadProgress) and self._current is not None:
             percent = 100 * event.received // max(event.size, 1)
             done = event.received >= event.size
@@ -139,7 +143,8 @@ def product_table(results: list[Result]) -> Table:
     for result in results:
         for pipeline, products in result.products.items():
             for number, product in enumerate(products):
-                seconds = f"{result.seconds[pipeline]:.1f}" if number == 0 else ""
+                cached = result.outcomes[pipeline] is Outcome.CACHED
+                seconds = Outcome.CACHED if cached else f"{result.seconds[pipeline]:.1f}"
                 size = f"{product.stat().st_size / 1e6:.2f}"
-                table.add_row(product.name, size, pipeline, seconds)
+                table.add_row(product.name, size, pipeline, "" if number else seconds)
     return table

@@ -1,14 +1,26 @@
-"""Tables attached to a flow run, for a person to look at afterwards."""
+"""Tables and pictures attached to a flow run, for a person to look at afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 
+from ..exceptions import reason
 from ..parameters.sources import ResolvedParameter
+from ..products.quicklook import quick_look
 from ..references.server import configured_server
+
+logger = logging.getLogger("stpipe.products")
 
 
 def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
@@ -61,3 +73,37 @@ def show_products(products: list[Path]) -> None:
         ],
         description="Products",
     )
+
+
+def show_times(steps: Iterable[Mapping[str, Any]]) -> None:
+    """Attach how the time of a run is shared out among its steps, as bars."""
+    rows = list(steps)
+    longest = max((row["seconds"] for row in rows), default=0) or 1
+    lines = [
+        f"| {row['step']} | {row['outcome']} | {row['seconds']:.2f} | "
+        f"{'█' * round(30 * row['seconds'] / longest)} |"
+        for row in rows
+    ]
+    if lines:
+        create_markdown_artifact(
+            key="time-per-step",
+            markdown="\n".join(["| step | | s | |", "|---|---|--:|---|", *lines]),
+            description="Time per step",
+        )
+
+
+def show_quick_looks(products: Iterable[Path]) -> None:
+    """Attach a small picture of each product that is an image or a spectrum."""
+    for product in products:
+        try:
+            look = quick_look(product)
+        except Exception as error:  # a picture is no reason to fail
+            logger.warning("No quick look of %s: %s", product.name, reason(error))
+            continue
+        if look is not None:
+            suffix = re.sub("[^a-z0-9]+", "-", product.stem.rpartition("_")[2].lower())
+            create_image_artifact(
+                image_url=f"data:image/png;base64,{b64encode(look.png).decode()}",
+                key=f"quick-look-{suffix}",
+                description=look.caption,
+            )

@@ -28,8 +28,18 @@ OWN = {
     "output_dir": "Folder for the products",
     "crds_context": "CRDS context such as jwst_1303.pmap [the operational one]",
     "config_file": "Parameter file",
+    "overwrite": "Run also what is up to date",
+    "ignore": "Call up to date what differs only in: inputs, parameters, references, versions",
+    "checkpoint": 'Keep models after these steps, or "all", for another run to go on from',
 }
 """What a flow asks for beside the parameters of its pipeline."""
+
+_NAMES: Schema = {"type": "array", "items": {"type": "string"}}
+_OWN_TYPES: dict[str, Schema] = {
+    "overwrite": {"type": "boolean"},
+    "ignore": _NAMES,
+    "checkpoint": _NAMES,
+}
 
 
 NOT_SHOWN = (
@@ -79,7 +89,7 @@ def form_signature(
     """
     values = frozen or {}
     schemas = {
-        name: {"type": "string", "description": text}
+        name: {**_OWN_TYPES.get(name, {"type": "string"}), "description": text}
         for name, text in OWN.items()
         if not (settings.hides(name) or (name == "config_file" and frozen is not None))
     }

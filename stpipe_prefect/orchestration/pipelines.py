@@ -6,8 +6,9 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from inspect import Signature
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,22 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from ..parameters.sources import resolve
-from ..products.staging import staged_products
-from ..references.context import pinned_context
+from ..outcomes import Outcome
+from ..parameters.files import load_config_file
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
+from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
-from .references import PipelineReferences, check_parameter_files
+from .plan import Plan, Planner
+from .recording import recorded_products
+from .references import PipelineReferences
 from .request import Request, chosen, frozen_parameters
 from .server import prefect_api
 from .settings import DeploymentSettings
-from .steps import as_task
+from .steps import as_task, told_by_state
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -52,6 +55,11 @@ class PipelineFlow(Flow[..., Any]):
         with prefect_api():
             return super().__call__(*map(boxed, args), **boxed(kwargs))
 
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Say whether the flow, called with these arguments, has anything to do, and why."""
+        plan: Plan = self.fn.plan(*args, **kwargs)  # type: ignore[attr-defined]
+        return plan
+
 
 def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None) -> PipelineFlow:
     """Make a Prefect flow of a Pipeline.
@@ -71,7 +79,11 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         Its parameters are ``input`` (file name of an exposure or association, or an open
         model), ``output_dir``, ``crds_context``, ``config_file``, and those of
         the pipeline, with those of its steps under ``steps``; None leaves a parameter alone.
-        It returns the file names of the products.
+        It returns the file names of the products. Where they are up to date nothing is run, and
+        the run ends as ``Cached``, unless ``overwrite`` is true; ``ignore`` names what may be
+        different from the earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After
+        the steps that ``checkpoint`` names, or ``["all"]``, models are kept, for another run to
+        go on from.
 
     Raises
     ------
@@ -94,33 +106,61 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     name = pipeline_class.class_alias or pipeline_class.__name__
     frozen = None if config is None else frozen_parameters(pipeline_class, config)
 
+    @told_by_state
     def calibrate(
         input: str | Path | Handle,
         output_dir: str | Path | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
+        overwrite: bool = False,
+        ignore: Sequence[str] = (),
+        checkpoint: Sequence[str] = (),
         **parameters: Any,
-    ) -> list[str]:
+    ) -> State[list[str]]:
         given = chosen(unboxed(parameters), frozen)
         request = Request(pipeline_class, given, config_file, frozen)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         data = input.take() if isinstance(input, Handle) else str(input)
-        with captured_logs(pipeline_class.get_stpipe_loggers()):
+        place = _folder_for(output_dir, request)
+        with (
+            captured_logs(pipeline_class.get_stpipe_loggers()),
+            Planner(request, crds_context, ignore or ()) as planner,
+        ):
+            plan = planner.plan(data, place)
+            if plan.is_up_to_date and not overwrite:
+                return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
-            with pinned_context(observatory, crds_context) as context:
-                if frozen is None:
-                    check_parameter_files(pipeline_class, crds_parameters, observatory, context)
-                layers = request.layers(crds_parameters, observatory, context)
-                instance = request.configure(data)
-                artifacts.show_parameters(name, resolve(instance, layers))
-                place = Path(output_dir or instance.output_dir or ".").expanduser()
-                with staged_products(place, needed=_size(data)) as staging:
-                    instance.output_dir = str(staging.folder)
-                    with observed(instance, context):
-                        instance.run(data)
-        artifacts.show_products(staging.products)
-        return [str(product) for product in staging.products]
+            context = planner.pinned_context(observatory)
+            instance, settings = planner.configured(crds_parameters, observatory, data)
+            artifacts.show_parameters(name, settings)
+            ingredients = planner.gather(
+                instance, settings, data, place, crds_parameters, observatory
+            )
+            resumption = Resumption(instance, ingredients, checkpoint or ())
+            with (
+                recorded_products(instance, ingredients, data, place) as (staging, steps),
+                observed(instance, context, resumption),
+            ):
+                instance.run(data)
+            artifacts.show_products(staging.products)
+            artifacts.show_times(steps)
+            artifacts.show_quick_looks(staging.products)
+        return Completed(data=_names(staging.products))
 
+    def plan(
+        input: str | Path,
+        output_dir: str | Path | None = None,
+        crds_context: str | None = None,
+        config_file: str | None = None,
+        ignore: Sequence[str] = (),
+        **parameters: Any,
+    ) -> Plan:
+        request = Request(pipeline_class, chosen(parameters, frozen), config_file, frozen)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
+        with Planner(request, crds_context, ignore) as planner:
+            return planner.plan(input, _folder_for(output_dir, request))
+
+    calibrate.plan = plan  # type: ignore[attr-defined]
     spec = pipeline_class.load_spec_file()
     calibrate.__doc__ = pipeline_class.__doc__
     flow = PipelineFlow(
@@ -137,7 +177,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
 
 
 @contextmanager
-def observed(pipeline: Any, context: str) -> Iterator[None]:
+def observed(pipeline: Any, context: str, resumption: Resumption | None = None) -> Iterator[None]:
     """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
 
     The reference files it used are shown at the end of the block. Nothing about the pipeline's
@@ -150,12 +190,14 @@ def observed(pipeline: Any, context: str) -> Iterator[None]:
         An instance; a plain Step, which has no ``step_defs``, will do.
     context : str
         The context that selects its reference files.
+    resumption : Resumption, optional
+        Decides which of its steps need not run.
     """
     lineage = Lineage()
     references = PipelineReferences(pipeline, context)
     for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
-        step.run = _observed_run(step, name, context, references, lineage)
+        step.run = _observed_run(step, name, context, references, lineage, resumption)
     try:
         yield
     finally:
@@ -163,16 +205,24 @@ def observed(pipeline: Any, context: str) -> Iterator[None]:
 
 
 def _observed_run(
-    step: Any, name: str, context: str, references: PipelineReferences, lineage: Lineage
+    step: Any,
+    name: str,
+    context: str,
+    references: PipelineReferences,
+    lineage: Lineage,
+    resumption: Resumption | None,
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
-        awaited = references.awaited_by(name, args[0])
+        data = tuple(map(revealed, args))
+        awaited = references.awaited_by(name, data[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
-        result = runner(Handle(*args), lineage.of(args), wait_for=awaited)
+        result = runner(Handle(*data), lineage.of(data), wait_for=awaited)
         lineage.add(result)
         return result.take()
 
-    return run
+    if resumption is None:
+        return run
+    return lambda *args: resumption.run(name, args, partial(run, *args))
 
 
 def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
@@ -193,5 +243,12 @@ def _label(data: Any) -> str:
     return Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
 
 
-def _size(data: Any) -> int:
-    return Path(data).stat().st_size if isinstance(data, str) and Path(data).is_file() else 0
+def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
+    named = output_dir or {**(request.frozen or {}), **request.given}.get("output_dir")
+    if not named and request.config_file:
+        named = load_config_file(request.config_file).get("output_dir")
+    return Path(named or ".").expanduser()
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [str(path) for path in paths]

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from ..outcomes import Outcome
+
 
 @dataclass(frozen=True)
 class StepProgress:
@@ -16,12 +18,12 @@ class StepProgress:
     ----------
     step : str
         Its name within the pipeline.
-    outcome : str or None
-        ``None`` as it begins; then ``"Completed"``, ``"Skipped"`` or ``"Failed"``.
+    outcome : Outcome or None
+        ``None`` as it begins.
     """
 
     step: str
-    outcome: str | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -42,26 +44,25 @@ class DownloadProgress:
 
 
 Listener = Callable[[object], None]
-_listener: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("progress_listeners", default=())
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` called with whatever is reported within the block.
+    """Have `listener`, too, called with whatever is reported within the block.
 
     A pipeline reports a `StepProgress` as each of its steps begins and ends, and, from other
     threads, a `DownloadProgress` as files arrive; flows that run pipelines report events of
     their own.
     """
-    token = _listener.set(listener)
+    token = _listeners.set((*_listeners.get(), listener))
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listeners.reset(token)
 
 
 def report(progress: object) -> None:
     """Pass progress on to whoever listens."""
-    listener = _listener.get()
-    if listener is not None:
+    for listener in _listeners.get():
         listener(progress)

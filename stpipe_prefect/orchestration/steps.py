@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from typing import Any
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
+from ..exceptions import reason
+from ..outcomes import Outcome, outcome_of
 from ..parameters.validation import check_parameters
 from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
@@ -134,6 +137,17 @@ def fetch(wanted: list[Wanted]) -> list[Cached]:
     return [prefetch_file(file, downloads) for file in wanted]
 
 
+def cached_task(step_name: str) -> StepTask:
+    """Make the task of a step that need not run: it ends as ``Cached``."""
+
+    def stand_in() -> State[Handle]:
+        report(StepProgress(step_name))
+        report(StepProgress(step_name, Outcome.CACHED))
+        return Completed(name=Outcome.CACHED, data=Handle())
+
+    return _task(stand_in, step_name)
+
+
 def configure(
     step_class: Any, data: Any, config_file: str | None, parameters: Mapping[str, Any]
 ) -> Any:
@@ -158,6 +172,24 @@ def was_skipped(step: Any, result: Any) -> bool:
     return bool(getattr(record, step.class_alias or "", None) == "SKIPPED")
 
 
+def told_by_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:
+    """Have what runs as a task or flow end as ``NoScience`` where there is nothing to calibrate.
+
+    Who called it gets the error all the same.
+    """
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> State[Any]:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if outcome_of(error) is Outcome.NO_SCIENCE:
+                return Failed(name=Outcome.NO_SCIENCE, message=reason(error), data=error)
+            raise
+
+    return run
+
+
 def _run_instance(step: Any) -> Any:
     def run_step(data: Handle, made_by: Iterable[Handle] = ()) -> State[Handle]:
         return _outcome(step, data.take_all())
@@ -165,15 +197,16 @@ def _run_instance(step: Any) -> Any:
     return run_step
 
 
+@told_by_state
 def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
     report(StepProgress(step.name))
     try:
         # The class's own run: within a flow the instance's is what called this task.
         result = type(step).run(step, *contents)
-    except BaseException:
-        report(StepProgress(step.name, "Failed"))
+    except BaseException as error:
+        report(StepProgress(step.name, outcome_of(error)))
         raise
-    outcome = "Skipped" if was_skipped(step, result) else "Completed"
+    outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
     report(StepProgress(step.name, outcome))
     return Completed(name=outcome, data=Handle(result))
 

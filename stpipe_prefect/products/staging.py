@@ -1,24 +1,24 @@
 """Products are made in a folder beside their place and moved there when the run is done.
 
-A run that fails leaves nothing under a product's name, and what a run made is known without
-asking any step.
+A run that fails, or is killed, leaves nothing half under a product's name, and what a run made
+is known without asking any step. The folder belongs to one run at a time.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..exceptions import OutputError
+from .lock import LOCK, is_abandoned, locked_folder, remove_abandoned
 
 STAGING_PREFIX = ".unfinished-"
 
 
-@dataclass
 class Staging:
     """Where a run writes, and afterwards what it made.
 
@@ -27,21 +27,73 @@ class Staging:
     folder : pathlib.Path
         The folder to write into while the run lasts.
     products : list of pathlib.Path
-        The products under their final names, sorted; empty until the run is done.
+        The products under their final names, sorted; empty until they are published.
+    is_published : bool
     """
 
-    folder: Path
-    products: list[Path] = field(default_factory=list)
+    def __init__(self, output_dir: Path, name: str, held: ExitStack) -> None:
+        self._name = name
+        self._held = held
+        self._folders: dict[Path, tuple[Path, Path]] = {}
+        self.products: list[Path] = []
+        self.is_published = False
+        self.folder = self.folder_for(output_dir)
+
+    def folder_for(self, output_dir: Path) -> Path:
+        """Give the folder to write into what is to appear in `output_dir`.
+
+        Raises
+        ------
+        OutputError
+            It cannot be made, or another run that makes the same holds it.
+        """
+        place = output_dir.absolute()
+        if place not in self._folders:
+            folder = self._held.enter_context(_folder(output_dir, self._name))
+            self._folders[place] = (folder, output_dir)
+        return self._folders[place][0]
+
+    def publish(self, obsolete: Path | None = None) -> list[Path]:
+        """Move everything to its name: first all is on the disk, then all is renamed.
+
+        Parameters
+        ----------
+        obsolete : pathlib.Path, optional
+            A file that is to be gone before the first product takes the place of another.
+        """
+        made = {
+            path: place / path.relative_to(folder)
+            for folder, place in self._folders.values()
+            for path in folder.rglob("*")
+            if path.is_file() and path != folder / LOCK
+        }
+        for path in made:
+            synced(path)
+        if obsolete is not None:
+            obsolete.unlink(missing_ok=True)
+        for path, place in made.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+        for parent in {place.parent for place in made.values()}:
+            synced(parent)
+        self.products = sorted(made.values())
+        self.is_published = True
+        return self.products
 
 
 @contextmanager
-def staged_products(output_dir: Path, *, needed: int = 0) -> Iterator[Staging]:
+def staged_products(output_dir: Path, name: str, *, needed: int = 0) -> Iterator[Staging]:
     """Collect products in a temporary folder; publish all of them if the block succeeds.
+
+    What a run of the same name left there when it was killed is removed, and so is what runs of
+    other names left whose process is gone.
 
     Parameters
     ----------
     output_dir : pathlib.Path
         Folder for the products; made if it does not exist.
+    name : str
+        Of the run: two of the same name into the same folder are not let in together.
     needed : int
         Bytes that must be free there before the run starts.
 
@@ -52,19 +104,19 @@ def staged_products(output_dir: Path, *, needed: int = 0) -> Iterator[Staging]:
     Raises
     ------
     OutputError
-        The folder cannot be made or written to, or has too little room.
+        The folder cannot be made or written to, has too little room, or another run is at it.
     """
-    staging = Staging(_make_folder(output_dir, needed))
-    try:
+    check_output_dir(output_dir, needed)
+    with ExitStack() as held:
+        staging = Staging(output_dir, name, held)
         yield staging
-        for product in sorted(staging.folder.rglob("*")):
-            if product.is_file():
-                place = output_dir / product.relative_to(staging.folder)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                product.replace(place)
-                staging.products.append(place)
-    finally:
-        shutil.rmtree(staging.folder, ignore_errors=True)
+        if not staging.is_published:
+            staging.publish()
+
+
+def was_interrupted(output_dir: Path, name: str) -> bool:
+    """Tell whether a run of that name was killed, and none is going on now."""
+    return is_abandoned(output_dir / f"{STAGING_PREFIX}{name}")
 
 
 def check_output_dir(output_dir: Path, needed: int = 0) -> None:
@@ -75,10 +127,6 @@ def check_output_dir(output_dir: Path, needed: int = 0) -> None:
     OutputError
         The folder cannot be made or written to, or has too little room.
     """
-    _make_folder(output_dir, needed).rmdir()
-
-
-def _make_folder(output_dir: Path, needed: int) -> Path:
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(output_dir).free
@@ -87,8 +135,47 @@ def _make_folder(output_dir: Path, needed: int) -> Path:
                 f"Output folder {output_dir} has {free / 1e6:.0f} MB free, "
                 f"the products need about {needed / 1e6:.0f} MB: make room or choose another"
             )
-        return Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=output_dir))
+        Path(tempfile.mkdtemp(prefix=".writable-", dir=output_dir)).rmdir()
     except OSError as error:
-        raise OutputError(
-            f"Output folder {output_dir} cannot be written to: {error.strerror or error}"
-        ) from error
+        raise _unwritable(output_dir, error) from error
+
+
+def synced(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _folder(output_dir: Path, name: str) -> Iterator[Path]:
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        for left in output_dir.glob(f"{STAGING_PREFIX}*"):
+            if left.name != f"{STAGING_PREFIX}{name}":
+                remove_abandoned(left)
+        folder = output_dir / f"{STAGING_PREFIX}{name}"
+        with locked_folder(folder, f"{name} in {output_dir}"):
+            _clear(folder)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except PermissionError as error:
+        raise _unwritable(output_dir, error) from error
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def _unwritable(output_dir: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"Output folder {output_dir} cannot be written to: {error.strerror or error}"
+    )

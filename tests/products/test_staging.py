@@ -1,17 +1,20 @@
 """Products appear all together, or not at all."""
 
+import os
+import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from stpipe_prefect.exceptions import OutputError
-from stpipe_prefect.products.staging import check_output_dir, staged_products
+from stpipe_prefect.products.staging import check_output_dir, staged_products, was_interrupted
 
 
 def write(folder, error=None, **sizes):
     """Run something that makes products, and then perhaps fails."""
-    with staged_products(folder) as staging:
+    with staged_products(folder, "a") as staging:
         for name, size in sizes.items():
             (staging.folder / f"{name}_rate.fits").write_bytes(bytes(size))
         if error is not None:
@@ -32,7 +35,7 @@ def small_disk(tmp_path):
 
 def test_products_appear_when_the_block_succeeds(tmp_path):
     out = tmp_path / "new" / "out"
-    with staged_products(out) as staging:
+    with staged_products(out, "a") as staging:
         (staging.folder / "b_rate.fits").write_text("rate")
         (staging.folder / "plots").mkdir()
         (staging.folder / "plots" / "a.png").write_text("plot")
@@ -64,7 +67,7 @@ def test_product_takes_the_place_of_an_earlier_one(tmp_path):
 
 
 def test_two_runs_into_one_folder_do_not_meet(tmp_path):
-    with staged_products(tmp_path) as one, staged_products(tmp_path) as two:
+    with staged_products(tmp_path, "a") as one, staged_products(tmp_path, "b") as two:
         (one.folder / "a_rate.fits").write_text("one")
         (two.folder / "b_rate.fits").write_text("two")
     assert one.products == [tmp_path / "a_rate.fits"]
@@ -90,7 +93,7 @@ def test_file_in_place_of_the_folder_is_refused(tmp_path):
 
 
 def test_too_little_room_is_refused_before_anything_runs(small_disk):
-    with pytest.raises(OutputError) as caught, staged_products(small_disk, needed=5_000_000):
+    with pytest.raises(OutputError) as caught, staged_products(small_disk, "a", needed=5_000_000):
         pytest.fail("the block began")
     assert str(caught.value) == (
         f"Output folder {small_disk} has 1 MB free, the products need about 5 MB: "
@@ -102,3 +105,59 @@ def test_disk_that_fills_up_on_the_way_keeps_no_part(small_disk):
     with pytest.raises(OSError, match="No space left"):
         write(small_disk, a=500_000, b=900_000)
     assert list(small_disk.iterdir()) == []
+
+
+def test_second_run_of_the_same_is_refused_and_names_the_first(tmp_path):
+    with staged_products(tmp_path, "a") as first:
+        with pytest.raises(OutputError) as caught, staged_products(tmp_path, "a"):
+            pytest.fail("the second run began")
+        (first.folder / "a_rate.fits").write_text("first")
+    assert re.fullmatch(
+        rf"a in {tmp_path} is being made by process {os.getpid()} on \S+ since \S+; "
+        "wait until that run is done",
+        str(caught.value),
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a_rate.fits"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from stpipe_prefect.products.staging import staged_products
+with staged_products(Path(sys.argv[1]), sys.argv[2]) as staging:
+    (staging.folder / "half_rate.fits").write_text("half")
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path, name):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path, "a"], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"begun\n"
+        assert not was_interrupted(tmp_path, "a")  # it is at it
+        with pytest.raises(OutputError, match=f"process {process.pid} on"):
+            write(tmp_path, a=1)
+        process.kill()
+    assert was_interrupted(tmp_path, "a")
+    with staged_products(tmp_path, name) as staging:
+        (staging.folder / "new_rate.fits").write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["new_rate.fits"]
+
+
+def test_products_for_another_folder_wait_for_the_others(tmp_path):
+    with staged_products(tmp_path / "one", "a") as staging:
+        (staging.folder_for(tmp_path / "other") / "a_jump.fits").write_text("jump")
+        assert not (tmp_path / "other" / "a_jump.fits").exists()
+    assert staging.products == [tmp_path / "other" / "a_jump.fits"]
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["a_jump.fits"]
+
+
+def test_obsolete_file_is_gone_with_the_first_product(tmp_path):
+    (tmp_path / "record").touch()
+    with staged_products(tmp_path, "a") as staging:
+        (staging.folder / "a_rate.fits").touch()
+        staging.publish(obsolete=tmp_path / "record")
+    assert [path.name for path in tmp_path.iterdir()] == ["a_rate.fits"]

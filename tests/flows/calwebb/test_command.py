@@ -58,8 +58,9 @@ def calwebb(environment, out):
 
 
 def products(folder):
-    """List what a folder holds, hidden and unfinished files too."""
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    """List what a folder holds besides records, hidden and unfinished files too."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in names if not name.endswith(".provenance.json")]
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""What would run, exposure by exposure and pipeline by pipeline, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
+from stpipe_prefect.orchestration.request import Request
+from stpipe_prefect.registry import find_step
+
+from .inputs import Association, read_input
+from .jobs import Job, handed_on, in_place, pipelines_of
+
+
+def plans(
+    jobs: list[Job],
+    output_dir: Path,
+    shares: Mapping[str, Mapping[str, Any]],
+    *,
+    crds_context: str | None = None,
+    ignore: Collection[str] = (),
+) -> Iterator[Plan]:
+    """Plan every pipeline of every job.
+
+    What an earlier pipeline makes anew is, for a later one, an input that changed.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    output_dir : pathlib.Path
+        Folder of the products.
+    shares : mapping
+        Parameters for each pipeline.
+    crds_context : str, optional
+    ignore : collection of str
+        See `stpipe_prefect.orchestration.plan.Planner`.
+    """
+    with ExitStack() as planning:
+        planners = {}
+        for name in pipelines_of(jobs):
+            given = {key: value for key, value in shares[name].items() if key != "config_file"}
+            request = Request(find_step(name), given, shares[name].get("config_file"))
+            planner = Planner(request, crds_context, ignore)
+            planners[name] = planning.enter_context(planner)
+        anew: dict[str, str] = {}
+        for job in jobs:
+            data: Path | None = in_place(job.input, output_dir)
+            made: tuple[Path, ...] = ()
+            for number, name in enumerate(job.pipelines):
+                if number > 0:
+                    data = next(iter(handed_on(made, job)), None)
+                if data is None:
+                    plan = Plan(job.input.name, name, (NO_PRODUCT,))
+                else:
+                    plan = planners[name].plan(str(data), output_dir)
+                    plan = _after(anew, data, plan)
+                yield plan
+                made = plan.products
+                if not plan.is_up_to_date:
+                    anew |= dict.fromkeys((path.name for path in made), name)
+
+
+def show(planned: Iterable[Plan], console: Console) -> None:
+    """Print a line for each plan, and how many there are of each kind."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("input", "pipeline", "plan"):
+        table.add_column(title, overflow="fold")
+    all_plans = list(planned)
+    for plan in all_plans:
+        style = "green" if plan.is_up_to_date else "yellow"
+        table.add_row(plan.input, plan.pipeline, f"[{style}]{plan}[/]")
+    console.print(table)
+    to_run = sum(not plan.is_up_to_date for plan in all_plans)
+    console.print(f"{to_run} of {len(all_plans)} will run")
+
+
+def as_json(planned: Iterable[Plan]) -> str:
+    """Give the plans as a JSON list."""
+    return json.dumps([plan.as_json() for plan in planned], indent=1, ensure_ascii=False)
+
+
+def _after(anew: Mapping[str, str], data: Path, plan: Plan) -> Plan:
+    """Add what the pipelines before it do to the input."""
+    if plan.reasons == (NO_PRODUCT,):
+        return plan
+    found = read_input(data) if data.suffix == ".json" else None
+    inputs = found.members if isinstance(found, Association) else (data.name,)
+    remade = [name for name in inputs if name in anew]
+    if not remade:
+        return plan
+    others = f" and {len(remade) - 1} more" if remade[1:] else ""
+    reason = f"input {remade[0]}{others} will be made anew"
+    return replace(plan, reasons=(*plan.reasons, reason))

@@ -1,0 +1,193 @@
+"""Finding out what a run is made from, before it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import InputError, reason
+from ..parameters.sources import ResolvedParameter
+from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
+from ..products.ingredients import Ingredients, Row
+from ..products.software import mission_of, versions
+from ..references.best import NOT_APPLICABLE, best_references
+from ..references.files import URI_SCHEME
+from ..references.verified import recall, sha1_of
+
+
+def gather(
+    instance: Any,
+    settings: Iterable[ResolvedParameter],
+    files: Sequence[Path],
+    crds_parameters: Mapping[str, Any],
+    *,
+    observatory: str,
+    context: str,
+    request: str = "",
+    known: Iterable[FileContent] = (),
+) -> Ingredients:
+    """Collect what a configured pipeline makes its products from.
+
+    Parameters
+    ----------
+    instance : Step
+        The pipeline, or a single step.
+    settings : iterable of ResolvedParameter
+        Its parameters.
+    files : sequence of pathlib.Path
+        The input and, of an association, its members; none for an open data model.
+    crds_parameters : mapping
+        What CRDS matches on.
+    observatory, context : str
+        As CRDS names them.
+    request : str
+        See `fingerprint_of_request`.
+    known : iterable of FileContent
+        What an earlier run found out about its inputs.
+    """
+    by_path = {file.path: file for file in known}
+    parameters = [
+        {"step": each.step, "parameter": each.name, "value": each.value, "source": str(each.source)}
+        for each in settings
+    ]
+    opaque = [] if files else ["an open data model as input"]
+    for row in parameters:
+        try:
+            fingerprint(row["value"])
+        except NoFingerprintError:
+            row["value"] = f"<{type(row['value']).__name__}>"
+            opaque.append(f"parameter {row['step']}.{row['parameter']}".replace(" .", " "))
+    return Ingredients(
+        pipeline=f"{type(instance).__module__}.{type(instance).__qualname__}",
+        observatory=observatory,
+        context=context,
+        server=os.environ.get("CRDS_SERVER_URL", ""),
+        request=request,
+        inputs=[FileContent.of(file, by_path.get(str(file))) for file in files],
+        parameters=parameters,
+        references=[
+            described(row, observatory)
+            for row in selected_references(instance, crds_parameters, observatory, context)
+        ],
+        software=versions(mission_of(type(instance))),
+        opaque=opaque,
+    )
+
+
+def input_files(data: Any, folder: Path) -> list[Path]:
+    """List the files that make up an input: an exposure, or an association and its members.
+
+    Parameters
+    ----------
+    data : str, path or data model
+    folder : pathlib.Path
+        Where members are that are not beside their association.
+
+    Raises
+    ------
+    InputError
+        The association cannot be read.
+    """
+    if not isinstance(data, (str, Path)):
+        return []
+    path = Path(data).absolute()
+    return [path, *_members(path, folder)] if path.suffix == ".json" else [path]
+
+
+def fingerprint_of_request(
+    given: Mapping[str, Any], config_file: str | None, step_class: type
+) -> str:
+    """Say in one word what a run is told.
+
+    Returns
+    -------
+    str
+        Empty if more has to be looked at to know what that comes to: parameter files, open data
+        models, code without a version.
+    """
+    if config_file or _mentions(given, "config_file"):
+        return ""
+    if mission_of(step_class) not in versions(mission_of(step_class)):
+        return ""
+    disabled = os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "")
+    try:
+        return fingerprint({"given": given, "disabled": disabled, "class": step_class.__qualname__})
+    except NoFingerprintError:
+        return ""
+
+
+def selected_references(
+    instance: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
+) -> Iterator[Row]:
+    """Name the reference file of each type, for each step that is not skipped."""
+    wanted = list(_reference_types(instance, ""))
+    names = best_references(
+        crds_parameters,
+        {kind for _, kind, override in wanted if override is None},
+        observatory=observatory,
+        context=context,
+        required=False,
+    )
+    for step, kind, override in wanted:
+        if override is None:
+            yield {"step": step, "type": kind, "file": names[kind]}
+        else:
+            name = override if isinstance(override, str) else f"<{type(override).__name__}>"
+            yield {"step": step, "type": kind, "file": name.removeprefix(URI_SCHEME)}
+
+
+def described(row: Row, observatory: str) -> Row:
+    """Add the sha1 of a reference file, and what tells that it is untouched."""
+    import crds
+
+    name = row["file"]
+    if name in ("", NOT_APPLICABLE) or name.startswith("<"):
+        return row
+    path = Path(name if os.sep in name else crds.locate_file(name, observatory))
+    try:
+        stat = path.stat()
+    except OSError:  # it is yet to be fetched
+        return row
+    about = {"path": str(path), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return {**row, "sha1": _sha1(path, stat.st_size, stat.st_mtime_ns), **about}
+
+
+def _reference_types(step: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+    yield path, step.get_config_reftype(), None
+    steps = getattr(step, "step_defs", {})
+    for name in steps:
+        sub_step = getattr(step, name)
+        if not sub_step.skip:
+            yield from _reference_types(sub_step, f"{path}.{name}".lstrip("."))
+    if not steps:
+        for kind in step.reference_file_types:
+            yield path, kind, step.get_ref_override(kind)
+
+
+def _members(association: Path, folder: Path) -> Iterator[Path]:
+    try:
+        products = json.loads(association.read_text())["products"]
+        names = dict.fromkeys(
+            member["expname"] for product in products for member in product["members"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{association}: not an association: {reason(error)}") from error
+    for name in names:
+        beside = association.parent / name
+        yield beside if beside.exists() else (folder / name).absolute()
+
+
+def _mentions(values: Mapping[str, Any], name: str) -> bool:
+    return name in values or any(
+        _mentions(value, name) for value in values.values() if isinstance(value, Mapping)
+    )
+
+
+@lru_cache(maxsize=1000)
+def _sha1(path: Path, size: int, mtime_ns: int) -> str:
+    verified = recall(path)
+    return verified.sha1 if verified else sha1_of(path)

@@ -1,0 +1,241 @@
+"""What would run, and why: each run compared with the record of an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..datamodel import file_name
+from ..exceptions import InputError, UsageError, nearest
+from ..parameters.sources import ResolvedParameter, resolve
+from ..products.fingerprint import FileContent
+from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
+from ..products.provenance import Record, read_record, record_path, run_name
+from ..products.software import mission_of, versions
+from ..products.staging import was_interrupted
+from ..references.context import pinned_context
+from ..references.selection import parameter_files, read_crds_parameters
+from .ingredients import fingerprint_of_request, gather, input_files
+from .references import check_parameter_files
+from .request import Request
+
+NO_PRODUCT = "no product"
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with one input by one pipeline.
+
+    Attributes
+    ----------
+    input, pipeline : str
+    reasons : tuple of str
+        Why it will run; none if it is up to date.
+    products : tuple of pathlib.Path
+        What an earlier run made.
+    """
+
+    input: str
+    pipeline: str
+    reasons: tuple[str, ...]
+    products: tuple[Path, ...] = ()
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.reasons
+
+    def __str__(self) -> str:
+        return f"will run: {'; '.join(self.reasons)}" if self.reasons else "up to date"
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as what JSON knows."""
+        return {
+            "input": self.input,
+            "pipeline": self.pipeline,
+            "up_to_date": self.is_up_to_date,
+            "reasons": list(self.reasons),
+            "products": [str(path) for path in self.products],
+        }
+
+
+class Planner:
+    """Plans runs of one pipeline with the same parameters, under the same context.
+
+    Parameters
+    ----------
+    request : Request
+        What the runs are told.
+    crds_context : str, optional
+        As `stpipe_prefect.references.context.resolve_context` takes it.
+    ignore : collection of str
+        What may be different: some of ``"inputs"``, ``"parameters"``, ``"references"``,
+        ``"versions"``.
+
+    Raises
+    ------
+    UsageError
+        There is nothing of that name to ignore.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        crds_context: str | None = None,
+        ignore: Collection[str] = (),
+    ) -> None:
+        for aspect in ignore:
+            if aspect not in ASPECTS:
+                raise UsageError(
+                    f"{aspect!r} cannot be ignored{nearest(aspect, ASPECTS)}: "
+                    f"choose from {', '.join(ASPECTS)}"
+                )
+        self._told = request
+        self._class = request.pipeline_class
+        self._pipeline = self._class.class_alias or self._class.__name__
+        self._crds_context = crds_context
+        self._ignore = ignore
+        self._request = fingerprint_of_request(
+            {"given": request.given, "frozen": request.frozen}, request.config_file, self._class
+        )
+        self._pinned = ExitStack()
+        self._contexts: dict[str, str] = {}
+        self._configured: dict[tuple[str, ...], tuple[Any, list[ResolvedParameter]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pinned.close()
+
+    def plan(self, data: Any, folder: Path) -> Plan:
+        """Say whether an input is to be processed, and why.
+
+        Parameters
+        ----------
+        data : str, path or data model
+            The input.
+        folder : pathlib.Path
+            Of the products.
+        """
+        label = file_name(data) or type(data).__name__
+        name = run_name(file_name(data) or "", self._pipeline)
+        path = record_path(folder, name)
+        if not path.exists():
+            why = INTERRUPTED if was_interrupted(folder, name) else NO_PRODUCT
+            return Plan(label, self._pipeline, (why,))
+        try:
+            record = read_record(path)
+        except InputError:
+            return Plan(label, self._pipeline, ("provenance record is damaged",))
+        products = tuple(Path(product.path) for product in record.products)
+        reasons = record.problems() + self._differences(record, data, folder)
+        return Plan(label, self._pipeline, tuple(reasons), products)
+
+    def gather(
+        self,
+        instance: Any,
+        parameters: Iterable[ResolvedParameter],
+        data: Any,
+        folder: Path,
+        crds_parameters: Mapping[str, Any],
+        observatory: str,
+        known: Iterable[FileContent] = (),
+    ) -> Ingredients:
+        """Collect what a configured pipeline will make its products from; see `gather`."""
+        return gather(
+            instance,
+            parameters,
+            input_files(data, folder),
+            crds_parameters,
+            observatory=observatory,
+            context=self.pinned_context(observatory),
+            request=self._request,
+            known=known,
+        )
+
+    def pinned_context(self, observatory: str) -> str:
+        """Name the context, the same until the planner is closed."""
+        if observatory not in self._contexts:
+            pinned = pinned_context(observatory, self._crds_context)
+            self._contexts[observatory] = self._pinned.enter_context(pinned)
+        return self._contexts[observatory]
+
+    def configured(
+        self,
+        crds_parameters: Mapping[str, Any],
+        observatory: str,
+        data: Any,
+        *,
+        again: bool = False,
+    ) -> tuple[Any, list[ResolvedParameter]]:
+        """Make the pipeline with its merged parameters, and say where they come from.
+
+        Parameters
+        ----------
+        crds_parameters : mapping
+            What CRDS matches on.
+        observatory : str
+        data : str or data model
+            The input.
+        again : bool
+            Whether one will do that was made for another exposure with the same parameter files.
+        """
+        context = self.pinned_context(observatory)
+        key: tuple[str, ...] = ()
+        if self._told.frozen is None:
+            files = parameter_files(self._class, crds_parameters, observatory, context)
+            key = tuple(sorted(file.name for file in files))
+        if not again or key not in self._configured:
+            if self._told.frozen is None:
+                check_parameter_files(self._class, crds_parameters, observatory, context)
+            layers = self._told.layers(crds_parameters, observatory, context)
+            instance = self._told.configure(data)
+            self._configured[key] = (instance, resolve(instance, layers))
+        return self._configured[key]
+
+    def _differences(self, record: Record, data: Any, folder: Path) -> list[str]:
+        before = record.ingredients
+        files = input_files(data, folder)
+        missing = [f"input {path.name} is not there" for path in files if not path.exists()]
+        if missing or self._is_clearly_same(before, files):
+            return missing
+        exposure = str(files[min(1, len(files) - 1)]) if files else data
+        crds_parameters, observatory = read_crds_parameters(self._class, exposure)
+        instance, settings = self.configured(crds_parameters, observatory, exposure, again=True)
+        now = self.gather(
+            instance, settings, data, folder, crds_parameters, observatory, known=before.inputs
+        )
+        return list(differences(before, now, self._ignore))
+
+    def _is_clearly_same(self, before: Ingredients, files: list[Path]) -> bool:
+        """Tell from what is quickly found out that nothing is different.
+
+        The same input, told the same, selects the same parameters and references under the
+        same context.
+        """
+        software = versions(mission_of(self._class))
+        same_software = not [*version_differences(before.software, software)]
+        by_name = {Path(file.path).name: file for file in before.inputs}
+        return (
+            bool(self._request)
+            and self._request == before.request
+            and self.pinned_context(before.observatory) == before.context
+            and (same_software or "versions" in self._ignore)
+            and sorted(by_name) == sorted(path.name for path in files)
+            and all(by_name[path.name].path == str(path) for path in files)
+            and all(file.is_untouched for file in before.inputs)
+            and all(_is_untouched(row) for row in before.references if "path" in row)
+        )
+
+
+def _is_untouched(row: Mapping[str, Any]) -> bool:
+    try:
+        stat = Path(row["path"]).stat()
+    except OSError:
+        return False
+    return bool((stat.st_size, stat.st_mtime_ns) == (row["size"], row["mtime_ns"]))

@@ -1,0 +1,86 @@
+"""The products of a run, and beside them the record of how they were made."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from ..datamodel import file_name
+from ..products.fingerprint import FileContent
+from ..products.ingredients import Ingredients, Row
+from ..products.provenance import Record, record_path, run_name
+from ..products.staging import Staging, staged_products
+from .ingredients import described
+from .timing import peak_memory_mb, timed_steps
+
+
+@contextmanager
+def recorded_products(
+    instance: Any, ingredients: Ingredients, data: Any, folder: Path
+) -> Iterator[tuple[Staging, list[Row]]]:
+    """Collect what a pipeline makes within the block; publish it with its record.
+
+    Parameters
+    ----------
+    instance : Step
+        The configured pipeline; it, and those of its steps that have a folder of their own for
+        products, are made to write where unfinished products belong.
+    ingredients : Ingredients
+    data : str or data model
+        The input.
+    folder : pathlib.Path
+        For the products.
+
+    Yields
+    ------
+    Staging, list of dict
+        The second lists the steps as they end, see `stpipe_prefect.orchestration.timing`.
+
+    Raises
+    ------
+    OutputError
+        See `stpipe_prefect.products.staging.staged_products`.
+    """
+    pipeline = type(instance).class_alias or type(instance).__name__
+    name = run_name(file_name(data) or "", pipeline)
+    started, begun = datetime.now(UTC), time.monotonic()
+    with staged_products(folder, name, needed=_size(data)) as staging, timed_steps() as steps:
+        instance.output_dir = str(staging.folder)
+        _redirect_steps(instance, staging)
+        yield staging, steps
+        path = record_path(folder, name)
+        staging.publish(obsolete=path)
+        run = {
+            "name": name,
+            "pipeline": pipeline,
+            "flow_run": str(flow_run.id or ""),
+            "host": socket.gethostname(),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - begun, 3),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+        fetched = [described(row, ingredients.observatory) for row in ingredients.references]
+        products = [FileContent.of(product.absolute()) for product in staging.products]
+        record = Record(path, replace(ingredients, references=fetched), run, steps, products)
+        record.write(by_way_of=staging.folder)
+
+
+def _redirect_steps(pipeline: Any, staging: Staging) -> None:
+    """Have steps that were given a folder of their own write where they are published from."""
+    for name in getattr(pipeline, "step_defs", {}):
+        step = getattr(pipeline, name)
+        if step.output_dir:
+            step.output_dir = str(staging.folder_for(Path(step.output_dir).expanduser()))
+        _redirect_steps(step, staging)
+
+
+def _size(data: Any) -> int:
+    return Path(data).stat().st_size if isinstance(data, str) and Path(data).is_file() else 0

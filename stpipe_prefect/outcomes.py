@@ -1,0 +1,52 @@
+"""What can become of a step or a run: one vocabulary for states, records, tables, exit codes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+NO_SCIENCE_STATUS = 64
+"""What jwst's own commands return for an exposure that holds nothing to calibrate."""
+
+
+class Outcome(StrEnum):
+    """What became of a step, or of a whole run.
+
+    ``Crashed`` and ``TimedOut`` are names Prefect gives by itself to runs that were ended from
+    outside and to runs past their time limit.
+    """
+
+    COMPLETED = "Completed"
+    """It ran to its end."""
+    SKIPPED = "Skipped"
+    """It left the data alone, by parameter or by its own judgement."""
+    CACHED = "Cached"
+    """It did not run: what it would make is there already."""
+    NO_SCIENCE = "NoScience"
+    """The exposure holds nothing to calibrate."""
+    FAILED = "Failed"
+    """An error stopped it."""
+    CRASHED = "Crashed"
+    """It was ended from outside, or its process died."""
+    TIMED_OUT = "TimedOut"
+    """It took longer than it may."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the result is there."""
+        return self in (Outcome.COMPLETED, Outcome.SKIPPED, Outcome.CACHED)
+
+    @property
+    def exit_code(self) -> int:
+        """What a command returns to the shell for it."""
+        if self.is_good:
+            return 0
+        return NO_SCIENCE_STATUS if self is Outcome.NO_SCIENCE else 1
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Say what became of what this error stopped."""
+    if getattr(error, "exit_status", getattr(error, "exit_code", None)) == NO_SCIENCE_STATUS:
+        return Outcome.NO_SCIENCE
+    if isinstance(error, TimeoutError):
+        return Outcome.TIMED_OUT
+    return Outcome.FAILED if isinstance(error, Exception) else Outcome.CRASHED

@@ -1,0 +1,152 @@
+"""Fingerprints: what is the same has the same, today and in another process.
+
+Kinds of things are registered with `fingerprint`; what nobody registered has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache, singledispatch
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import StpipePrefectError
+
+
+class NoFingerprintError(StpipePrefectError):
+    """Of such a thing it cannot be told whether it is the same as another time."""
+
+
+@singledispatch
+def fingerprint(thing: Any) -> str:
+    """Give the fingerprint of a value, of a file's content, or of a collection of these.
+
+    Parameters
+    ----------
+    thing : object
+        A plain value, a `pathlib.Path`, for its content, a mapping, list or tuple.
+
+    Returns
+    -------
+    str
+        A sha256, in hexadecimal.
+
+    Raises
+    ------
+    NoFingerprintError
+        Nothing is registered for its type; an open data model is such a thing.
+    """
+    raise NoFingerprintError(f"no fingerprint of a {type(thing).__name__}: give a file instead")
+
+
+@fingerprint.register(type(None))
+@fingerprint.register(bool)
+@fingerprint.register(int)
+@fingerprint.register(float)
+@fingerprint.register(str)
+def _of_plain(thing: Any) -> str:
+    return _sha256(json.dumps(thing))
+
+
+@fingerprint.register(list)
+@fingerprint.register(tuple)
+def _of_items(thing: Iterable[Any]) -> str:
+    return _sha256(f"[{','.join(map(fingerprint, thing))}]")
+
+
+@fingerprint.register(Mapping)
+def _of_mapping(thing: Mapping[str, Any]) -> str:
+    items = [f"{json.dumps(key)}:{fingerprint(thing[key])}" for key in sorted(thing)]
+    return _sha256(f"{{{','.join(items)}}}")
+
+
+@fingerprint.register(Path)
+def _of_file(thing: Path) -> str:
+    return FileContent.of(thing).sha256
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """What was in a file, and how it is known without reading that it still is.
+
+    Attributes
+    ----------
+    path : str
+    size : int
+        Bytes.
+    mtime_ns, ctime_ns : int
+        When the content was changed last, and when anything about the file was; nanoseconds.
+    sha256 : str
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, known: FileContent | None = None) -> FileContent:
+        """Describe a file as it is.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+        known : FileContent, optional
+            What was found out about it earlier; unless the file was touched since it is not
+            read again. Within a process that is so without.
+        """
+        if known is not None and known.path == str(path) and known.is_untouched:
+            return known
+        stat = path.stat()
+        times = (stat.st_mtime_ns, stat.st_ctime_ns)
+        return cls(str(path), stat.st_size, *times, _content(path.absolute(), stat.st_size, *times))
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the file is there and was not touched since; false does not mean changed."""
+        try:
+            stat = Path(self.path).stat()
+        except OSError:
+            return False
+        return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) == (
+            self.size,
+            self.mtime_ns,
+            self.ctime_ns,
+        )
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the content is the same; the file is read if it was touched."""
+        return self.is_untouched or self.is_verified
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the content is the same, found out by reading it."""
+        path = Path(self.path)
+        try:
+            return path.stat().st_size == self.size and sha256_of(path) == self.sha256
+        except OSError:
+            return False
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what is recorded of it."""
+        return asdict(self)
+
+
+def sha256_of(path: Path) -> str:
+    """Read a file and compute its sha256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=10_000)
+def _content(path: Path, size: int, mtime_ns: int, ctime_ns: int) -> str:
+    return sha256_of(path)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""The provenance record: beside the products, how they were made; written last.
+
+Its schema is described in docs/products.md. It is also what planning compares with: where the
+record holds, nothing needs to be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import InputError, reason
+from .fingerprint import FileContent
+from .ingredients import Ingredients, Row
+from .staging import synced
+
+SCHEMA = "stpipe_prefect/provenance-1.0.0"
+SUFFIX = ".provenance.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is kept of a run that was successful.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it is.
+    ingredients : Ingredients
+    run : dict
+        ``name``, ``flow_run``, ``started``, ``seconds``, ``peak_memory_mb``, ``host``.
+    steps : list of dict
+        ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran.
+    products : list of FileContent
+        With their full paths.
+    """
+
+    path: Path
+    ingredients: Ingredients
+    run: Row
+    steps: list[Row]
+    products: list[FileContent]
+
+    def problems(self, *, verify: bool = False) -> list[str]:
+        """Say which products are missing or damaged.
+
+        Parameters
+        ----------
+        verify : bool
+            Read them all, even those that look untouched.
+        """
+        found = []
+        for product in self.products:
+            if not Path(product.path).is_file():
+                found.append(f"product {Path(product.path).name} is missing")
+            elif not (product.is_verified if verify else product.is_intact):
+                found.append(f"product {Path(product.path).name} is damaged")
+        return found
+
+    def write(self, by_way_of: Path) -> None:
+        """Write it into a folder of the same file system, then move it to its place."""
+        temporary = by_way_of / self.path.name
+        temporary.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
+        synced(temporary)
+        temporary.replace(self.path)
+        synced(self.path.parent)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the content of the file."""
+        folder = self.path.parent.absolute()
+        ingredients = {
+            item.name: getattr(self.ingredients, item.name) for item in fields(Ingredients)
+        }
+        return {
+            "schema": SCHEMA,
+            "fingerprint": self.ingredients.fingerprint,
+            "run": self.run,
+            **ingredients,
+            "inputs": [file.as_json() for file in self.ingredients.inputs],
+            "steps": self.steps,
+            "products": [
+                asdict(replace(file, path=_beside(Path(file.path), folder)))
+                for file in self.products
+            ],
+        }
+
+
+def record_path(folder: Path, name: str) -> Path:
+    """Say where the record of a run is."""
+    return folder / f"{name}{SUFFIX}"
+
+
+def run_name(input_name: str, pipeline: str) -> str:
+    """Name a run: two of the same name make the same products."""
+    return f"{Path(input_name).stem}.{pipeline}" if input_name else pipeline
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises
+    ------
+    InputError
+        It is none, or of a schema that is not known here.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if content["schema"] != SCHEMA:
+            raise InputError(f"{path}: its schema is {content['schema']}, known is {SCHEMA}")
+        made_from = {item.name: content[item.name] for item in fields(Ingredients)}
+        made_from["inputs"] = _files(content["inputs"], Path())
+        folder = path.parent
+        return Record(
+            path,
+            Ingredients(**made_from),
+            content["run"],
+            content["steps"],
+            _files(content["products"], folder),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: no provenance record: {reason(error)}") from error
+
+
+def find_record(product: Path) -> Record:
+    """Find the record of a product, or read it if it is one.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if product.name.endswith(SUFFIX):
+        return read_record(product)
+    for path in sorted(product.parent.glob(f"*{SUFFIX}")):
+        record = read_record(path)
+        if any(Path(made.path).name == product.name for made in record.products):
+            return record
+    raise InputError(f"{product}: no provenance record beside it names it")
+
+
+def _files(rows: Iterable[Mapping[str, Any]], folder: Path) -> list[FileContent]:
+    return [FileContent(**{**row, "path": str(folder / row["path"])}) for row in rows]
+
+
+def _beside(path: Path, folder: Path) -> str:
+    path = path.absolute()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

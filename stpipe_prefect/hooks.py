@@ -82,8 +82,10 @@ def hook_text(hook: Any) -> str:
 
 
 def _shown(hook: Any) -> str:
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 300
     try:
-        return reprlib.repr(hook)
+        return short.repr(hook)
     except ValueError:  # more digits than Python is ready to write
         return f"<{type(hook).__name__}>"
 

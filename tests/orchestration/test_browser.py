@@ -158,7 +158,7 @@ def test_untouched_form_resolves_as_no_parameters(server, form, small):
     (deployment,) = server.post("/deployments/filter")
     bare = server.post(
         f"/deployments/{deployment['id']}/create_flow_run",
-        parameters={"input": exposure},
+        parameters={"input": exposure, "overwrite": True},
         state={"type": "SCHEDULED"},
     )
     assert server.rows(server.finished(bare["id"])) == rows

@@ -86,7 +86,7 @@ def untouched(flow):
 def test_untouched_form_resolves_as_no_parameters(deployment):
     form, state = deployment.run(**untouched(deployment.flow))
     assert state.is_completed(), state.message
-    nothing, _ = deployment.run(input="one_raw.row")
+    nothing, _ = deployment.run(input="one_raw.row", overwrite=True)
     assert deployment.rows(form) == deployment.rows(nothing)
     assert not any("flow run" in row["source"] for row in deployment.rows(form))
 

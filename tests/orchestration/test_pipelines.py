@@ -114,7 +114,11 @@ def test_references_and_products_are_artifacts(detector1_run, crds_path):
         "/artifacts/filter",
         {"artifacts": {"flow_run_id": {"any_": [str(detector1_run.id)]}}},
     )
-    tables = {artifact["key"]: json.loads(artifact["data"]) for artifact in artifacts}
+    tables = {
+        artifact["key"]: json.loads(artifact["data"])
+        for artifact in artifacts
+        if artifact["type"] == "table"
+    }
     rows = {(row["step"], row["type"]): row for row in tables["references"]}
     gain = crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
     assert rows["jump", "gain"] == {

@@ -29,12 +29,13 @@ def pipeline_of(count):
 from stpipe_prefect import as_flow
 
 exposure, out = sys.argv[1:]
+options = {"output_dir": out, "save_results": False, "overwrite": True}
 few, many = pipeline_of(1), pipeline_of(31)
 runs = {
     "plain few": lambda: few.call(exposure, configure_log=False),
     "plain many": lambda: many.call(exposure, configure_log=False),
-    "flow few": lambda: as_flow(few)(exposure, output_dir=out, save_results=False, overwrite=True),
-    "flow many": lambda: as_flow(many)(exposure, output_dir=out, save_results=False, overwrite=True),
+    "flow few": lambda: as_flow(few)(exposure, **options),
+    "flow many": lambda: as_flow(many)(exposure, **options),
 }
 times = {name: [] for name in runs}
 for run in runs.values():  # imports and connections of a first time

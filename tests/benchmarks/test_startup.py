@@ -13,7 +13,8 @@ def seconds_to_first_step(exposure, output_dir, environment) -> float:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "flows.calwebb", str(exposure)),
-            *("--stage", "1", "--verbose", "--overwrite", "--output-dir", str(output_dir)),
+            *("--stage", "1", "--verbose", "--overwrite"),
+            *("--output-dir", str(output_dir)),
         ],
         env=environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

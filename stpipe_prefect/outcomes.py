@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 NO_SCIENCE_STATUS = 64
@@ -51,9 +52,16 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.NO_SCIENCE
     if isinstance(error, TimeoutError):
         return Outcome.TIMED_OUT
-    if isinstance(error, MemoryError):
+    if any(isinstance(each, MemoryError) for each in _with_causes(error)):
         return Outcome.OUT_OF_MEMORY
     return Outcome.FAILED if isinstance(error, Exception) else Outcome.CRASHED
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Go through an error and those it came from: without memory not even threads can start."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
@@ -106,11 +106,11 @@ class _Batch:
         self._brief = len(exposures) > 1
         self._jobs, self._memory_mb = _room(jobs)
         self._alone: deque[Exposure] = deque()
-        self._running: dict[PrefectFuture[Message], Exposure] = {}
-        self._ended: SimpleQueue[PrefectFuture[Message]] = SimpleQueue()
-        self._futures: dict[str, PrefectFuture[Message]] = {}
+        self._running: dict[PrefectFuture[Any], Exposure] = {}
+        self._ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+        self._futures: dict[str, PrefectFuture[Any]] = {}
         self._results: dict[str, Result] = {}
-        self._to_be_recorded: deque[PrefectFuture[Message]] = deque()
+        self._to_be_recorded: deque[PrefectFuture[Any]] = deque()
         self._scale = 0.0
 
     def results(self) -> Iterator[Result]:
@@ -182,8 +182,8 @@ def process_of_its_own(
 
     Returns
     -------
-    State of dict
-        Named by the outcome; holds the fields of the `Result`.
+    State of Result
+        Named by the outcome.
     """
     heard = _Heard(name)
     told = subflow(flow, parameters, parent=UUID(str(task_run.id)), brief=brief)
@@ -192,7 +192,7 @@ def process_of_its_own(
         close_flow_run(heard.flow_run, ended)
     result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
     make = Completed if result.outcome.is_good else Failed
-    return make(name=result.outcome, message=result.failure or None, data=asdict(result))
+    return make(name=result.outcome, message=result.failure or None, data=result)
 
 
 class _Heard:
@@ -237,21 +237,16 @@ def _room(jobs: int | None) -> tuple[int, float]:
     return capacity.cores(), capacity.free_memory_mb()
 
 
-def _result_of(future: PrefectFuture[Message], exposure: Exposure) -> Result:
-    told: Any
+def _result_of(future: PrefectFuture[Any], exposure: Exposure) -> Result:
+    result: Any
     try:
-        told = future.result(raise_on_failure=False)
+        result = future.result(raise_on_failure=False)
     except Exception as error:  # the task runner has lost it
-        told = error
-    if not isinstance(told, dict):
-        error_text = f"{type(told).__name__}: {reason(told)}"
-        return Result(exposure.name, Ended(Outcome.CRASHED, error_text, exit_code=1))
-    pipelines = tuple(
-        PipelineProgress(**{**each, "outcome": Outcome(each["outcome"])})
-        for each in told["pipelines"]
-    )
-    ended = Ended(**{**told["ended"], "outcome": Outcome(told["ended"]["outcome"])})
-    return Result(**{**told, "pipelines": pipelines, "ended": ended})
+        result = error
+    if isinstance(result, Result):
+        return result
+    error_text = f"{type(result).__name__}: {reason(result)}"
+    return Result(exposure.name, Ended(Outcome.CRASHED, error_text, exit_code=1))
 
 
 def _not_begun(failed: list[str]) -> Ended:
@@ -260,7 +255,7 @@ def _not_begun(failed: list[str]) -> Ended:
     return Ended(Outcome.FAILED, error, exit_code=1)
 
 
-def _wait_until_recorded(future: PrefectFuture[Message]) -> None:
+def _wait_until_recorded(future: PrefectFuture[Any]) -> None:
     """Let the server catch up: what it has not recorded yet piles up in its memory."""
     deadline = time.monotonic() + LAG_SECONDS
     with get_client(sync_client=True) as client:

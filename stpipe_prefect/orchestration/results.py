@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..outcomes import Outcome
 from .isolation import Ended
@@ -25,8 +25,8 @@ class Result:
     """
 
     name: str
-    ended: Ended
-    pipelines: tuple[PipelineProgress, ...] = ()
+    ended: Ended = field(repr=False)  # Prefect logs what a task returns if it failed
+    pipelines: tuple[PipelineProgress, ...] = field(default=(), repr=False)
     pipeline: str = ""
     step: str = ""
 

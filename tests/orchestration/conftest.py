@@ -84,3 +84,11 @@ def detector1_run(run_flow, small) -> Run:
     )
     assert run.state.is_completed(), run.state.message
     return run
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """Have the processes of tests forked from one that has imported what they need."""
+    from stpipe_prefect.orchestration.isolation import start_fork_server
+
+    start_fork_server(["misbehaving"])

@@ -1,0 +1,108 @@
+"""Many exposures at a time: what ends how, in which order, and what the server knows of it."""
+
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from misbehaving import FLOW
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.runtime import flow_run
+
+from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
+from stpipe_prefect.orchestration.server import drain
+from stpipe_prefect.outcomes import Outcome
+
+
+@pytest.fixture
+def calibrate(prefect_server, fork_server, tmp_path):
+    """Calibrate exposures that end as told; give results by name, log, and sub-flow runs."""
+    log = tmp_path / "log"
+
+    def run(how, needs=None, **options):
+        exposures = [
+            Exposure(
+                name,
+                FLOW,
+                {"name": name, "how": end, "log": str(log)},
+                frozenset((needs or {}).get(name, ())),
+            )
+            for name, end in how.items()
+        ]
+
+        @flow
+        def programme():
+            with closing(calibrate_all(exposures, **options)) as ended:
+                return str(flow_run.id), list(ended)
+
+        run_id, results = programme()
+        drain(since=datetime.now(UTC) - timedelta(hours=1))
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(
+                    parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id])
+                )
+            )
+        lines = [line.split() for line in log.read_text().splitlines()]
+        return {result.name: result for result in results}, lines, runs
+
+    return run
+
+
+def test_each_ends_in_its_own_way_and_the_others_are_unharmed(calibrate):
+    hows = {"a": "well", "b": "kill", "c": "hang", "d": "raise", "e": "allocate", "f": "well"}
+    results, lines, runs = calibrate(hows, jobs=3, time_limit=8.0)
+    assert {name: result.outcome for name, result in results.items()} == {
+        "a": Outcome.COMPLETED,
+        "b": Outcome.CRASHED,
+        "c": Outcome.TIMED_OUT,
+        "d": Outcome.FAILED,
+        "e": Outcome.OUT_OF_MEMORY,
+        "f": Outcome.COMPLETED,
+    }
+    assert results["a"].products == ["a.fits"]
+    assert results["c"].failure == "c: pipeline: took longer than 8 s"
+    assert results["d"].failure == "d: cut short"
+    assert results["b"].failure.startswith("b: pipeline: was killed (signal 9)")
+    # What may have been for want of memory is tried once more, by itself.
+    begun = Counter(name for name, what, _ in lines if what == "begins")
+    assert begun == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 2, "f": 1}
+    states = Counter(run.state.name for run in runs)
+    assert states == {
+        "Completed": 2,
+        "Crashed": 2,
+        "TimedOut": 1,
+        "Failed": 1 + 2,  # a flow calls running out of memory a failure
+    }
+
+
+def test_what_needs_others_begins_when_they_have_ended(calibrate):
+    hows = {"a": "sleep0.1", "b": "sleep3", "ab": "well", "c": "raise", "bc": "well"}
+    needs = {"ab": ["a", "b"], "bc": ["b", "c"]}
+    hows |= {f"more{number}": "sleep1" for number in range(6)}
+    results, lines, _ = calibrate(hows, needs, jobs=2)
+    times = {(name, what): float(when) for name, what, when in lines}
+    assert times["ab", "begins"] >= max(times["a", "ends"], times["b", "ends"])
+    assert times["ab", "begins"] < times["more5", "begins"]  # as soon as its members are there
+    assert ("bc", "begins") not in times
+    assert results["bc"].failure == "bc: not begun: it needs products of c, which failed"
+    assert results["more5"].outcome is Outcome.COMPLETED
+
+
+def test_log_lines_are_in_the_run_they_belong_to(calibrate):
+    _, _, runs = calibrate(dict.fromkeys("abcd", "sleep1"), jobs=4)
+    assert len(runs) == 4
+    with get_client(sync_client=True) as client:
+        for run in runs:
+            by_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+            lines = [log.message for log in client.read_logs(log_filter=by_run)]
+            name = run.parameters["name"]
+            mine = [line for line in lines if line.startswith("line ")]
+            assert sorted(mine) == [f"line {number} of {name}" for number in range(5)]

@@ -1,0 +1,82 @@
+"""Processes of their own, which end in every way there is."""
+
+import os
+import threading
+import time
+
+import psutil
+import pytest
+
+from stpipe_prefect.orchestration.isolation import run_isolated, stop_children
+from stpipe_prefect.outcomes import Outcome
+
+pytestmark = pytest.mark.usefixtures("fork_server")
+
+FUNCTION = "misbehaving:behave"
+
+
+def run(how, **options):
+    said = []
+    ended = run_isolated(FUNCTION, {"how": how}, said.append, **options)
+    assert not psutil.pid_exists(said[0]["process"])
+    assert said[0]["process"] != os.getpid()
+    return ended, said
+
+
+def test_it_runs_to_its_end():
+    ended, said = run("well")
+    assert (ended.outcome, ended.error, ended.exit_code) == (Outcome.COMPLETED, "", 0)
+    assert said[0]["threads"] == "1"  # of linear algebra
+    assert ended.seconds > 0
+    assert ended.peak_memory_mb > 10
+
+
+def test_what_goes_wrong_is_told():
+    ended, _ = run("raise")
+    assert (ended.outcome, ended.error, ended.exit_code) == (
+        Outcome.FAILED,
+        "cut short",
+        1,
+    )
+    assert 'in end\n    raise InputError("cut short")' in ended.traceback
+
+
+def test_killed():
+    ended, _ = run("kill")
+    assert ended.outcome is Outcome.CRASHED
+    assert ended.error.startswith("was killed (signal 9)")
+
+
+def test_memory_without_bound():
+    ended, _ = run("allocate")
+    assert ended.outcome is Outcome.OUT_OF_MEMORY
+    assert ended.error.startswith("MemoryError")
+    assert ended.peak_memory_mb > 100
+
+
+def test_hanging_in_c_code():
+    started = time.monotonic()
+    ended, _ = run("hang", time_limit=2.0)
+    assert time.monotonic() - started < 5
+    assert (ended.outcome, ended.error) == (Outcome.TIMED_OUT, "took longer than 2 s")
+
+
+@pytest.mark.parametrize("how", ["sleep60", "hang"])
+def test_all_are_stopped_within_seconds(how):
+    ended, said = [], []
+
+    def run_one():
+        ended.append(run_isolated(FUNCTION, {"how": how}, said.append))
+
+    threads = [threading.Thread(target=run_one) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(said) < 3:
+        time.sleep(0.1)
+    started = time.monotonic()
+    stop_children()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - started < 6
+    assert [each.outcome for each in ended] == 3 * [Outcome.CRASHED]
+    assert not any(psutil.pid_exists(each["process"]) for each in said)

@@ -1,0 +1,55 @@
+"""Flows and functions that end in different ways, to be run in processes of their own."""
+
+import ctypes
+import logging
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+from prefect import flow
+
+from stpipe_prefect.exceptions import InputError
+from stpipe_prefect.orchestration.progress import PipelineProgress, report
+from stpipe_prefect.outcomes import Outcome
+
+FLOW = f"{__name__}:exposure"
+
+
+def behave(told, tell):
+    """End as told."""
+    tell({"process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]})
+    end(told["how"])
+
+
+def end(how):
+    if how == "raise":
+        raise InputError("cut short")
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "allocate":
+        limit = resource.getrlimit(resource.RLIMIT_AS)[1]
+        used = 1024 * int(Path("/proc/self/statm").read_text().split()[0]) * 4
+        resource.setrlimit(resource.RLIMIT_AS, (used + 500_000_000, limit))
+        kept = []
+        while True:
+            kept.append(bytearray(50_000_000))
+    if how == "hang":  # in C, and without letting go of the interpreter: no signal handler runs
+        ctypes.PyDLL(None).sleep(600)
+    if how.startswith("sleep"):
+        time.sleep(float(how.removeprefix("sleep")))
+
+
+@flow(name="misbehaving", persist_result=False)
+def exposure(name: str, how: str, log: str):
+    """Begin a pipeline, write into a file that it did, and end as told."""
+    report(PipelineProgress("pipeline"))
+    with Path(log).open("a") as file:
+        file.write(f"{name} begins {time.time()}\n")
+    for number in range(5):
+        logging.getLogger("prefect.flow_runs").info("line %d of %s", number, name)
+    end(how)
+    with Path(log).open("a") as file:
+        file.write(f"{name} ends {time.time()}\n")
+    report(PipelineProgress("pipeline", Outcome.COMPLETED, 0.1, (f"{name}.fits",)))

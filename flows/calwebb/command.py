@@ -15,11 +15,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stpipe_prefect.commandline import CommandParser
-from stpipe_prefect.exceptions import StpipePrefectError, UsageError, nearest, reason
-from stpipe_prefect.products.ingredients import ASPECTS
+from stpipe_prefect.exceptions import StpipePrefectError, UsageError, reason
 
-from .exposure_types import PIPELINES
+from .options import SAMPLE_PRODUCTS, parser, read_parameters
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,30 +26,6 @@ if TYPE_CHECKING:
     from stpipe_prefect.orchestration.results import Result
 
     from .jobs import Job
-
-SAMPLE_PRODUCTS = "calwebb_products"
-
-DESCRIPTION = """\
-Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
-
-Without FILE the embedded sample programme is calibrated, from raw exposures to a combined
-image and its source catalogue, and what was put into it is compared with what came out."""
-
-EPILOG = """\
-parameters:
-  --<parameter>=VALUE                of the pipeline, such as --save_calibrated_ramp=true
-  --steps.<step>.<parameter>=VALUE   of a step, such as --steps.jump.rejection_threshold=5
-
-  A value given here wins over the parameter file, which wins over CRDS.
-
-environment:
-  CRDS_PATH         folder of the CRDS cache
-  CRDS_SERVER_URL   CRDS server that fills it; without one nothing is fetched
-  STPIPE_CRDS_PATIENCE   seconds to wait for a silent CRDS server (default: 30)
-  PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
-
-exit codes:
-  0 done   1 something failed   2 wrong usage or parameter   64 no science data"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     try:
-        options, rest = _parser().parse_known_args(arguments)
+        options, rest = parser().parse_known_args(arguments)
         parameters = read_parameters(rest)
         # Read once, by prefect as it is imported: set before it is.
         level = "NOTSET" if options.verbose else "CRITICAL"
@@ -84,125 +58,6 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         _complain(f"{type(error).__name__}: {reason(error)} (more with --debug)", error, debug)
         return 1
-
-
-def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
-    """Read ``--<parameter>=VALUE`` and ``--steps.<step>.<parameter>=VALUE``.
-
-    Returns
-    -------
-    dict
-        Values as text, those of steps nested under ``"steps"``.
-
-    Raises
-    ------
-    UsageError
-        Something is not of that form.
-    """
-    parameters: dict[str, Any] = {}
-    for argument in arguments:
-        path, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or not equals:
-            raise UsageError(
-                f"{argument!r} is no option: parameters are given as "
-                "--steps.<step>.<parameter>=VALUE (see --help)"
-            )
-        *sections, name = path.split(".")
-        place = parameters
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise UsageError(f"{argument!r}: --{section} was given a value of its own before")
-        place[name] = value
-    return parameters
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m flows.calwebb",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add(
-        "files",
-        nargs="*",
-        metavar="FILE",
-        help="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
-    )
-    add("--output-dir", metavar="DIR", help=f"products go here (default: ., or {SAMPLE_PRODUCTS})")
-    add("--pipeline", type=_pipeline, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
-    add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
-    add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
-    add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
-    add("--jobs", type=_count, metavar="N", help="exposures at a time (default: what fits)")
-    add(
-        "--time-limit",
-        type=_seconds,
-        metavar="SECONDS",
-        help="kill the process of an exposure that takes longer",
-    )
-    add(
-        "--runner",
-        metavar="URL",
-        help="where exposures run: dask://HOST:PORT, a Dask scheduler (default: this machine)",
-    )
-    add("--plan", action="store_true", help="run nothing: say what would run, and why")
-    add("--json", action="store_true", help="the plan as JSON")
-    add("--overwrite", action="store_true", help="run also what is up to date")
-    add(
-        "--ignore",
-        type=_aspects,
-        metavar="WHAT",
-        default=[],
-        help=f"call up to date what differs only in: {', '.join(ASPECTS)}",
-    )
-    add(
-        "--checkpoint",
-        type=lambda names: names.split(","),
-        metavar="STEPS",
-        default=[],
-        help="keep models after these steps, or all, for another run to go on from",
-    )
-    add("--verbose", action="store_true", help="show the log lines of every step")
-    add("--debug", action="store_true", help="show tracebacks")
-    return parser
-
-
-def _pipeline(name: str) -> str:
-    if name not in PIPELINES:
-        choices = f"choose from {', '.join(PIPELINES)}"
-        raise argparse.ArgumentTypeError(
-            f"there is no {name!r}{nearest(name, PIPELINES)}; {choices}"
-        )
-    return name
-
-
-def _aspects(names: str) -> list[str]:
-    for name in names.split(","):
-        if name not in ASPECTS:
-            raise argparse.ArgumentTypeError(
-                f"there is no {name!r}{nearest(name, ASPECTS)}; choose from {', '.join(ASPECTS)}"
-            )
-    return names.split(",")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, not {text!r}")
-    return seconds
 
 
 def _complain(problems: str, error: BaseException, debug: bool) -> None:

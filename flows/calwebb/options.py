@@ -1,0 +1,157 @@
+"""The options of the command, and the parameters among them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from stpipe_prefect.commandline import CommandParser
+from stpipe_prefect.exceptions import UsageError, nearest
+from stpipe_prefect.products.ingredients import ASPECTS
+
+from .exposure_types import PIPELINES
+
+SAMPLE_PRODUCTS = "calwebb_products"
+
+DESCRIPTION = """\
+Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
+
+Without FILE the embedded sample programme is calibrated, from raw exposures to a combined
+image and its source catalogue, and what was put into it is compared with what came out."""
+
+EPILOG = """\
+parameters:
+  --<parameter>=VALUE                of the pipeline, such as --save_calibrated_ramp=true
+  --steps.<step>.<parameter>=VALUE   of a step, such as --steps.jump.rejection_threshold=5
+
+  A value given here wins over the parameter file, which wins over CRDS.
+
+environment:
+  CRDS_PATH         folder of the CRDS cache
+  CRDS_SERVER_URL   CRDS server that fills it; without one nothing is fetched
+  STPIPE_CRDS_PATIENCE   seconds to wait for a silent CRDS server (default: 30)
+  PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
+
+exit codes:
+  0 done   1 something failed   2 wrong usage or parameter   64 no science data"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser; what is no option of its own is left over, see `read_parameters`."""
+    made = CommandParser(
+        prog="python -m flows.calwebb",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
+    )
+    add("--output-dir", metavar="DIR", help=f"products go here (default: ., or {SAMPLE_PRODUCTS})")
+    add("--pipeline", type=_pipeline, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
+    add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
+    add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
+    add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
+    add("--jobs", type=_count, metavar="N", help="exposures at a time (default: what fits)")
+    add(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        help="kill the process of an exposure that takes longer",
+    )
+    add(
+        "--runner",
+        metavar="URL",
+        help="where exposures run: dask://HOST:PORT, a Dask scheduler (default: this machine)",
+    )
+    add("--plan", action="store_true", help="run nothing: say what would run, and why")
+    add("--json", action="store_true", help="the plan as JSON")
+    add("--overwrite", action="store_true", help="run also what is up to date")
+    add(
+        "--ignore",
+        type=_aspects,
+        metavar="WHAT",
+        default=[],
+        help=f"call up to date what differs only in: {', '.join(ASPECTS)}",
+    )
+    add(
+        "--checkpoint",
+        type=lambda names: names.split(","),
+        metavar="STEPS",
+        default=[],
+        help="keep models after these steps, or all, for another run to go on from",
+    )
+    add("--verbose", action="store_true", help="show the log lines of every step")
+    add("--debug", action="store_true", help="show tracebacks")
+    return made
+
+
+def _pipeline(name: str) -> str:
+    if name not in PIPELINES:
+        choices = f"choose from {', '.join(PIPELINES)}"
+        raise argparse.ArgumentTypeError(
+            f"there is no {name!r}{nearest(name, PIPELINES)}; {choices}"
+        )
+    return name
+
+
+def _aspects(names: str) -> list[str]:
+    for name in names.split(","):
+        if name not in ASPECTS:
+            raise argparse.ArgumentTypeError(
+                f"there is no {name!r}{nearest(name, ASPECTS)}; choose from {', '.join(ASPECTS)}"
+            )
+    return names.split(",")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, not {text!r}")
+    return seconds
+
+
+def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
+    """Read ``--<parameter>=VALUE`` and ``--steps.<step>.<parameter>=VALUE``.
+
+    Returns
+    -------
+    dict
+        Values as text, those of steps nested under ``"steps"``.
+
+    Raises
+    ------
+    UsageError
+        Something is not of that form.
+    """
+    parameters: dict[str, Any] = {}
+    for argument in arguments:
+        path, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--") or not equals:
+            raise UsageError(
+                f"{argument!r} is no option: parameters are given as "
+                "--steps.<step>.<parameter>=VALUE (see --help)"
+            )
+        *sections, name = path.split(".")
+        place = parameters
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise UsageError(f"{argument!r}: --{section} was given a value of its own before")
+        place[name] = value
+    return parameters

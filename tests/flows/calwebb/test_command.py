@@ -58,9 +58,9 @@ def calwebb(environment, out):
 
 
 def products(folder):
-    """List what a folder holds besides records, hidden and unfinished files too."""
+    """List what a folder holds besides records and logs, hidden and unfinished files too."""
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [name for name in names if not name.endswith(".provenance.json")]
+    return [name for name in names if not name.endswith((".provenance.json", ".log"))]
 
 
 @pytest.fixture

@@ -10,15 +10,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from prefect.artifacts import (
-    create_image_artifact,
-    create_markdown_artifact,
-    create_table_artifact,
-)
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from ..exceptions import reason
 from ..parameters.sources import ResolvedParameter
 from ..products.quicklook import quick_look
+from ..references.best import NOT_APPLICABLE
 from ..references.server import configured_server
 from .brief import is_brief
 
@@ -67,15 +64,16 @@ def show_references(references: list[dict[str, str]], context: str) -> None:
     ----------
     references : list of dict
         One for each file: ``step``, ``type``, ``file``, ``sha1``, ``bytes``, and ``from``:
-        ``"cached"``, ``"fetched"`` or ``"override"``.
+        ``"cached"``, ``"fetched"`` or ``"override"``. Where none applies comes last.
     context : str
         The context that selected them.
     """
-    columns = ("step", "type", "file", "sha1", "bytes", "from")
+    columns = ("step", "type", "file", "bytes", "from", "sha1")
+    rows = sorted(references, key=lambda row: row["file"] == NOT_APPLICABLE)
     server = configured_server() or "no server"
     create_table_artifact(
         key="references",
-        table=[{column: row.get(column, "") for column in columns} for row in references],
+        table=[{column: row.get(column, "") for column in columns} for row in rows],
         description=f"Best references under {context}, {server}",
     )
 
@@ -121,8 +119,9 @@ def show_quick_looks(products: Iterable[Path]) -> None:
             continue
         if look is not None:
             suffix = re.sub("[^a-z0-9]+", "-", product.stem.rpartition("_")[2].lower())
-            create_image_artifact(
-                image_url=f"data:image/png;base64,{b64encode(look.png).decode()}",
+            # An artifact of type image would spell out the whole picture beside it.
+            create_markdown_artifact(
+                markdown=f"![{product.name}](data:image/png;base64,{b64encode(look.png).decode()})",
                 key=f"quick-look-{suffix}",
                 description=look.caption,
             )

@@ -1,47 +1,55 @@
-"""Showing what steps log in the Prefect run they belong to."""
+"""What steps log: shown in the Prefect run they belong to, and kept beside the products."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from typing import Any
 
-from ..logs import crds_console_off
+from ..logs import logged_run
 
 
 @contextmanager
-def captured_logs(logger_names: Iterable[str], level: int = logging.INFO) -> Iterator[None]:
-    """Send the records of the named loggers where Prefect sends its own.
+def captured_logs(step_class: Any, level: int = logging.INFO) -> Iterator[StringIO]:
+    """Send what one run logs where Prefect sends its own records, and collect it.
 
     Each record reaches the log of the task run, or else flow run, in which it was made, and
     the console. Handlers and levels are as before after the block.
 
     Parameters
     ----------
-    logger_names : iterable of str
-        What a Step's ``get_stpipe_loggers()`` names. The root logger is left out: Prefect's
-        own records pass through it.
+    step_class : type
+        The pipeline or step that runs within the block: its ``get_stpipe_loggers()`` names the
+        loggers. The root logger is left out: Prefect's own records pass through it.
     level : int
         The least level that is shown.
+
+    Yields
+    ------
+    io.StringIO
+        The lines of this run, not those of others in the same process; grows as it goes on.
     """
-    names = [name for name in logger_names if name != "root"]
+    names = [name for name in step_class.get_stpipe_loggers() if name != "root"]
     to_prefect = logging.getLogger("prefect.extra").handlers  # meant for loggers not its own
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logger = logging.getLogger(name)
-        logger.setLevel(level)
-        for handler in to_prefect:
-            logger.addHandler(handler)
-    if "py.warnings" in names:
-        logging.captureWarnings(True)
-    try:
-        with crds_console_off() if "CRDS" in names else nullcontext():
-            yield
-    finally:
-        if "py.warnings" in names:
-            logging.captureWarnings(False)
-        for name in names:
-            logger = logging.getLogger(name)
-            logger.setLevel(levels[name])
-            for handler in to_prefect:
-                logger.removeHandler(handler)
+    text = StringIO()
+    with logged_run(
+        names,
+        step_class._log_records_formatter,
+        level=level,
+        handlers=[logging.StreamHandler(text), *map(_To, to_prefect)],
+    ):
+        yield text
+
+
+class _To(logging.Handler):
+    """Hands records on to a handler that other runs use as well."""
+
+    def __init__(self, target: logging.Handler) -> None:
+        super().__init__()
+        self._target = target
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= self._target.level:
+            self._target.handle(record)

@@ -124,11 +124,11 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         data = input.take() if isinstance(input, Handle) else str(input)
         place = _folder_for(output_dir, request)
         with (
-            captured_logs(pipeline_class.get_stpipe_loggers()),
+            captured_logs(pipeline_class) as log,
             Planner(request, crds_context, ignore or ()) as planner,
         ):
-            plan = planner.plan(data, place)
-            if plan.is_up_to_date and not overwrite:
+            plan = None if overwrite else planner.plan(data, place)
+            if plan is not None and plan.is_up_to_date:
                 return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
             crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
             context = planner.pinned_context(observatory)
@@ -139,7 +139,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             )
             resumption = Resumption(instance, ingredients, checkpoint or ())
             with (
-                recorded_products(instance, ingredients, data, place) as (staging, steps),
+                recorded_products(instance, ingredients, data, place, log) as (staging, steps),
                 observed(instance, context, resumption),
             ):
                 instance.run(data)

@@ -1,4 +1,4 @@
-"""The products of a run, and beside them the record of how they were made."""
+"""The products of a run, and beside them its log and the record of how they were made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from prefect.runtime import flow_run
 from ..datamodel import file_name
 from ..products.fingerprint import FileContent
 from ..products.ingredients import Ingredients, Row
-from ..products.provenance import Record, record_path, run_name
+from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
 from .ingredients import described
 from .timing import peak_memory_mb, timed_steps
@@ -24,9 +25,9 @@ from .timing import peak_memory_mb, timed_steps
 
 @contextmanager
 def recorded_products(
-    instance: Any, ingredients: Ingredients, data: Any, folder: Path
+    instance: Any, ingredients: Ingredients, data: Any, folder: Path, log: StringIO
 ) -> Iterator[tuple[Staging, list[Row]]]:
-    """Collect what a pipeline makes within the block; publish it with its record.
+    """Collect what a pipeline makes within the block; publish it with its log and record.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def recorded_products(
         The input.
     folder : pathlib.Path
         For the products.
+    log : io.StringIO
+        What the steps log.
 
     Yields
     ------
@@ -57,11 +60,14 @@ def recorded_products(
         _redirect_steps(instance, staging)
         yield staging, steps
         path = record_path(folder, name)
-        staging.publish(obsolete=path)
+        log_file = log_path(staging.folder, name)
+        log_file.write_text(log.getvalue())
+        staging.publish(obsolete=path, besides=[log_file])
         run = {
             "name": name,
             "pipeline": pipeline,
             "flow_run": str(flow_run.id or ""),
+            "log": log_file.name,
             "host": socket.gethostname(),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - begun, 3),

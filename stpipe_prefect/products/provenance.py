@@ -19,6 +19,7 @@ from .staging import synced
 
 SCHEMA = "stpipe_prefect/provenance-1.0.0"
 SUFFIX = ".provenance.json"
+LOG_SUFFIX = ".log"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Record:
         Where it is.
     ingredients : Ingredients
     run : dict
-        ``name``, ``flow_run``, ``started``, ``seconds``, ``peak_memory_mb``, ``host``.
+        ``name``, ``pipeline``, ``flow_run``, ``log`` (file name of what the steps logged, beside
+        the record), ``host``, ``started``, ``seconds``, ``peak_memory_mb``.
     steps : list of dict
         ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran.
     products : list of FileContent
@@ -91,6 +93,11 @@ class Record:
 def record_path(folder: Path, name: str) -> Path:
     """Say where the record of a run is."""
     return folder / f"{name}{SUFFIX}"
+
+
+def log_path(folder: Path, name: str) -> Path:
+    """Say where the log of a run is."""
+    return folder / f"{name}{LOG_SUFFIX}"
 
 
 def run_name(input_name: str, pipeline: str) -> str:

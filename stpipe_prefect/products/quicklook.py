@@ -84,8 +84,10 @@ def _image(product: Path, data: Any, unit: str) -> QuickLook:
     shown = plane[::step, ::step]
     finite = shown[np.isfinite(shown)]
     low, high = ZScaleInterval().get_limits(finite) if finite.size else (0.0, 1.0)
+    if low == high:  # mostly one value, as in a map of segments
+        low, high = finite.min(), finite.max()
     stretched = AsinhStretch()(np.clip((shown - low) / ((high - low) or 1), 0, 1))
-    times = max(1, SIZE // max(shown.shape))
+    times = max(1, round(SIZE / max(shown.shape)))
     enlarged = np.kron(stretched, np.ones((times, times)))
     buffer = io.BytesIO()
     # Blank pixels are black, and the first row is at the bottom, as in other viewers.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -53,13 +53,15 @@ class Staging:
             self._folders[place] = (folder, output_dir)
         return self._folders[place][0]
 
-    def publish(self, obsolete: Path | None = None) -> list[Path]:
+    def publish(self, obsolete: Path | None = None, besides: Collection[Path] = ()) -> list[Path]:
         """Move everything to its name: first all is on the disk, then all is renamed.
 
         Parameters
         ----------
         obsolete : pathlib.Path, optional
             A file that is to be gone before the first product takes the place of another.
+        besides : collection of pathlib.Path
+            Files of the folder that go along and are no products.
         """
         made = {
             path: place / path.relative_to(folder)
@@ -76,7 +78,7 @@ class Staging:
             path.replace(place)
         for parent in {place.parent for place in made.values()}:
             synced(parent)
-        self.products = sorted(made.values())
+        self.products = sorted(place for path, place in made.items() if path not in besides)
         self.is_published = True
         return self.products
 

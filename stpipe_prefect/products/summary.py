@@ -19,6 +19,7 @@ def summary(record: Record) -> Iterator[str]:
     run, made_from = record.run, record.ingredients
     yield f"{run['pipeline']}  {run['started']}  {run['seconds']:.1f} s on {run['host']}"
     yield f"  peak memory {run['peak_memory_mb']:.0f} MB, flow run {run['flow_run'] or 'none'}"
+    yield f"  log {run['log']}"
     yield f"  context {made_from.context}, server {made_from.server or 'none'}"
     yield f"  {', '.join(f'{name} {number}' for name, number in made_from.software.items())}"
     yield from _files("products", record.products)

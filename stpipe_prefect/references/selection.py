@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from ..exceptions import InputError, reason
 from .best import best_references, exposure_name
 from .prefetch import Wanted
 
+_SELF_CONTAINED = (".fits", ".asdf")
+"""What an association says is in other files, which can change while it does not."""
+
 
 def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on.
+    """Read from an exposure what CRDS matches on; a file that is as it was is not read again.
 
     Returns
     -------
@@ -26,7 +30,12 @@ def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any],
         The exposure or association cannot be read.
     """
     try:
-        crds_parameters, observatory = step_class._get_crds_parameters(data)
+        if isinstance(data, (str, Path)) and Path(data).suffix in _SELF_CONTAINED:
+            stat = Path(data).stat()
+            as_it_was = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            crds_parameters, observatory = _read(step_class, str(data), as_it_was)
+        else:
+            crds_parameters, observatory = step_class._get_crds_parameters(data)
     except Exception as error:
         label = Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
         raise InputError(f"{label} cannot be read as an exposure: {reason(error)}") from error
@@ -85,6 +94,12 @@ def parameter_files(
         crds_parameters, types, observatory=observatory, context=context, required=False
     )
     return [file for file in selected if file.applies]
+
+
+@lru_cache(maxsize=8)
+def _read(step_class: Any, file: str, as_it_was: tuple[int, ...]) -> tuple[Mapping[str, Any], str]:
+    found: tuple[Mapping[str, Any], str] = step_class._get_crds_parameters(file)
+    return found
 
 
 def _classes(step_class: Any) -> list[Any]:

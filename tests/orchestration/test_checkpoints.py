@@ -1,12 +1,18 @@
 """A run goes on where an earlier one stopped, and makes the same."""
 
+import shutil
+
 import numpy as np
 import pytest
 from astropy.io import fits
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow as carry_out
 
+from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.checkpoints import Pending, revealed
 from stpipe_prefect.products.checkpoints import checkpoints
+from stpipe_prefect.products.provenance import find_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
 
@@ -81,3 +87,38 @@ def test_whoever_looks_at_what_is_pending_gets_it():
     assert type(pending) is Pending and computed == []
     assert isinstance(pending, list) and list(pending) == [1, 2] and len(pending) == 2
     assert revealed(pending) == [1, 2] and computed == [1]
+
+
+def test_retry_from_the_ui_goes_on(prefect_server, crds_path, small, tmp_path, monkeypatch):
+    """A run of a deployment, carried out as a worker does, and put back as Prefect's UI does."""
+    crds = shutil.copytree(crds_path, tmp_path / "crds")
+    gain = crds / "references/jwst/nircam/jwst_nircam_gain_0001.fits"  # first asked for by jump
+    monkeypatch.setenv("CRDS_PATH", str(crds))
+    monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", str(small.programme.exposures[0].parent))
+    monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", str(tmp_path))
+    flow = as_flow("calwebb_detector1")
+    parameters = {
+        "input": str(small.programme.exposures[0]),
+        "output_dir": str(tmp_path / "out"),
+        "checkpoint": ["dark_current"],
+    }
+    with get_client(sync_client=True) as client:
+        deployment = flow.to_deployment("retried").apply()
+        created = client.create_flow_run_from_deployment(deployment, parameters=parameters)
+        gain.rename(tmp_path / "hidden")
+        state = carry_out(flow, flow_run=created, return_type="state")
+        assert state.is_failed() and gain.name in state.message
+        (tmp_path / "hidden").rename(gain)
+        client._client.post(
+            f"/flow_runs/{created.id}/set_state",
+            json={"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}},
+        ).raise_for_status()
+        retried = client.read_flow_run(created.id)
+        state = carry_out(flow, flow_run=retried, return_type="state")
+        assert state.is_completed(), state.message
+        assert client.read_flow_run(created.id).run_count == 2
+    record = find_record(next((tmp_path / "out").glob("*_rate.fits")))
+    assert record.run["flow_run"] == str(created.id)
+    outcomes = {row["step"]: row["outcome"] for row in record.steps}
+    assert outcomes["dq_init"] == outcomes["dark_current"] == "Cached"
+    assert outcomes["jump"] == outcomes["ramp_fit"] == "Completed"

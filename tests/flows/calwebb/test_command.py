@@ -1,5 +1,6 @@
 """The command as a user runs it: exit code, what is said, what is left in the output folder."""
 
+import json
 import os
 import re
 import shutil
@@ -57,9 +58,9 @@ def calwebb(environment, out):
 
 
 def products(folder):
-    """List what a folder holds besides records, hidden and unfinished files too."""
+    """List what a folder holds besides records and logs, hidden and unfinished files too."""
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [name for name in names if not name.endswith(".provenance.json")]
+    return [name for name in names if not name.endswith((".provenance.json", ".log"))]
 
 
 @pytest.fixture
@@ -206,6 +207,28 @@ def test_parameters_of_the_context_beat_those_of_the_code(calwebb, uncal, out):
     for product in run.products:
         assert fits.getheader(out / product)["CRDS_CTX"] == "jwst_0002.pmap"
         assert fits.getheader(out / product)["R_GAIN"].endswith("gain_0002.fits")
+
+
+def test_plan_of_another_context_and_back(calwebb, uncal):
+    assert calwebb(uncal).code == 0
+    planned = json.loads(calwebb(uncal, "--plan", "--json", "--context", "jwst_0002.pmap").out)
+    rate = uncal.name.replace("_uncal", "_rate")
+    assert [(plan["input"], plan["pipeline"], *plan["reasons"]) for plan in planned] == [
+        (
+            uncal.name,
+            "calwebb_detector1",
+            "parameter jump.rejection_threshold 5.0 → 6.0 (CRDS step file pars-jumpstep 0001 → "
+            "0002)",
+            "reference gain 0001 → 0002",
+        ),
+        (
+            rate,
+            "calwebb_image2",
+            "reference flat 0001 → 0002",
+            f"input {rate} will be made anew",
+        ),
+    ]
+    assert calwebb(uncal, "--plan").out.splitlines()[-1] == "0 of 2 will run"
 
 
 def test_parameter_file_beats_the_context(calwebb, uncal, tmp_path):

@@ -1,0 +1,74 @@
+"""Running again with another parameter of a late step, from a checkpoint before it."""
+
+import json
+import subprocess
+import sys
+
+from flows.sample import make_crds_cache, make_programme
+
+SIZE, INTEGRATIONS, GROUPS = 512, 2, 20
+
+MEASURE = """
+import gc, json, sys, time
+from stpipe_prefect import as_flow
+
+exposure, out = sys.argv[1:]
+times = {}
+
+def run(name, **options):
+    started = time.perf_counter()
+    as_flow("calwebb_detector1")(exposure, output_dir=f"{out}/{name}", **options)
+    times[name] = time.perf_counter() - started
+
+# The default leaves flicker noise alone; removing it from every group takes most of the time.
+cleaned = {"clean_flicker_noise": {"skip": False}}
+changed = {"steps": cleaned | {"ramp_fit": {"firstgroup": 2}}}
+kept = {"checkpoint": ["clean_flicker_noise"]}
+run("first", steps=cleaned, **kept)  # keeps the checkpoint, and bears the cost of a first time
+gc.collect()
+gc.freeze()  # stpipe's collecting of garbage at every step is not what is measured
+run("full", **changed)
+run("resumed", **kept, **changed)
+print(json.dumps(times))
+"""
+
+
+def test_rerun_from_a_checkpoint(tmp_path, environment, running_server, say):
+    from stpipe_prefect.products.provenance import find_record
+
+    programme = make_programme(
+        tmp_path / "raw", size=SIZE, dithers=1, integrations=INTEGRATIONS, groups=GROUPS
+    )
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(programme.exposures[0]), str(tmp_path)],
+        env=environment
+        | {
+            "CRDS_PATH": str(make_crds_cache(tmp_path / "crds", size=SIZE, groups=GROUPS)),
+            "PREFECT_API_URL": running_server,
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+            "STPIPE_PREFECT_CHECKPOINTS": str(tmp_path / "checkpoints"),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    times = json.loads(measured.stdout.splitlines()[-1])
+    (rate,) = (tmp_path / "resumed").glob("*_rate.fits")
+    outcomes = {row["step"]: row["outcome"] for row in find_record(rate).steps}
+    assert (outcomes["clean_flicker_noise"], outcomes["ramp_fit"]) == ("Cached", "Completed")
+    for product in (tmp_path / "resumed").glob("*.fits"):
+        _assert_same_arrays(product, tmp_path / "full" / product.name)
+    ratio = times["resumed"] / times["full"]
+    say(f"another ramp_fit: {times['resumed']:.2f} of {times['full']:.2f} s: {ratio:.2f} x")
+    assert ratio <= 0.5
+
+
+def _assert_same_arrays(one, other):
+    import numpy as np
+    from astropy.io import fits
+
+    with fits.open(one) as mine, fits.open(other) as yours:
+        assert [hdu.name for hdu in mine] == [hdu.name for hdu in yours]
+        for hdu in mine:
+            if hdu.data is not None and hdu.name != "ASDF":
+                assert np.array_equal(hdu.data, yours[hdu.name].data, equal_nan=True)

@@ -26,6 +26,7 @@ def service(
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "CRDS_PATH": str(lantern_cache),
         "CRDS_SERVER_URL": "",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
         "STPIPE_DISABLE_CRDS_STEPPARS": "true",  # its cache has none for these steps
         "STPIPE_PREFECT_INPUT_ROOTS": str(folder),
         "STPIPE_PREFECT_OUTPUT_ROOTS": str(folder),
@@ -35,6 +36,6 @@ def service(
         for each in ("server", "services"):
             made.start(each)
         made.wait_for_server()
-        made.run("worker", "prefect", "work-pool", "create", "process", "--type", "process")
+        made.ask("POST", "/work_pools/", {"name": "process", "type": "process"})
         made.start("worker")
         yield made

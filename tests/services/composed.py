@@ -71,11 +71,13 @@ class Composed:
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log
             )
 
-    def stop(self, service: str) -> None:
-        """End a service as a container engine does, and wait until it has ended."""
-        process = self._processes.pop(service)
-        process.terminate()
-        process.wait(timeout=SECONDS)
+    def stop(self, *services: str) -> None:
+        """End services, or all, as a container engine does, and wait until they have ended."""
+        processes = [self._processes.pop(each) for each in services or list(self._processes)]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=SECONDS)
 
     def wait_for_server(self) -> None:
         """Return when the server is ready, asked as the file's health check does."""
@@ -142,5 +144,4 @@ def composed(
     try:
         yield service
     finally:
-        for name in reversed(list(service._processes)):
-            service.stop(name)
+        service.stop()

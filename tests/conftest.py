@@ -48,6 +48,15 @@ def lantern_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_crds_cache(tmp_path_factory.mktemp("lantern") / "crds")
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Start a temporary PostgreSQL; gives the URL of its database, as Prefect wants it."""
+    from databases import postgres
+
+    with postgres() as url:
+        yield url
+
+
 @pytest.fixture
 def mission(lantern_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a folder with one raw exposure of the miniature mission, `lantern`."""

@@ -26,6 +26,8 @@ from ..exceptions import StpipePrefectError
 STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
 DRAIN_SECONDS = 20.0
 
+UNAUTHORIZED = 401
+
 LEAN_SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -136,6 +138,9 @@ def prefect_api() -> Iterator[None]:
         server = embedded_server()
         server.wait()
         updates[PREFECT_API_URL.name] = server.api_url
+        if (credentials := get_current_settings().server.api.auth_string) is not None:
+            # Meant for servers started here, it holds for the embedded one as well.
+            updates["api.auth_string"] = credentials.get_secret_value()
     if get_current_settings().flows.heartbeat_frequency is not None:
         updates["flows.heartbeat_frequency"] = None
     # Changing settings takes Prefect 0.05 s: a flow within a flow finds them changed.
@@ -154,12 +159,20 @@ def _check_server() -> None:
     if FlowRunContext.get() is not None:  # a flow within a flow: the outer one got through
         return
     with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-        if error is not None:
-            raise StpipePrefectError(
-                f"No Prefect server answers at {client.api_url}: start it, or unset "
-                "PREFECT_API_URL to use an embedded one"
-            ) from error
+        try:
+            client.read_flows(limit=1)  # the health check would not ask for credentials
+        except Exception as error:
+            if getattr(getattr(error, "response", None), "status_code", None) == UNAUTHORIZED:
+                problem = (
+                    f"The Prefect server at {client.api_url} refuses these credentials, or asks "
+                    "for some: set PREFECT_API_AUTH_STRING to user:password"
+                )
+            else:
+                problem = (
+                    f"No Prefect server answers at {client.api_url}: start it, or unset "
+                    "PREFECT_API_URL to use an embedded one"
+                )
+            raise StpipePrefectError(problem) from error
 
 
 def drain(since: datetime) -> None:

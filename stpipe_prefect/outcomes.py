@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     """It was ended from outside, or its process died."""
     TIMED_OUT = "TimedOut"
     """It took longer than it may."""
+    OUT_OF_MEMORY = "OutOfMemory"
+    """It needed more memory than there was."""
 
     @property
     def is_good(self) -> bool:
@@ -49,4 +51,12 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.NO_SCIENCE
     if isinstance(error, TimeoutError):
         return Outcome.TIMED_OUT
+    if isinstance(error, MemoryError):
+        return Outcome.OUT_OF_MEMORY
     return Outcome.FAILED if isinstance(error, Exception) else Outcome.CRASHED
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Say what a command returns to the shell for this error; jwst's own exits keep theirs."""
+    by_outcome = outcome_of(error).exit_code
+    return int(getattr(error, "exit_status", getattr(error, "exit_code", by_outcome)))

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from flows.sample import Sample
+    from stpipe_prefect.orchestration.results import Result
 
     from .jobs import Job
-    from .programme import Result
 
 SAMPLE_PRODUCTS = "calwebb_products"
 
@@ -126,12 +126,29 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("files", nargs="*", metavar="FILE", help="_uncal.fits, _rate.fits or association .json")
+    add(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
+    )
     add("--output-dir", metavar="DIR", help=f"products go here (default: ., or {SAMPLE_PRODUCTS})")
     add("--pipeline", type=_pipeline, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
     add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
     add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
+    add("--jobs", type=_count, metavar="N", help="exposures at a time (default: what fits)")
+    add(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        help="kill the process of an exposure that takes longer",
+    )
+    add(
+        "--runner",
+        metavar="URL",
+        help="where exposures run: dask://HOST:PORT, a Dask scheduler (default: this machine)",
+    )
     add("--plan", action="store_true", help="run nothing: say what would run, and why")
     add("--json", action="store_true", help="the plan as JSON")
     add("--overwrite", action="store_true", help="run also what is up to date")
@@ -172,10 +189,30 @@ def _aspects(names: str) -> list[str]:
     return names.split(",")
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, not {text!r}")
+    return seconds
+
+
 def _complain(problems: str, error: BaseException, debug: bool) -> None:
     """Say on standard error what went wrong, each problem in one line."""
     if debug:
         traceback.print_exception(error)
+    _say(problems)
+
+
+def _say(problems: str) -> None:
     for problem in problems.splitlines():
         print(f"calwebb: {problem}", file=sys.stderr)
 
@@ -193,6 +230,7 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
 
     from stpipe_prefect.products.staging import check_output_dir
 
+    from .inputs import find_inputs
     from .jobs import pipelines_of, plan_jobs
 
     # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
@@ -201,7 +239,7 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     output_dir = Path(options.output_dir or ("." if options.files else SAMPLE_PRODUCTS))
     if options.files:
-        sample, files = None, [Path(name) for name in options.files]
+        sample, files = None, list(find_inputs(options.files))
     else:
         sample = _use_sample(console)
         files = _sample_inputs(sample, options, output_dir)
@@ -219,9 +257,9 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     with console.status("Starting"), _quiet(options):
         options.context = _prepare(pipelines_of(jobs), parameters, options)
     results = _calibrate(files, output_dir, parameters, options, console)
-    if sample and not any(result.error for result in results) and options.stage is None:
+    if sample and not any(result.failure for result in results) and options.stage is None:
         return _judge(sample, output_dir, console)
-    codes = {result.exit_code for result in results if result.error}
+    codes = {result.ended.exit_code for result in results if result.failure}
     return codes.pop() if len(codes) == 1 else min(len(codes), 1)
 
 
@@ -255,11 +293,16 @@ def _sample_inputs(sample: Sample, options: argparse.Namespace, output_dir: Path
 def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace) -> str:
     """Have everything ready and checked before the first step; return the CRDS context.
 
-    The embedded server starts in a process of its own meanwhile, as jwst is imported here.
+    The embedded server starts in a process of its own meanwhile, and jwst is imported in that
+    from which the processes of exposures are forked.
     """
     _check_jwst()
+    from stpipe_prefect.orchestration.isolation import start_fork_server
     from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
 
+    from .exposure import PRELOAD
+
+    start_fork_server(PRELOAD)
     if not server_is_configured():
         embedded_server()
 
@@ -310,15 +353,17 @@ def _calibrate(
 ) -> list[Result]:
     from prefect.utilities.urls import url_for
 
+    from stpipe_prefect.orchestration.runners import task_runner
     from stpipe_prefect.orchestration.server import prefect_api, server_is_configured
 
     from .programme import calwebb
-    from .terminal import Display, product_table
+    from .terminal import Display, result_table
 
-    display = Display(console, live=not options.verbose)
+    display = Display(console, len(files), live=not options.verbose)
     watched = server_is_configured()
+    runs = calwebb.with_options(task_runner=task_runner(options.runner))
     with prefect_api(), display.following(), _quiet(options):
-        state = calwebb(
+        state = runs(
             [str(path) for path in files],
             output_dir=str(output_dir),
             pipeline=options.pipeline,
@@ -329,20 +374,25 @@ def _calibrate(
             overwrite=options.overwrite,
             ignore=options.ignore,
             checkpoint=options.checkpoint,
+            jobs=options.jobs,
+            time_limit=options.time_limit,
             return_state=True,
         )
-    results, failures = display.results, display.failures
+    results = display.results
+    failures = [result for result in results if result.failure]
     if state.is_failed() and not failures:
         state.result()  # raises what stopped the flow itself
     if any(result.products for result in results):
-        console.print(product_table(results))
+        console.print(result_table(results))
         console.print(f"products are in {output_dir.resolve()}")
     if watched:
         console.print(
             f"this run in Prefect: {url_for('flow-run', state.state_details.flow_run_id)}"
         )
-    for failure, error in failures:
-        _complain(failure, error, options.debug)
+    for result in failures:
+        if options.debug:
+            sys.stderr.write(result.ended.traceback)
+        _say(result.failure)
     return results
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path
 
 from stpipe_prefect.exceptions import InputError, reason
@@ -47,6 +50,40 @@ class Association:
     path: Path
     kind: str
     members: tuple[str, ...]
+
+
+def find_inputs(names: Iterable[str]) -> Iterator[Path]:
+    """Find the files that a user names, each by itself, by a pattern, or by its folder.
+
+    Of a folder the raw exposures are taken (where it has none, the count rates), and the
+    associations that combine them.
+
+    Raises
+    ------
+    InputError
+        A pattern or folder that there is nothing for.
+    """
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found = _in_folder(path)
+        elif has_magic(name) and not path.exists():
+            found = [Path(match) for match in sorted(glob(name, recursive=True))]  # noqa: PTH207
+        else:
+            found = [path]
+        if not found:
+            raise InputError(f"{name}: no exposures or associations there")
+        yield from found
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    exposures = sorted(folder.glob("*_uncal.fits")) or sorted(folder.glob("*_rate.fits"))
+    associations = []
+    for path in sorted(folder.glob("*_asn.json")):
+        with suppress(InputError):  # a folder may hold whatever it likes
+            if _read_association(path).kind.endswith("3"):
+                associations.append(path)
+    return [*exposures, *associations]
 
 
 def read_input(path: Path) -> Exposure | Association:

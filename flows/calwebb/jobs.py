@@ -118,6 +118,39 @@ def plan_jobs(
     return jobs, refused
 
 
+def files_of(job: Job, folder: Path) -> list[Path]:
+    """List all files a job reads: its input and, of an association, the members.
+
+    Parameters
+    ----------
+    job : Job
+    folder : pathlib.Path
+        Where members are that are not beside their association.
+    """
+    found = read_input(job.input)
+    if not isinstance(found, Association):
+        return [job.input]
+    beside = [job.input.parent / member for member in found.members]
+    return [job.input, *(path if path.exists() else folder / path.name for path in beside)]
+
+
+def needs_of(job: Job, others: Iterable[Job]) -> frozenset[str]:
+    """Name the inputs among `others` of which an association takes a product.
+
+    Products of an exposure have its name but for the suffix.
+    """
+    if job.input.suffix != ".json":
+        return frozenset()
+    members = {_without_suffix(path) for path in files_of(job, Path())}
+    return frozenset(
+        other.input.name for other in others if _without_suffix(other.input) in members
+    )
+
+
+def _without_suffix(path: Path) -> str:
+    return path.stem.rpartition("_")[0]
+
+
 def pipelines_of(jobs: Iterable[Job]) -> list[str]:
     """List the pipelines that jobs go through, each once."""
     return list(dict.fromkeys(name for job in jobs for name in job.pipelines))

@@ -36,7 +36,9 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     values = dict(_leaves(given))
     if "output_dir" in values:
         raise ParameterError("output_dir is an option of its own: give it as --output-dir=DIR")
-    shares = {}
+    shares: dict[str, dict[str, Any]] = {name: {} for name in pipelines}
+    if not values:  # and no need to import the mission's package for it
+        return shares
     problems = []
     known: dict[str, None] = {}
     for pipeline in pipelines:
@@ -81,6 +83,8 @@ def share_checkpoints(pipelines: list[str], steps: list[str]) -> dict[str, list[
     UsageError
         No pipeline has a step of that name.
     """
+    if not steps:
+        return {name: [] for name in pipelines}
     known = {name: ["all", *find_step(name).step_defs] for name in pipelines}
     names = list(dict.fromkeys(step for steps_of in known.values() for step in steps_of))
     for step in steps:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request
+from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.registry import find_step
 
 from .inputs import Association, read_input
@@ -68,6 +70,32 @@ def plans(
                 made = plan.products
                 if not plan.is_up_to_date:
                     anew[folder] |= {path.name for path in made}
+
+
+def up_to_date(
+    jobs: list[Job],
+    output_dir: Path,
+    shares: Mapping[str, Mapping[str, Any]],
+    *,
+    crds_context: str | None,
+    ignore: Collection[str],
+) -> Iterator[tuple[Job, list[Plan]]]:
+    """Find, of many jobs, those with nothing to do; see `plans`.
+
+    Of a single job its own process finds out. Where no job has a record there is nothing to
+    plan with, and jwst need not be imported for it.
+    """
+    if len(jobs) < 2 or not any(_has_record(job, output_dir) for job in jobs):
+        return
+    planned = plans(jobs, output_dir, shares, crds_context=crds_context, ignore=ignore)
+    for job in jobs:
+        mine = list(islice(planned, len(job.pipelines)))
+        if all(plan.is_up_to_date for plan in mine):
+            yield job, mine
+
+
+def _has_record(job: Job, folder: Path) -> bool:
+    return record_path(folder, run_name(job.input.name, job.pipelines[0])).exists()
 
 
 def show(planned: Iterable[Plan], console: Console) -> None:

@@ -1,56 +1,73 @@
-"""What the command shows: a line for each exposure, then the table of products."""
+"""What the command shows: a line for each exposure, how far all are, and tables in the end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stpipe_prefect.orchestration.progress import DownloadProgress, StepProgress, listening
+from stpipe_prefect.orchestration.progress import (
+    DownloadProgress,
+    ExposureProgress,
+    PipelineProgress,
+    StepProgress,
+    listening,
+)
+from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.outcomes import Outcome
 
-from .programme import PipelineProgress, Result
+LISTED = 12
+"""Of how many inputs the products are listed one by one."""
 
 
 @dataclass
 class _Line:
     """One input on the screen."""
 
-    result: Result
+    name: str
     started: float = field(default_factory=time.monotonic)
+    pipeline: str = ""
     step: str = ""
     fetching: str = ""
-    seconds: float | None = None
+    result: Result | None = None
 
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self.started if self.seconds is None else self.seconds
+    def update(self, event: object) -> None:
+        if isinstance(event, PipelineProgress):
+            self.pipeline, self.step = event.pipeline, ""
+        elif isinstance(event, StepProgress):
+            is_over = event.outcome is not None and event.outcome.is_good
+            self.step = "" if is_over else event.step
+        elif isinstance(event, DownloadProgress):
+            percent = 100 * event.received // max(event.size, 1)
+            done = event.received >= event.size
+            self.fetching = "" if done else f"{event.file} {percent} %"
 
     def __rich__(self) -> Text:
-        failed = self.result.error is not None
-        if self.seconds is None:
-            state, style = "run ", "cyan"
-        else:
+        elapsed = time.monotonic() - self.started
+        state, style, failed = "run ", "cyan", False
+        if self.result is not None:
+            elapsed, failed = self.result.ended.seconds, bool(self.result.failure)
             state, style = ("FAIL", "bold red") if failed else ("done", "green")
             if self.result.outcome is Outcome.CACHED:
                 state, style = "same", "dim"
         text = Text.assemble(
             (state, style),
-            f" {self.elapsed:6.1f} s  {self.result.input.name}",
+            f" {elapsed:6.1f} s  {self.name}",
             no_wrap=True,
             overflow="ellipsis",
         )
-        if failed or self.seconds is None:
-            text.append(f"  {self.result.reached.removeprefix('calwebb_')}")
+        if failed or self.result is None:
+            text.append(f"  {self.pipeline.removeprefix('calwebb_')}")
             text.append(f" {self.step}", "red" if failed else "cyan")
-        if self.seconds is None and self.fetching:
+        if self.result is None and self.fetching:
             text.append(f"  fetching {self.fetching}", "dim")
         text.rstrip()
         return text
@@ -59,36 +76,31 @@ class _Line:
 class Display:
     """Follows a programme.
 
-    On a terminal the line of the input that is being calibrated changes in place; elsewhere,
+    On a terminal the lines of the inputs that are being calibrated change in place; elsewhere,
     or where log lines go to the same terminal, a line is printed for every pipeline that
     begins. A line for every input stays.
 
     Parameters
     ----------
     console : rich.console.Console
+    total : int
+        How many inputs there are.
     live : bool
         Whether lines may change in place.
+
+    Attributes
+    ----------
+    results : list of Result
+        What has become of each input so far.
     """
 
-    def __init__(self, console: Console, *, live: bool) -> None:
+    def __init__(self, console: Console, total: int, *, live: bool) -> None:
+        self.results: list[Result] = []
         self._console = console
+        self._total = total
         self._live = live and console.is_terminal
-        self._lines: dict[Path, _Line] = {}
-        self._current: _Line | None = None
-
-    @property
-    def results(self) -> list[Result]:
-        """What has become of each input so far."""
-        return [line.result for line in self._lines.values()]
-
-    @property
-    def failures(self) -> list[tuple[str, Exception]]:
-        """What stopped inputs: in one line, and the error itself."""
-        return [
-            (line.result.failure(line.step), line.result.error)
-            for line in self._lines.values()
-            if line.result.error is not None
-        ]
+        self._lines: dict[str, _Line] = {}
+        self._started = time.monotonic()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -101,50 +113,79 @@ class Display:
             else:
                 yield
 
-    def __rich__(self) -> _Line | Text:
-        return self._current or Text()
+    def __rich__(self) -> Group:
+        return Group(*self._lines.values(), *([self._how_far()] if self._total > 1 else []))
+
+    def _how_far(self) -> Text:
+        failed = sum(bool(result.failure) for result in self.results)
+        ended, running = len(self.results), len(self._lines)
+        text = Text(f"{ended - failed} done", "dim")
+        text.append(f" · {failed} failed", "red" if failed else "dim")
+        text.append(f" · {running} running · {self._total - ended - running} to do")
+        ran = sum(result.ended.seconds > 0 for result in self.results)
+        if ran and ended < self._total:
+            elapsed = time.monotonic() - self._started
+            minutes = elapsed / ran * (self._total - ended) / 60
+            text.append(f" · about {minutes:.0f} min left" if minutes >= 1 else " · nearly there")
+        return text
 
     def _update(self, event: object) -> None:
-        if isinstance(event, PipelineProgress):
-            line = self._lines.setdefault(event.result.input, _Line(event.result))
-            self._current = line
-            if event.pipeline is None:
-                line.seconds = line.elapsed
-                self._current = None
-            else:
-                line.step = ""
-            if event.pipeline is None or not self._live:
+        if isinstance(event, ExposureProgress):
+            line = self._lines.setdefault(event.exposure, _Line(event.exposure))
+            line.update(event.event)
+            begins = isinstance(event.event, PipelineProgress) and event.event.outcome is None
+            if begins and not self._live:
                 self._console.print(line)
-        elif isinstance(event, StepProgress) and self._current is not None:
-            is_over = event.outcome is not None and event.outcome.is_good
-            self._current.step = "" if is_over else event.step
-        elif isinstance(event, DownloadProgress) and self._current is not None:
-            percent = 100 * event.received // max(event.size, 1)
-            done = event.received >= event.size
-            self._current.fetching = "" if done else f"{event.file} {percent} %"
+        elif isinstance(event, Result):
+            self.results.append(event)
+            line = self._lines.pop(event.name, _Line(event.name))
+            line.result, line.pipeline, line.step = event, event.pipeline, event.step
+            self._console.print(line)
 
 
-def product_table(results: list[Result]) -> Table:
-    """List the products with their sizes, and the time each pipeline took.
+def result_table(results: Sequence[Result]) -> Table:
+    """List what was made of a few inputs, or how many of many came to which end.
 
     Parameters
     ----------
-    results : list of Result
+    results : sequence of Result
 
     Returns
     -------
     rich.table.Table
     """
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    (_add_products if len(results) <= LISTED else _add_outcomes)(table, results)
+    return table
+
+
+def _add_products(table: Table, results: Sequence[Result]) -> None:
+    """List the products with their sizes, and the time each pipeline took."""
     table.add_column("product", overflow="fold")
     table.add_column("MB", justify="right")
     table.add_column("made by")
     table.add_column("s", justify="right")
     for result in results:
-        for pipeline, products in result.products.items():
-            for number, product in enumerate(products):
-                cached = result.outcomes[pipeline] is Outcome.CACHED
-                seconds = Outcome.CACHED if cached else f"{result.seconds[pipeline]:.1f}"
+        for each in result.pipelines:
+            for number, product in enumerate(map(Path, each.products)):
+                cached = each.outcome is Outcome.CACHED
+                seconds = Outcome.CACHED if cached else f"{each.seconds:.1f}"
                 size = f"{product.stat().st_size / 1e6:.2f}"
-                table.add_row(product.name, size, pipeline, "" if number else seconds)
-    return table
+                table.add_row(product.name, size, each.pipeline, "" if number else seconds)
+
+
+def _add_outcomes(table: Table, results: Sequence[Result]) -> None:
+    table.add_column("outcome")
+    table.add_column("exposures", justify="right")
+    table.add_column("products", justify="right")
+    table.add_column("longest, s", justify="right")
+    table.add_column("largest, MB", justify="right")
+    for outcome, count in Counter(result.outcome for result in results).most_common():
+        mine = [result for result in results if result.outcome is outcome]
+        table.add_row(
+            outcome,
+            str(count),
+            str(sum(len(result.products) for result in mine)),
+            f"{max(result.ended.seconds for result in mine):.1f}",
+            f"{max(result.ended.peak_memory_mb for result in mine):.0f}",
+        )

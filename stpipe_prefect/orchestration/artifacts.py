@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -19,10 +20,25 @@ from ..exceptions import reason
 from ..parameters.sources import ResolvedParameter
 from ..products.quicklook import quick_look
 from ..references.server import configured_server
+from .brief import is_brief
+
+P = ParamSpec("P")
 
 logger = logging.getLogger("stpipe.products")
 
 
+def _in_full_only(show: Callable[P, None]) -> Callable[P, None]:
+    """Leave out in a batch what the provenance record says as well."""
+
+    @wraps(show)
+    def attach(*args: P.args, **kwargs: P.kwargs) -> None:
+        if not is_brief():
+            show(*args, **kwargs)
+
+    return attach
+
+
+@_in_full_only
 def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
     """Attach what every parameter is, where that comes from, and what it beat.
 
@@ -43,6 +59,7 @@ def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> N
     )
 
 
+@_in_full_only
 def show_references(references: list[dict[str, str]], context: str) -> None:
     """Attach the reference files of each step.
 
@@ -63,6 +80,7 @@ def show_references(references: list[dict[str, str]], context: str) -> None:
     )
 
 
+@_in_full_only
 def show_products(products: list[Path]) -> None:
     """Attach the list of products, with their sizes."""
     create_table_artifact(
@@ -75,6 +93,7 @@ def show_products(products: list[Path]) -> None:
     )
 
 
+@_in_full_only
 def show_times(steps: Iterable[Mapping[str, Any]]) -> None:
     """Attach how the time of a run is shared out among its steps, as bars."""
     rows = list(steps)

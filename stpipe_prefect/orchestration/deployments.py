@@ -19,13 +19,17 @@ WRITTEN = ("output_dir", "output_file")
 """Parameters that say where products go, of any step."""
 
 
+RUN_OF_DEPLOYMENT = "PREFECT__FLOW_RUN_ID"
+"""Set in the environment of every process that a worker or runner starts for a flow run."""
+
+
 def in_deployment() -> bool:
     """Tell whether this is a run of a deployment, or a flow within one.
 
     Its parameters may then come from whoever reaches the server; otherwise they come from the
     person who started this process.
     """
-    if "PREFECT__FLOW_RUN_ID" in os.environ:  # set for the process by every worker and runner
+    if RUN_OF_DEPLOYMENT in os.environ:
         return True
     context = FlowRunContext.get()
     run = context.flow_run if context else None

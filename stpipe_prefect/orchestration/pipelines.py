@@ -23,6 +23,7 @@ from ..parameters.files import load_config_file
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
+from .brief import is_brief
 from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
@@ -33,7 +34,7 @@ from .references import PipelineReferences
 from .request import Request, chosen, frozen_parameters
 from .server import prefect_api
 from .settings import DeploymentSettings
-from .steps import as_task, told_by_state
+from .steps import as_task, told_by_state, untold
 
 
 class PipelineFlow(Flow[..., Any]):
@@ -214,6 +215,8 @@ def _observed_run(
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         data = tuple(map(revealed, args))
+        if step.skip and is_brief():
+            return untold(step, data)
         awaited = references.awaited_by(name, data[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
         result = runner(Handle(*data), lineage.of(data), wait_for=awaited)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..outcomes import Outcome
 
@@ -41,6 +42,61 @@ class DownloadProgress:
     file: str
     received: int
     size: int
+
+
+@dataclass(frozen=True)
+class PipelineProgress:
+    """A pipeline that begins, or is done.
+
+    Attributes
+    ----------
+    pipeline : str
+    outcome : Outcome or None
+        ``None`` as it begins; ``Completed`` or ``Cached`` when it is done.
+    seconds : float
+        How long it took.
+    products : tuple of str
+        File names of what it made.
+    """
+
+    pipeline: str
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    products: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExposureProgress:
+    """What one of many exposures has to report.
+
+    Attributes
+    ----------
+    exposure : str
+        Its name.
+    event : object
+        A `StepProgress`, `DownloadProgress` or `PipelineProgress`.
+    """
+
+    exposure: str
+    event: object
+
+
+_EVENTS = {event.__name__: event for event in (StepProgress, DownloadProgress, PipelineProgress)}
+
+
+def as_message(event: Any) -> dict[str, Any]:
+    """Put an event into what JSON can hold, to report it to another process."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def from_message(message: dict[str, Any]) -> object:
+    """Take an event out again that `as_message` put in."""
+    values = {name: value for name, value in message.items() if name != "event"}
+    if values.get("outcome") is not None:
+        values["outcome"] = Outcome(values["outcome"])
+    if "products" in values:
+        values["products"] = tuple(values["products"])
+    return _EVENTS[message["event"]](**values)
 
 
 Listener = Callable[[object], None]

@@ -21,6 +21,7 @@ from ..references.selection import (
 )
 from ..references.verified import sha1_of
 from . import artifacts
+from .brief import is_brief
 from .steps import fetch, prefetch_task
 
 
@@ -123,7 +124,9 @@ class PipelineReferences:
                 for file in files.values()
                 if not file.applies
             ]
-            if to_fetch:
+            if is_brief() and all(file.path.exists() for file in to_fetch):
+                self._rows += [_row(step, file) for file in fetch(to_fetch)]
+            elif to_fetch:
                 self._fetching[step] = prefetch_task(step).submit(to_fetch)
 
     def _open_types(self, name: str, step: Any) -> list[str]:

@@ -199,6 +199,22 @@ def _run_instance(step: Any) -> Any:
 
 @told_by_state
 def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
+    outcome, result = _run(step, contents)
+    return Completed(name=outcome, data=Handle(result))
+
+
+def untold(step: Any, contents: tuple[Any, ...]) -> Any:
+    """Run a step without a task: Prefect's server is not told of it.
+
+    Returns
+    -------
+    object
+        What the step returns.
+    """
+    return _run(step, contents)[1]
+
+
+def _run(step: Any, contents: tuple[Any, ...]) -> tuple[Outcome, Any]:
     report(StepProgress(step.name))
     try:
         # The class's own run: within a flow the instance's is what called this task.
@@ -208,7 +224,7 @@ def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
         raise
     outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
     report(StepProgress(step.name, outcome))
-    return Completed(name=outcome, data=Handle(result))
+    return outcome, result
 
 
 def _task(function: Any, name: str) -> StepTask:

@@ -1,0 +1,272 @@
+"""Many exposures: each in a process of its own, side by side, as one flow run.
+
+Where they run is the business of the task runner of the flow around them: threads of this
+machine, which wait for processes, or a Dask cluster. What is decided here is when: an exposure
+is handed over when what it needs is there and it fits beside the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from queue import SimpleQueue
+from typing import Any
+from uuid import UUID
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture
+from prefect.runtime import task_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from ..exceptions import reason
+from ..outcomes import Outcome
+from . import capacity
+from .isolation import Ended, Message, run_isolated, stop_children
+from .progress import ExposureProgress, PipelineProgress, StepProgress, from_message, report
+from .results import Result
+from .subflows import FUNCTION, close_flow_run, subflow
+
+ELSEWHERE = 100
+"""How many are handed at a time to a task runner that has its own idea of how many it takes."""
+
+LAG = 30
+"""How many exposures the server may be behind before no further one is begun."""
+
+LAG_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One input, and the flow that calibrates it.
+
+    Attributes
+    ----------
+    name : str
+        Different from that of all others.
+    flow : str
+        ``"module:name"`` of a flow that reports a `PipelineProgress` for each of its pipelines.
+    parameters : mapping
+        Of the flow; what JSON can hold.
+    needs : frozenset of str
+        Names of those whose products it takes.
+    memory_mb : float
+        What it is expected to need.
+    """
+
+    name: str
+    flow: str
+    parameters: Mapping[str, Any]
+    needs: frozenset[str] = frozenset()
+    memory_mb: float = capacity.AT_REST_MB
+
+
+def calibrate_all(
+    exposures: Iterable[Exposure], *, jobs: int | None = None, time_limit: float | None = None
+) -> Generator[Result]:
+    """Calibrate exposures, each in a process of its own, within a flow.
+
+    Of many, Prefect's server is told in brief. One whose process was killed, or ran out of
+    memory, beside others is tried once more by itself. If the block that takes the results is
+    left, all that is under way is stopped.
+
+    Parameters
+    ----------
+    exposures : iterable of Exposure
+    jobs : int, optional
+        How many at a time; by default one for each core, as far as memory allows.
+    time_limit : float, optional
+        Seconds that each may take.
+
+    Yields
+    ------
+    Result
+        As they end.
+    """
+    batch = _Batch(list(exposures), jobs, time_limit)
+    try:
+        yield from batch.results()
+    finally:
+        stop_children()
+
+
+class _Batch:
+    def __init__(
+        self, exposures: list[Exposure], jobs: int | None, time_limit: float | None
+    ) -> None:
+        self._waiting = list(_in_order(exposures))
+        self._time_limit = time_limit
+        self._brief = len(exposures) > 1
+        self._jobs, self._memory_mb = _room(jobs)
+        self._alone: deque[Exposure] = deque()
+        self._running: dict[PrefectFuture[Message], Exposure] = {}
+        self._ended: SimpleQueue[PrefectFuture[Message]] = SimpleQueue()
+        self._futures: dict[str, PrefectFuture[Message]] = {}
+        self._results: dict[str, Result] = {}
+        self._to_be_recorded: deque[PrefectFuture[Message]] = deque()
+        self._scale = 0.0
+
+    def results(self) -> Iterator[Result]:
+        while self._waiting or self._running or self._alone:
+            yield from self._begin()
+            if not self._running:
+                continue
+            future = self._ended.get()
+            exposure = self._running.pop(future)
+            result = _result_of(future, exposure)
+            self._to_be_recorded.append(future)
+            peak = result.ended.peak_memory_mb
+            self._scale = max(self._scale, peak / exposure.memory_mb)
+            if self._may_do_better(result, exposure):
+                self._alone.append(replace(exposure, memory_mb=float("inf")))
+            else:
+                self._futures[exposure.name] = future
+                self._results[exposure.name] = result
+                yield result
+
+    def _begin(self) -> Iterator[Result]:
+        """Hand over what can be begun now; yield what never can."""
+        for exposure in list(self._waiting):
+            open_needs = exposure.needs - self._results.keys()
+            failed = [name for name in exposure.needs - open_needs if self._results[name].failure]
+            if failed:
+                self._waiting.remove(exposure)
+                result = Result(exposure.name, _not_begun(sorted(failed)))
+                self._results[exposure.name] = result
+                yield result
+            elif not open_needs and self._fits(exposure):
+                self._waiting.remove(exposure)
+                self._hand_over(exposure)
+        if self._alone and not self._running:
+            self._hand_over(self._alone.popleft())
+
+    def _fits(self, exposure: Exposure) -> bool:
+        if not self._running:
+            return True
+        scale = self._scale or 1.0
+        expected = scale * sum(each.memory_mb for each in (exposure, *self._running.values()))
+        return len(self._running) < self._jobs and expected < self._memory_mb
+
+    def _hand_over(self, exposure: Exposure) -> None:
+        if len(self._to_be_recorded) > LAG:
+            _wait_until_recorded(self._to_be_recorded.popleft())
+        future = process_of_its_own.submit(
+            exposure.name,
+            exposure.flow,
+            dict(exposure.parameters),
+            self._time_limit,
+            self._brief,
+            return_state=False,
+            wait_for=[self._futures[name] for name in sorted(exposure.needs)],
+        )
+        self._running[future] = exposure
+        future.add_done_callback(self._ended.put)
+
+    def _may_do_better(self, result: Result, exposure: Exposure) -> bool:
+        by_memory = result.outcome in (Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
+        return by_memory and self._brief and exposure.memory_mb < float("inf")
+
+
+@task(name="exposure", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
+def process_of_its_own(
+    name: str, flow: str, parameters: Message, time_limit: float | None, brief: bool
+) -> Any:
+    """Run the flow of one exposure in a process of its own; its run is shown in this one's place.
+
+    Returns
+    -------
+    State of dict
+        Named by the outcome; holds the fields of the `Result`.
+    """
+    heard = _Heard(name)
+    told = subflow(flow, parameters, parent=UUID(str(task_run.id)), brief=brief)
+    ended = run_isolated(FUNCTION, told, heard, time_limit=time_limit)
+    if heard.flow_run and ended.outcome is not Outcome.COMPLETED:
+        close_flow_run(heard.flow_run, ended)
+    result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
+    make = Completed if result.outcome.is_good else Failed
+    return make(name=result.outcome, message=result.failure or None, data=asdict(result))
+
+
+class _Heard:
+    """What a process has said so far."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.flow_run = ""
+        self.done: list[PipelineProgress] = []
+        self.pipeline = self.step = ""
+
+    def __call__(self, message: Message) -> None:
+        if "flow_run" in message:
+            self.flow_run = message["flow_run"]
+            return
+        event = from_message(message)
+        if isinstance(event, PipelineProgress):
+            self.pipeline = "" if event.outcome else event.pipeline
+            if event.outcome:
+                self.done.append(event)
+        elif isinstance(event, StepProgress):
+            is_over = event.outcome is not None and event.outcome.is_good
+            self.step = "" if is_over else event.step
+        report(ExposureProgress(self._name, event))
+
+
+def _in_order(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
+    """Leave out needs that none of the earlier exposures sees to."""
+    earlier: set[str] = set()
+    for exposure in exposures:
+        yield replace(exposure, needs=exposure.needs & earlier)
+        earlier.add(exposure.name)
+
+
+def _room(jobs: int | None) -> tuple[int, float]:
+    """Say how many are handed over at a time, and what memory they may take together, in MB."""
+    context = FlowRunContext.get()
+    if context is None or not isinstance(context.task_runner, ThreadPoolTaskRunner):
+        return jobs or ELSEWHERE, float("inf")
+    if jobs is not None:
+        return jobs, float("inf")
+    return capacity.cores(), capacity.free_memory_mb()
+
+
+def _result_of(future: PrefectFuture[Message], exposure: Exposure) -> Result:
+    told: Any
+    try:
+        told = future.result(raise_on_failure=False)
+    except Exception as error:  # the task runner has lost it
+        told = error
+    if not isinstance(told, dict):
+        error_text = f"{type(told).__name__}: {reason(told)}"
+        return Result(exposure.name, Ended(Outcome.CRASHED, error_text, exit_code=1))
+    pipelines = tuple(
+        PipelineProgress(**{**each, "outcome": Outcome(each["outcome"])})
+        for each in told["pipelines"]
+    )
+    ended = Ended(**{**told["ended"], "outcome": Outcome(told["ended"]["outcome"])})
+    return Result(**{**told, "pipelines": pipelines, "ended": ended})
+
+
+def _not_begun(failed: list[str]) -> Ended:
+    others = f" and {len(failed) - 1} more" if failed[1:] else ""
+    error = f"not begun: it needs products of {failed[0]}{others}, which failed"
+    return Ended(Outcome.FAILED, error, exit_code=1)
+
+
+def _wait_until_recorded(future: PrefectFuture[Message]) -> None:
+    """Let the server catch up: what it has not recorded yet piles up in its memory."""
+    deadline = time.monotonic() + LAG_SECONDS
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            with suppress(ObjectNotFound):
+                state = client.read_task_run(future.task_run_id).state
+                if state is not None and state.is_final():
+                    return
+            time.sleep(0.5)

@@ -1,0 +1,134 @@
+"""A flow run that is part of another one, though in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from io import StringIO
+from pkgutil import resolve_name
+from typing import Any
+from uuid import UUID
+
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.events.worker import EventsWorker
+from prefect.flow_engine import run_flow
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import get_current_settings, temporary_settings
+from prefect.states import Crashed, Failed, Pending
+
+from ..exceptions import reason
+from ..outcomes import Outcome
+from .brief import told_in_brief
+from .deployments import RUN_OF_DEPLOYMENT, in_deployment
+from .isolation import Ended, Message, Tell
+from .progress import as_message, listening
+
+FUNCTION = f"{__name__}:run_as_told"
+
+SENT = 20.0
+"""Seconds that a process waits for what it has to tell the server to be sent."""
+
+_CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
+
+
+def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bool) -> Message:
+    """Put in writing which flow a process of its own is to run, and where to report to.
+
+    Parameters
+    ----------
+    flow : str
+        ``"module:name"``.
+    parameters : mapping
+        What JSON can hold.
+    parent : uuid.UUID
+        The task run in whose place the flow run is shown.
+    brief : bool
+        See `stpipe_prefect.orchestration.brief`.
+    """
+    settings = get_current_settings()
+    run = FlowRunContext.get()
+    return {
+        "flow": flow,
+        "parameters": dict(parameters),
+        "parent": str(parent),
+        "brief": brief,
+        "settings": {
+            "api.url": settings.api.url,
+            "api.key": settings.api.key and settings.api.key.get_secret_value(),
+            "api.auth_string": (
+                settings.api.auth_string and settings.api.auth_string.get_secret_value()
+            ),
+            "flows.heartbeat_frequency": settings.flows.heartbeat_frequency,
+        },
+        "of_deployment": str(run.flow_run.id) if run and run.flow_run and in_deployment() else "",
+        "quiet": os.environ.get(_CONSOLE) == "CRITICAL",
+    }
+
+
+def run_as_told(told: Message, tell: Tell) -> None:
+    """Run what `subflow` has put in writing.
+
+    Parameters
+    ----------
+    told : dict
+    tell : callable
+        Is sent the id of the flow run, as ``"flow_run"``, and what the flow reports.
+
+    Raises
+    ------
+    BaseException
+        What stopped the flow.
+    """
+    flow: Flow[..., Any] = resolve_name(told["flow"])
+    if told["of_deployment"]:
+        os.environ.setdefault(RUN_OF_DEPLOYMENT, told["of_deployment"])
+    with (
+        _surroundings(told),
+        told_in_brief(told["brief"]),
+        listening(lambda event: tell(as_message(event))),
+        get_client(sync_client=True) as client,
+    ):
+        try:
+            run = client.create_flow_run(
+                flow,
+                parameters=told["parameters"],
+                parent_task_run_id=UUID(told["parent"]),
+                state=Pending(),
+            )
+            tell({"flow_run": str(run.id)})
+            run_flow(flow, flow_run=run, parameters=told["parameters"])
+        finally:
+            # What travels in queues of their own would go with the process.
+            EventsWorker.drain_all(timeout=SENT)
+            APILogWorker.drain_all(timeout=SENT)
+
+
+def close_flow_run(flow_run: str, ended: Ended) -> None:
+    """Have the server know how a flow run ended whose process could not say so itself."""
+    make = Crashed if ended.outcome is Outcome.CRASHED else Failed
+    state: State[None] = make(name=ended.outcome, message=ended.error)
+    try:
+        with get_client(sync_client=True) as client:
+            if not (client.read_flow_run(UUID(flow_run)).state or state).is_final():
+                client.set_flow_run_state(UUID(flow_run), state, force=True)
+    except Exception as error:  # the run is over all the same
+        logging.getLogger("prefect.extra").warning(
+            "Flow run %s could not be marked as %s: %s", flow_run, ended.outcome, reason(error)
+        )
+
+
+@contextmanager
+def _surroundings(told: Message) -> Iterator[None]:
+    """Report to the parent's server, and print as much as it does."""
+    output = StringIO()
+    with (
+        temporary_settings(told["settings"]),
+        redirect_stdout(output) if told["quiet"] else nullcontext(),
+        redirect_stderr(output) if told["quiet"] else nullcontext(),
+    ):
+        yield

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
+from flows.calwebb.inputs import find_inputs
 from stpipe_prefect.exceptions import InputError
 
 PREVIOUS = "previous"
 """Folder of products that others have taken the place of."""
-EXPOSURES = "*_uncal.fits"
-RATES = "*_rate.fits"
-"""Of exposures whose raw file is not there."""
-ASSOCIATIONS = "*3_*_asn.json"
-"""Of stage 3. What those of stage 2 list, exposures call for by themselves."""
 
 
 def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
@@ -24,7 +22,7 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
     ----------
     archives : iterable of pathlib.Path
         Folder trees, or text files with the name of an exposure or association in each line,
-        relative to the list.
+        relative to the list. Of each folder what `flows.calwebb.inputs.find_inputs` finds.
 
     Yields
     ------
@@ -50,17 +48,12 @@ def _inputs(archive: Path) -> Iterator[Path]:
     return _in_tree(archive) if archive.is_dir() else _in_list(archive)
 
 
-def _in_tree(folder: Path) -> Iterator[Path]:
-    for pattern in (EXPOSURES, RATES, ASSOCIATIONS):
-        for path in folder.rglob(pattern):
-            parts = path.relative_to(folder).parts
-            hidden = any(part.startswith(".") for part in parts)  # such as unfinished products
-            if (
-                not hidden
-                and PREVIOUS not in parts
-                and not (pattern == RATES and _raw(path).exists())
-            ):
-                yield path
+def _in_tree(top: Path) -> Iterator[Path]:
+    for name, folders, _ in os.walk(top):
+        # Hidden ones are of unfinished products.
+        folders[:] = [each for each in folders if each != PREVIOUS and not each.startswith(".")]
+        with suppress(InputError):  # there is nothing in it
+            yield from find_inputs([name])
 
 
 def _in_list(file: Path) -> Iterator[Path]:
@@ -73,7 +66,3 @@ def _in_list(file: Path) -> Iterator[Path]:
             f"{file}: expected a folder, or a text file with an exposure in each line"
         ) from error
     return (file.parent / line.strip() for line in lines if line.strip())
-
-
-def _raw(rate: Path) -> Path:
-    return rate.with_name(rate.name.replace("_rate.", "_uncal."))

@@ -114,7 +114,8 @@ def _run(options: argparse.Namespace) -> int:
     with _quiet(options), pinned_context("jwst", options.context) as context:
         summary = Summary(context, list(survey(map(Path, options.archives), context)))
     if summary.stale and not options.plan:
-        summary = _reprocess(options, context)
+        expected = min(len(summary.stale), options.limit or len(summary.stale))
+        summary = _reprocess(options, context, expected)
     if options.json:
         print(json.dumps(summary.as_json(), indent=1, ensure_ascii=False))
     else:
@@ -124,12 +125,16 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if summary.failed else 0
 
 
-def _reprocess(options: argparse.Namespace, context: str) -> Summary:
+def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
+    from rich.console import Console
+
+    from flows.calwebb.terminal import Display
     from stpipe_prefect.orchestration.server import prefect_api
 
     from .flow import ReprocessError, reprocess
 
-    with prefect_api(), _quiet(options):
+    display = Display(Console(highlight=False, stderr=options.json), expected, live=True)
+    with prefect_api(), display.following(), _quiet(options):
         state = reprocess(
             options.archives,
             limit=options.limit,

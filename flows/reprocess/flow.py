@@ -19,6 +19,8 @@ from prefect.artifacts import (
 from flows.calwebb.programme import ProgrammeError, calwebb
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.deployments import check_told
+from stpipe_prefect.orchestration.progress import listening
+from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.orchestration.settings import DeploymentSettings
 from stpipe_prefect.references.context import pinned_context
 
@@ -70,9 +72,7 @@ def reprocess(
         try:
             for batch in _batches(summary, limit):
                 with previous_products(batch, date) if keep_previous else nullcontext():
-                    failed = _calibrate(batch, context)
-                summary.failed |= failed
-                summary.done += [item.input for item in batch if item.input not in failed]
+                    _calibrate(batch, context, summary)
                 share = 100 * (1 - len(summary.left) / len(summary.stale))
                 update_progress_artifact(progress, share)
         finally:
@@ -94,15 +94,25 @@ def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
         yield list(takewhile(lambda item: item.folder == folder, left[:room]))  # noqa: B023
 
 
-def _calibrate(batch: list[Item], context: str) -> dict[Path, str]:
-    """Run what belongs into one folder; return what failed, and why."""
-    inputs = [item.input for item in batch]
+def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:
+    """Run what belongs into one folder, and note what becomes of it."""
+    by_name = {item.input.name: item.input for item in batch}
+
+    def note(event: object) -> None:
+        if isinstance(event, Result):
+            path = by_name.pop(event.name)
+            if event.failure:
+                summary.failed[path] = event.failure
+            else:
+                summary.done.append(path)
+
     try:
-        calwebb([str(path) for path in inputs], str(batch[0].folder), crds_context=context)
-    except ProgrammeError as error:
-        return {result.input: result.failure() for result in error.results if result.error}
+        with listening(note):
+            calwebb([*map(str, by_name.values())], str(batch[0].folder), crds_context=context)
+    except ProgrammeError:
+        pass  # noted, each by itself
     except StpipePrefectError as error:
-        return dict.fromkeys(inputs, str(error))
+        summary.failed |= dict.fromkeys(by_name.values(), str(error))
     except Exception as error:  # the other folders are no worse for it
-        return dict.fromkeys(inputs, f"{type(error).__name__}: {reason(error)}")
-    return {}
+        message = f"{type(error).__name__}: {reason(error)}"
+        summary.failed |= dict.fromkeys(by_name.values(), message)

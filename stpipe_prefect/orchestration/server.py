@@ -119,7 +119,7 @@ def prefect_api() -> Iterator[None]:
 
     A flow run that Python calls directly sends no heartbeats: nobody would act on their
     absence, and Prefect spends a second at the end of every run on ending their thread. Runs
-    that a worker starts keep them.
+    that a worker starts, and those within them, keep them.
 
     Raises
     ------
@@ -127,6 +127,8 @@ def prefect_api() -> Iterator[None]:
         The configured server does not answer, or the embedded one did not start.
     """
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+    from .deployments import in_deployment
 
     updates: dict[str, str | None] = {}
     server = None
@@ -136,7 +138,7 @@ def prefect_api() -> Iterator[None]:
         server = embedded_server()
         server.wait()
         updates[PREFECT_API_URL.name] = server.api_url
-    if get_current_settings().flows.heartbeat_frequency is not None:
+    if get_current_settings().flows.heartbeat_frequency is not None and not in_deployment():
         updates["flows.heartbeat_frequency"] = None
     # Changing settings takes Prefect 0.05 s: a flow within a flow finds them changed.
     with temporary_settings(updates) if updates else nullcontext():

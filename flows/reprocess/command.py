@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from stpipe_prefect.commandline import CommandParser
 from stpipe_prefect.exceptions import StpipePrefectError, reason
@@ -143,7 +143,7 @@ def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summ
             return_state=True,
         )
     try:
-        return state.result()
+        return cast("Summary", state.result())
     except ReprocessError as error:
         return error.summary
 
@@ -152,7 +152,7 @@ def _show(summary: Summary, options: argparse.Namespace) -> None:
     if options.plan:
         for item in summary.stale:
             print(item)
-    for each in summary.reasons():
+    for each in summary.reasons:
         print(f"{each.count:6}  {each.text}  (newer than {each.since:%Y-%m-%d %H:%M} UTC)")
     print(summary)
 

@@ -15,6 +15,8 @@ from prefect.artifacts import (
     create_progress_artifact,
     update_progress_artifact,
 )
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 
 from flows.calwebb.programme import ProgrammeError, calwebb
 from stpipe_prefect.exceptions import StpipePrefectError, reason
@@ -50,7 +52,7 @@ def reprocess(
     limit: int | None = None,
     keep_previous: bool = False,
     crds_context: str | None = None,
-) -> Summary:
+) -> State[Summary]:
     """Make anew what newer reference files, parameters or software make stale, and only that.
 
     Stopped at any time it loses nothing: the next run finds what is left.
@@ -81,7 +83,7 @@ def reprocess(
             )
     if summary.failed:
         raise ReprocessError(summary)
-    return summary
+    return Completed(message=str(summary), data=summary)
 
 
 def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -43,14 +43,18 @@ class Summary:
         Inputs whose products were made anew.
     failed : dict of pathlib.Path to str
         What stopped others, in one line.
+    reasons : list of Reason
+        What makes things stale, the newest first.
     """
 
     context: str
     items: list[Item]
     done: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
+    reasons: list[Reason] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.reasons = _counted(self.stale)  # now: products are not as old any more later
         self.failed |= {item.input: item.error for item in self.items if item.error}
 
     @property
@@ -70,15 +74,6 @@ class Summary:
             f"{len(self.done)} done, {len(self.failed)} failed, {len(self.left)} left"
         )
 
-    def reasons(self) -> list[Reason]:
-        """Count what makes things stale, the newest reasons first."""
-        since: dict[str, list[datetime]] = {}
-        for item in self.stale:
-            for text, date in _reasons(item):
-                since.setdefault(text, []).append(date)
-        found = [Reason(text, len(dates), max(dates)) for text, dates in since.items()]
-        return sorted(found, key=lambda reason: (reason.since, reason.count), reverse=True)
-
     def markdown(self) -> str:
         """Write it as Markdown."""
         lines = [f"**{self}**", ""]
@@ -86,7 +81,7 @@ class Summary:
             lines += ["| stale | because of | newer than |", "|--:|---|---|"]
             lines += [
                 f"| {reason.count} | {reason.text} | {reason.since:%Y-%m-%d %H:%M} |"
-                for reason in self.reasons()
+                for reason in self.reasons
             ]
         if self.failed:
             lines += ["", "| failed | |", "|---|---|"]
@@ -100,12 +95,21 @@ class Summary:
         return {
             "context": self.context,
             "total": len(self.items),
-            "reasons": {reason.text: reason.count for reason in self.reasons()},
+            "reasons": {reason.text: reason.count for reason in self.reasons},
             "stale": [item.as_json() for item in self.stale],
             "done": [str(path) for path in self.done],
             "failed": {str(path): message for path, message in self.failed.items()},
             "left": [str(item.input) for item in self.left],
         }
+
+
+def _counted(items: Iterable[Item]) -> list[Reason]:
+    since: dict[str, list[datetime]] = {}
+    for item in items:
+        for text, date in _reasons(item):
+            since.setdefault(text, []).append(date)
+    found = [Reason(text, len(dates), max(dates)) for text, dates in since.items()]
+    return sorted(found, key=lambda reason: (reason.since, reason.count), reverse=True)
 
 
 def _reasons(item: Item) -> Iterator[tuple[str, datetime]]:

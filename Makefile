@@ -4,10 +4,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: calwebb test lint bench clean
+STATE ?= .prefect
+PORT ?= 4200
+ARCHIVE ?= $(STATE)/archive
+
+.PHONY: calwebb up down test lint bench clean
 
 calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
 	$(BIN)/python -m flows.calwebb
+
+up: $(INSTALLED)  ## start server, worker and deployments here: make up PORT=4200 ARCHIVE=folder
+	$(BIN)/python deployments/local.py up --state $(STATE) --port $(PORT) --archive $(ARCHIVE)
+
+down: $(INSTALLED)  ## end what make up has started
+	$(BIN)/python deployments/local.py down --state $(STATE)
 
 test: $(INSTALLED)  ## run the tests
 	$(BIN)/python -m pytest

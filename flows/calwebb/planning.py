@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,7 +25,7 @@ from .jobs import Job, handed_on, in_place, pipelines_of
 
 def plans(
     jobs: list[Job],
-    output_dir: Path,
+    output_dir: Path | None,
     shares: Mapping[str, Mapping[str, Any]],
     *,
     crds_context: str | None = None,
@@ -37,8 +38,8 @@ def plans(
     Parameters
     ----------
     jobs : list of Job
-    output_dir : pathlib.Path
-        Folder of the products.
+    output_dir : pathlib.Path or None
+        Folder of the products; None: each input's own.
     shares : mapping
         Parameters for each pipeline.
     crds_context : str, optional
@@ -52,9 +53,10 @@ def plans(
             request = Request(find_step(name), given, shares[name].get("config_file"))
             planner = Planner(request, crds_context, ignore)
             planners[name] = planning.enter_context(planner)
-        anew: dict[str, str] = {}
+        anew: dict[Path, set[str]] = defaultdict(set)
         for job in jobs:
-            data: Path | None = in_place(job.input, output_dir)
+            folder = output_dir or job.input.parent
+            data: Path | None = in_place(job.input, folder)
             made: tuple[Path, ...] = ()
             for number, name in enumerate(job.pipelines):
                 if number > 0:
@@ -62,12 +64,12 @@ def plans(
                 if data is None:
                     plan = Plan(job.input.name, name, (NO_PRODUCT,))
                 else:
-                    plan = planners[name].plan(str(data), output_dir)
-                    plan = _after(anew, data, plan)
+                    plan = planners[name].plan(str(data), folder)
+                    plan = _after(anew[folder], data, plan)
                 yield plan
                 made = plan.products
                 if not plan.is_up_to_date:
-                    anew |= dict.fromkeys((path.name for path in made), name)
+                    anew[folder] |= {path.name for path in made}
 
 
 def up_to_date(
@@ -115,7 +117,7 @@ def as_json(planned: Iterable[Plan]) -> str:
     return json.dumps([plan.as_json() for plan in planned], indent=1, ensure_ascii=False)
 
 
-def _after(anew: Mapping[str, str], data: Path, plan: Plan) -> Plan:
+def _after(anew: Collection[str], data: Path, plan: Plan) -> Plan:
     """Add what the pipelines before it do to the input."""
     if plan.reasons == (NO_PRODUCT,):
         return plan

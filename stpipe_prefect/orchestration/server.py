@@ -121,7 +121,7 @@ def prefect_api() -> Iterator[None]:
 
     A flow run that Python calls directly sends no heartbeats: nobody would act on their
     absence, and Prefect spends a second at the end of every run on ending their thread. Runs
-    that a worker starts keep them.
+    that a worker starts, and those within them, keep them.
 
     Raises
     ------
@@ -129,6 +129,8 @@ def prefect_api() -> Iterator[None]:
         The configured server does not answer, or the embedded one did not start.
     """
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+    from .deployments import in_deployment
 
     updates: dict[str, str | None] = {}
     server = None
@@ -141,7 +143,7 @@ def prefect_api() -> Iterator[None]:
         if (credentials := get_current_settings().server.api.auth_string) is not None:
             # Meant for servers started here, it holds for the embedded one as well.
             updates["api.auth_string"] = credentials.get_secret_value()
-    if get_current_settings().flows.heartbeat_frequency is not None:
+    if get_current_settings().flows.heartbeat_frequency is not None and not in_deployment():
         updates["flows.heartbeat_frequency"] = None
     # Changing settings takes Prefect 0.05 s: a flow within a flow finds them changed.
     with temporary_settings(updates) if updates else nullcontext():

@@ -1,6 +1,5 @@
 """A service as docker/compose.yaml describes it: what it survives."""
 
-import json
 import time
 from pathlib import Path
 

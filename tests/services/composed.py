@@ -136,9 +136,7 @@ def _prefect(command: Any) -> list[str]:
 
 
 @contextmanager
-def composed(
-    folder: Path, postgres: str, redis: str, **environment: str
-) -> Iterator[Composed]:
+def composed(folder: Path, postgres: str, redis: str, **environment: str) -> Iterator[Composed]:
     """Have a service to start parts of, which all end with the block."""
     service = Composed(folder, postgres, redis, environment)
     try:

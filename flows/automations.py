@@ -1,0 +1,67 @@
+"""What the Prefect server does by itself about runs whose worker has vanished.
+
+``python -m flows.automations`` creates the automation at the server in ``PREFECT_API_URL``, or
+brings it up to date. That which starts `reprocess` comes with its deployment.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+NAME = "mark runs of vanished workers as Crashed"
+
+SILENCE = 300.0
+"""Seconds without a heartbeat. Runs send one every 30 s, but not while compiled code of a step
+keeps Python from doing anything else."""
+
+
+def crashed_runs(silence: float = SILENCE) -> AutomationCore:
+    """Describe the automation that marks runs as Crashed that send no heartbeats any more.
+
+    Parameters
+    ----------
+    silence : float
+        Seconds; more than a run lets pass between two heartbeats.
+    """
+    return AutomationCore(
+        name=NAME,
+        description="A run that neither ended nor sent a heartbeat has lost its process.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.*"},  # a heartbeat, or any state a run may end in
+            match={"prefect.resource.id": "prefect.flow-run.*"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=silence),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                name="Crashed",
+                state=StateType.CRASHED,
+                message=f"No heartbeat for {silence:g} s: its process or worker is gone. "
+                "The next run does what was left.",
+                force=False,
+            )
+        ],
+    )
+
+
+def create(automation: AutomationCore) -> None:
+    """Create an automation at the configured server, or bring that of its name up to date."""
+    with get_client(sync_client=True) as client:
+        known = client.read_automations_by_name(automation.name)
+        if known:
+            client.update_automation(known[0].id, automation)
+        else:
+            client.create_automation(automation)
+
+
+if __name__ == "__main__":
+    create(crashed_runs(*map(float, sys.argv[1:])))

@@ -1,0 +1,168 @@
+"""The command ``python -m flows.reprocess``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from stpipe_prefect.commandline import CommandParser
+from stpipe_prefect.exceptions import StpipePrefectError, reason
+
+if TYPE_CHECKING:
+    from .summary import Summary
+
+DESCRIPTION = """\
+Make anew what newer reference files, parameters or software make stale in an archive.
+
+An archive is a folder tree with products beside the exposures, or a text file that lists
+exposures. What is up to date is left alone. Stopped at any time nothing is lost: the next run
+finds what is left."""
+
+EPILOG = """\
+environment:
+  CRDS_PATH         folder of the CRDS cache
+  CRDS_SERVER_URL   CRDS server that says which context is the newest, and fills the cache
+  PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
+
+exit codes:
+  0 done   1 something failed   2 wrong usage"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows the program's name.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    debug = "--debug" in arguments
+    try:
+        options = _parser().parse_args(arguments)
+        # Read once, by prefect as it is imported: set before it is.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        return _run(options)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    except StpipePrefectError as error:
+        if debug:
+            traceback.print_exception(error)
+        _complain(str(error))
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            traceback.print_exception(error)
+        _complain(f"{type(error).__name__}: {reason(error)} (more with --debug)")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="python -m flows.reprocess",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("archives", nargs="+", metavar="ARCHIVE", help="folder tree, or list of exposures")
+    add("--plan", action="store_true", help="run nothing: say what is stale, and why")
+    add("--json", action="store_true", help="the summary as JSON")
+    add(
+        "--limit",
+        type=_number,
+        metavar="N",
+        help="make anew so many at most; failures do not count",
+    )
+    add(
+        "--keep-previous",
+        action="store_true",
+        help="keep what is replaced in previous/<date> beside it",
+    )
+    add("--context", metavar="PMAP", help="CRDS context (default: the operational one)")
+    add("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of exposures")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Make anew what is stale; where nothing is, no server is started for it."""
+    from stpipe_prefect.references.context import pinned_context
+
+    from .summary import Summary
+    from .survey import survey
+
+    with _quiet(options), pinned_context("jwst", options.context) as context:
+        summary = Summary(context, list(survey(map(Path, options.archives), context)))
+    if summary.stale and not options.plan:
+        expected = min(len(summary.stale), options.limit or len(summary.stale))
+        summary = _reprocess(options, context, expected)
+    if options.json:
+        print(json.dumps(summary.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _show(summary, options)
+    for message in summary.failed.values():
+        _complain(message)
+    return 1 if summary.failed else 0
+
+
+def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
+    from rich.console import Console
+
+    from flows.calwebb.terminal import Display
+    from stpipe_prefect.orchestration.server import prefect_api
+
+    from .flow import ReprocessError, reprocess
+
+    display = Display(Console(highlight=False, stderr=options.json), expected, live=True)
+    with prefect_api(), display.following(), _quiet(options):
+        state = reprocess(
+            options.archives,
+            limit=options.limit,
+            keep_previous=options.keep_previous,
+            crds_context=context,
+            return_state=True,
+        )
+    try:
+        return cast("Summary", state.result())
+    except ReprocessError as error:
+        return error.summary
+
+
+def _show(summary: Summary, options: argparse.Namespace) -> None:
+    if options.plan:
+        for item in summary.stale:
+            print(item)
+    for each in summary.reasons:
+        print(f"{each.count:6}  {each.text}  (newer than {each.since:%Y-%m-%d %H:%M} UTC)")
+    print(summary)
+
+
+def _quiet(options: argparse.Namespace) -> AbstractContextManager[object]:
+    """Hide what libraries print: it is in the log, or becomes the reason of a failure."""
+    return nullcontext() if options.debug else redirect_stderr(StringIO())
+
+
+def _complain(problems: str) -> None:
+    """Say on standard error what went wrong, each problem in one line."""
+    for problem in problems.splitlines():
+        print(f"reprocess: {problem}", file=sys.stderr)

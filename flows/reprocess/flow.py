@@ -1,0 +1,120 @@
+"""The flow ``reprocess``: what is stale in an archive is made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from itertools import takewhile
+from pathlib import Path
+from uuid import UUID
+
+from prefect import flow
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.calwebb.programme import ProgrammeError, calwebb
+from stpipe_prefect.exceptions import StpipePrefectError, reason
+from stpipe_prefect.orchestration.deployments import check_told
+from stpipe_prefect.orchestration.progress import listening
+from stpipe_prefect.orchestration.results import Result
+from stpipe_prefect.orchestration.settings import DeploymentSettings
+from stpipe_prefect.references.context import pinned_context
+
+from .previous import previous_products
+from .summary import Summary
+from .survey import Item, survey
+
+
+class ReprocessError(StpipePrefectError):
+    """Some of what is stale could not be made anew.
+
+    Attributes
+    ----------
+    summary : Summary
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        first, *more = summary.failed.values()
+        others = f" (and {len(more)} more)" if more else ""
+        super().__init__(f"{summary}; {first}{others}")
+        self.summary = summary
+
+
+@flow(name="reprocess", persist_result=False)
+def reprocess(
+    archive: list[str] | None = None,
+    limit: int | None = None,
+    keep_previous: bool = False,
+    crds_context: str | None = None,
+) -> State[Summary]:
+    """Make anew what newer reference files, parameters or software make stale, and only that.
+
+    Stopped at any time it loses nothing: the next run finds what is left.
+
+    Args:
+        archive: Folder trees with products beside the exposures, or text files that list
+            exposures; default: the folders that runs may read.
+        limit: Make anew so many at most, in order of programme; failures do not count.
+        keep_previous: Keep the products that are replaced in a dated folder beside them.
+        crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
+    """  # Prefect reads this form of docstring: it describes the fields of the run's form
+    archives = [Path(name) for name in archive or DeploymentSettings().input_roots]
+    check_told("reprocess", archives, {"crds_context": crds_context})
+    date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
+    with pinned_context("jwst", crds_context) as context:
+        summary = Summary(context, list(survey(archives, context)))
+        progress = create_progress_artifact(0.0, key="reprocessed", description="Of what is stale")
+        assert isinstance(progress, UUID)
+        try:
+            for batch in _batches(summary, limit):
+                with previous_products(batch, date) if keep_previous else nullcontext():
+                    _calibrate(batch, context, summary)
+                share = 100 * (1 - len(summary.left) / len(summary.stale))
+                update_progress_artifact(progress, share)
+        finally:
+            create_markdown_artifact(
+                summary.markdown(), key="reprocess", description="What was stale, and why"
+            )
+    if summary.failed:
+        raise ReprocessError(summary)
+    return Completed(message=str(summary), data=summary)
+
+
+def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
+    """Share out what is left by folder, up to the limit, while the summary is kept."""
+    while left := summary.left:
+        room = len(left) if limit is None else limit - len(summary.done)
+        if room <= 0:
+            return
+        folder = left[0].folder
+        yield list(takewhile(lambda item: item.folder == folder, left[:room]))  # noqa: B023
+
+
+def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:
+    """Run what belongs into one folder, and note what becomes of it."""
+    by_name = {item.input.name: item.input for item in batch}
+
+    def note(event: object) -> None:
+        if isinstance(event, Result):
+            path = by_name.pop(event.name)
+            if event.failure:
+                summary.failed[path] = event.failure
+            else:
+                summary.done.append(path)
+
+    try:
+        with listening(note):
+            calwebb([*map(str, by_name.values())], str(batch[0].folder), crds_context=context)
+    except ProgrammeError:
+        pass  # noted, each by itself
+    except StpipePrefectError as error:
+        summary.failed |= dict.fromkeys(by_name.values(), str(error))
+    except Exception as error:  # the other folders are no worse for it
+        message = f"{type(error).__name__}: {reason(error)}"
+        summary.failed |= dict.fromkeys(by_name.values(), message)

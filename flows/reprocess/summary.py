@@ -1,0 +1,132 @@
+"""What a run of `reprocess` found and did, for a person to read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .survey import Item
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is stale.
+
+    Attributes
+    ----------
+    text : str
+    count : int
+        How many exposures and associations it concerns.
+    since : datetime.datetime
+        It is newer than this: then the newest of their products was made.
+    """
+
+    text: str
+    count: int
+    since: datetime
+
+
+@dataclass
+class Summary:
+    """What was found in an archive, and what has become of it so far.
+
+    Attributes
+    ----------
+    context : str
+    items : list of Item
+        All of the archive.
+    done : list of pathlib.Path
+        Inputs whose products were made anew.
+    failed : dict of pathlib.Path to str
+        What stopped others, in one line.
+    reasons : list of Reason
+        What makes things stale, the newest first.
+    """
+
+    context: str
+    items: list[Item]
+    done: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+    reasons: list[Reason] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reasons = _counted(self.stale)  # now: products are not as old any more later
+        self.failed |= {item.input: item.error for item in self.items if item.error}
+
+    @property
+    def stale(self) -> list[Item]:
+        """Those that had something to do at the beginning."""
+        return [item for item in self.items if item.stale]
+
+    @property
+    def left(self) -> list[Item]:
+        """Those of them that nothing was done about."""
+        over = {*self.done, *self.failed}
+        return [item for item in self.stale if item.input not in over]
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.stale)} of {len(self.items)} stale under {self.context}: "
+            f"{len(self.done)} done, {len(self.failed)} failed, {len(self.left)} left"
+        )
+
+    def markdown(self) -> str:
+        """Write it as Markdown."""
+        lines = [f"**{self}**", ""]
+        if self.stale:
+            lines += ["| stale | because of | newer than |", "|--:|---|---|"]
+            lines += [
+                f"| {reason.count} | {reason.text} | {reason.since:%Y-%m-%d %H:%M} |"
+                for reason in self.reasons
+            ]
+        if self.failed:
+            lines += ["", "| failed | |", "|---|---|"]
+            lines += [
+                f"| {path.name} | {_cell(message)} |" for path, message in self.failed.items()
+            ]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as what JSON knows."""
+        return {
+            "context": self.context,
+            "total": len(self.items),
+            "reasons": {reason.text: reason.count for reason in self.reasons},
+            "stale": [item.as_json() for item in self.stale],
+            "done": [str(path) for path in self.done],
+            "failed": {str(path): message for path, message in self.failed.items()},
+            "left": [str(item.input) for item in self.left],
+        }
+
+
+def _counted(items: Iterable[Item]) -> list[Reason]:
+    since: dict[str, list[datetime]] = {}
+    for item in items:
+        for text, date in _reasons(item):
+            since.setdefault(text, []).append(date)
+    found = [Reason(text, len(dates), max(dates)) for text, dates in since.items()]
+    return sorted(found, key=lambda reason: (reason.since, reason.count), reverse=True)
+
+
+def _reasons(item: Item) -> Iterator[tuple[str, datetime]]:
+    """Name the reasons of one item without the names of its own files, each once."""
+    found: dict[str, datetime] = {}
+    for plan in item.stale:
+        date = item.made(plan)
+        for text in map(_without_names, plan.reasons):
+            found[text] = max(date, found.get(text, date))
+    if len(found) > 1:  # what follows from the others
+        found.pop("input will be made anew", None)
+    yield from found.items()
+
+
+def _without_names(reason: str) -> str:
+    return re.sub(r"^(input|product) \S+( and \d+ more)?", r"\1", reason)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", "; ")

@@ -38,5 +38,5 @@ clean:  ## remove the environment and everything that was generated
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[jwst,romancal,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[jwst,romancal,dask,server,test]'
 	touch $@

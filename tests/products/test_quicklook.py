@@ -30,7 +30,7 @@ def test_image_is_about_256_pixels_wide(product, size):
     look = quick_look(product(fits.ImageHDU(ramp, name="SCI")))
     assert 170 < picture(look).shape[0] == picture(look).shape[1] < 390
     assert picture(look)[0, 0] > picture(look)[-1, -1]  # the first row is at the bottom
-    assert look.caption.startswith(f"a_rate.fits: {size} × {size} pixels, asinh from ")
+    assert look.caption.startswith(f"a_rate.fits: {size} × {size} pixels, asinh from ")  # noqa: RUF001
     assert len(look.png) < 100_000
 
 

@@ -1,0 +1,125 @@
+"""Many exposures: against a shell loop over strun, in time and in memory, and with more jobs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.sample import make_crds_cache, make_programme
+
+STRUN = str(Path(sys.executable).with_name("strun"))
+CALWEBB = (sys.executable, "-m", "flows.calwebb")
+
+
+@pytest.fixture(scope="session")
+def exposures(small, tmp_path_factory):
+    """Fifty exposures of 64 x 64 pixels under names of their own."""
+    folder = tmp_path_factory.mktemp("many")
+    made = []
+    for number in range(50):
+        name = small.programme.exposures[0].name.replace("_00001_", f"_{number + 1:05}_")
+        made.append(Path(shutil.copy(small.programme.exposures[0], folder / name)))
+    return made
+
+
+@pytest.fixture
+def timed(small, environment):
+    """Run a command to its end, and give the seconds it took."""
+
+    def run(command, **variables):
+        started = time.perf_counter()
+        done = subprocess.run(
+            list(map(str, command)),
+            env=environment | {"CRDS_PATH": str(small.crds_path), **variables},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return time.perf_counter() - started
+
+    return run
+
+
+def calwebb(exposures, out, *options):
+    return (*CALWEBB, *exposures, "--stage", "1", "--output-dir", out, *options)
+
+
+def test_twenty_exposures_against_xargs_strun(exposures, timed, tmp_path, say):
+    few = exposures[:20]
+    loop = f"xargs -P2 -I@ {STRUN} calwebb_detector1 @ --output_dir={tmp_path} --save_results=true"
+    timed(calwebb(few[:1], tmp_path / "first"))  # Prefect makes its database
+    theirs = timed(["sh", "-c", f"printf '%s\\n' {' '.join(map(str, few))} | {loop}"])
+    ours = timed(calwebb(few, tmp_path / "ours", "--jobs", "2"))
+    say(f"20 small exposures: {ours:.1f} s, xargs -P2 strun {theirs:.1f} s: {ours / theirs:.2f} x")
+    assert ours / theirs <= 0.30
+
+
+def test_two_jobs_against_one(exposures, timed, tmp_path, say):
+    few = exposures[:12]
+    preparing = timed(calwebb(few[:1], tmp_path / "first"))
+    seconds = {}
+    for jobs in (1, 2):
+        seconds[jobs] = timed(calwebb(few, tmp_path / str(jobs), "--jobs", jobs))
+    whole = seconds[1] / seconds[2]
+    # What happens once for a command takes most of the time of few small exposures.
+    steady = (seconds[1] - preparing) / (seconds[2] - preparing)
+    say(f"12 small exposures, 2 jobs: {whole:.2f} x as fast as one, {steady:.2f} x once under way")
+
+
+def test_memory_does_not_grow_with_the_number(exposures, timed, tmp_path, environment, say, small):
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        list(map(str, calwebb(exposures, tmp_path / "ours", "--jobs", "2"))),
+        env=environment | {"CRDS_PATH": str(small.crds_path)},
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    seconds = time.perf_counter() - started
+    peaks = [
+        (record["run"]["started"], record["run"]["peak_memory_mb"])
+        for path in (tmp_path / "ours").glob("*.provenance.json")
+        for record in [json.loads(path.read_text())]
+    ]
+    in_order = [peak for _, peak in sorted(peaks)]
+    plain = subprocess.Popen(
+        [STRUN, "calwebb_detector1", str(exposures[0]), f"--output_dir={tmp_path}"],
+        env=environment | {"CRDS_PATH": str(small.crds_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, _, plain_usage = os.wait4(plain.pid, 0)
+    by_strun = plain_usage.ru_maxrss / 1e3
+    say(f"50 small exposures in {seconds:.0f} s; the command itself {usage.ru_maxrss / 1e3:.0f} MB")
+    say(
+        f"their 5th process {in_order[4]:.0f} MB, the 50th {in_order[-1]:.0f}; strun {by_strun:.0f}"
+    )
+    assert in_order[-1] <= 1.05 * in_order[4]
+    assert in_order[-1] <= 1.10 * by_strun
+
+
+@pytest.mark.parametrize(("size", "groups", "limit"), [(64, 5, 1.5), (1024, 10, 1.0)])
+def test_one_exposure_against_strun(size, groups, limit, timed, tmp_path, running_server, say):
+    programme = make_programme(
+        tmp_path / "raw", size=size, dithers=1, integrations=4, groups=groups
+    )
+    cache = str(make_crds_cache(tmp_path / "crds", size=size, groups=groups))
+    exposure = programme.exposures[0]
+    theirs, ours = [], []
+    for number in range(3):
+        command = [STRUN, "calwebb_detector1", exposure, f"--output_dir={tmp_path}"]
+        theirs.append(timed(command, CRDS_PATH=cache))
+        command = calwebb([exposure], tmp_path / str(number))
+        ours.append(timed(command, CRDS_PATH=cache, PREFECT_API_URL=running_server))
+    ratio = sorted(ours)[1] / sorted(theirs)[1]
+    megabytes = exposure.stat().st_size / 1e6
+    say(
+        f"one exposure of {megabytes:.0f} MB: {sorted(ours)[1]:.1f} s, strun {sorted(theirs)[1]:.1f}"
+    )
+    say(f"that is {ratio:.2f} x")
+    assert ratio <= limit

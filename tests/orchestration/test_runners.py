@@ -1,0 +1,88 @@
+"""Where exposures run: addresses, and a Dask cluster of which a worker is killed."""
+
+import os
+import signal
+import threading
+import time
+
+import distributed
+import psutil
+import pytest
+from misbehaving import FLOW
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
+from stpipe_prefect.orchestration.runners import task_runner
+from stpipe_prefect.outcomes import Outcome
+
+# Dask's own, when a worker is killed.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:unclosed")
+
+
+def test_this_machine_is_the_default():
+    assert isinstance(task_runner(None), ThreadPoolTaskRunner)
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("ray://127.0.0.1:1", "expected dask://HOST:PORT"),
+        ("dask:8786", "expected dask://HOST:PORT"),
+    ],
+)
+def test_address_that_is_none(address, problem):
+    with pytest.raises(UsageError, match=f"^--runner {address}: {problem}$"):
+        task_runner(address)
+
+
+def test_workers_elsewhere_need_a_server_they_can_reach(monkeypatch):
+    monkeypatch.setattr("stpipe_prefect.orchestration.runners.server_is_configured", lambda: False)
+    with pytest.raises(UsageError, match="set PREFECT_API_URL"):
+        task_runner("dask://far.example:8786")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        local_directory=str(tmp_path / "dask"),
+    ) as made:
+        yield made
+
+
+def test_a_worker_of_a_dask_cluster_is_killed_midway(
+    prefect_server, fork_server, cluster, tmp_path
+):
+    log = tmp_path / "log"
+    log.touch()
+    exposures = [
+        Exposure(f"e{n}", FLOW, {"name": f"e{n}", "how": "sleep1", "log": str(log)})
+        for n in range(6)
+    ]
+
+    @flow(task_runner=task_runner(cluster.scheduler_address.replace("tcp", "dask")))
+    def programme():
+        return list(calibrate_all(exposures))
+
+    def kill_one_worker():
+        while "begins" not in log.read_text():
+            time.sleep(0.1)
+        os.kill(cluster.workers[0].pid, signal.SIGKILL)
+
+    killing = threading.Thread(target=kill_one_worker)
+    killing.start()
+    results = programme()
+    killing.join()
+    assert {result.name: result.outcome for result in results} == {
+        f"e{n}": Outcome.COMPLETED for n in range(6)
+    }
+    assert sorted(path for result in results for path in result.products) == [
+        f"e{n}.fits" for n in range(6)
+    ]
+    left = [each for each in psutil.process_iter(["name"]) if each.info["name"] == "exposure"]
+    assert left == []

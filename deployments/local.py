@@ -11,7 +11,6 @@ import argparse
 import fcntl
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 STARTUP_SECONDS = 180.0
@@ -82,15 +83,19 @@ class Service:
             file.write(str(process.pid))
 
     def stop(self) -> None:
-        """End it and what it has started: gently, and after some seconds by force."""
+        """End it and what it has started: gently, and after some seconds by force.
+
+        A worker tells the runs it has started to end, and does not wait until they have told
+        the server so; they have sessions of their own.
+        """
         if self.is_running:
-            group = int(self.pid_file.read_text())
-            os.killpg(group, signal.SIGTERM)
-            deadline = time.monotonic() + GRACE
-            while self.is_running and time.monotonic() < deadline:
-                time.sleep(0.1)
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+            process = psutil.Process(int(self.pid_file.read_text()))
+            family = [process, *process.children(recursive=True)]
+            process.terminate()
+            _, alive = psutil.wait_procs(family, timeout=GRACE)
+            for each in alive:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
         self.pid_file.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
@@ -54,13 +55,24 @@ def crashed_runs(silence: float = SILENCE) -> AutomationCore:
 
 
 def create(automation: AutomationCore) -> None:
-    """Create an automation at the configured server, or bring that of its name up to date."""
+    """Create an automation at the configured server, or bring that of its name up to date.
+
+    One that is as it should be is left alone: with a new trigger the server would forget which
+    runs it is waiting to hear of, and those that vanished before would be running forever.
+    """
     with get_client(sync_client=True) as client:
         known = client.read_automations_by_name(automation.name)
-        if known:
-            client.update_automation(known[0].id, automation)
-        else:
+        if not known:
             client.create_automation(automation)
+        elif _described(known[0]) != _described(automation):
+            client.update_automation(known[0].id, automation)
+
+
+def _described(automation: AutomationCore) -> dict[str, Any]:
+    """Leave out what the server numbers, and whether somebody has switched it off."""
+    return automation.model_dump(
+        mode="json", include={"description", "trigger", "actions"}, exclude={"trigger": {"id"}}
+    )
 
 
 if __name__ == "__main__":

@@ -83,20 +83,27 @@ class Service:
             file.write(str(process.pid))
 
     def stop(self) -> None:
-        """End it and what it has started: gently, and after some seconds by force.
+        """End what it has started, and then itself: gently, and after some seconds by force.
 
-        A worker tells the runs it has started to end, and does not wait until they have told
-        the server so; they have sessions of their own.
+        In this order, as a worker that ends kills its runs before they have told the server so.
         """
         if self.is_running:
             process = psutil.Process(int(self.pid_file.read_text()))
-            family = [process, *process.children(recursive=True)]
-            process.terminate()
-            _, alive = psutil.wait_procs(family, timeout=GRACE)
-            for each in alive:
-                with suppress(psutil.NoSuchProcess):
-                    each.kill()
+            family = process.children(recursive=True)
+            _end(process.children(), family)
+            _end([process], [process, *family])
         self.pid_file.unlink(missing_ok=True)
+
+
+def _end(told: list[psutil.Process], family: list[psutil.Process]) -> None:
+    """Tell some processes to end, and wait for them and all they have started."""
+    for process in told:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=GRACE)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def up(state: Path, port: int, archive: Path) -> str:

@@ -69,10 +69,8 @@ def create(automation: AutomationCore) -> None:
 
 
 def _described(automation: AutomationCore) -> dict[str, Any]:
-    """Leave out what the server numbers, and whether somebody has switched it off."""
-    return automation.model_dump(
-        mode="json", include={"description", "trigger", "actions"}, exclude={"trigger": {"id"}}
-    )
+    """Leave out whether somebody has switched it off."""
+    return automation.model_dump(mode="json", include={"description", "trigger", "actions"})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.calwebb.programme import ProgrammeError, calwebb
@@ -46,7 +47,17 @@ class ReprocessError(StpipePrefectError):
         self.summary = summary
 
 
-@flow(name="reprocess", persist_result=False)
+def _run_name() -> str:
+    archives = _archives(flow_run.parameters["archive"])
+    return "reprocess · " + ", ".join(path.name for path in archives)
+
+
+def _archives(names: list[str] | None) -> list[Path]:
+    roots = DeploymentSettings().input_roots
+    return [Path(name).absolute() for name in names or roots]
+
+
+@flow(name="reprocess", flow_run_name=_run_name, persist_result=False)
 def reprocess(
     archive: list[str] | None = None,
     limit: int | None = None,
@@ -64,7 +75,7 @@ def reprocess(
         keep_previous: Keep the products that are replaced in a dated folder beside them.
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
-    archives = [Path(name) for name in archive or DeploymentSettings().input_roots]
+    archives = _archives(archive)
     check_told("reprocess", archives, {"crds_context": crds_context})
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     with pinned_context("jwst", crds_context) as context:

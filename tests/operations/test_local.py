@@ -1,11 +1,12 @@
 """``make up``, and the night in which the CRDS context changes and the worker is killed."""
 
 import json
-import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from loopback import silent
 from machine import until
 
 IMAGE = "jw01234001001_02101_00001_nrcb1_uncal.fits"
@@ -21,70 +22,55 @@ def running(operated, flow):
     return operated.runs(flow, "RUNNING")
 
 
-def test_context_that_changes_has_what_it_affects_reprocessed(operated):
+def test_night_in_which_the_context_changes_and_the_worker_is_killed(operated):
+    assert operated.run("flows.automations", SILENCE).returncode == 0
     before = times(operated.archive)
+    operated.crds.manners["jwst_nircam_gain_0002.fits"] = silent(operated.crds)
     operated.declare("jwst_0002.pmap")
     watched = operated.ended(operated.start("watch-context"))
     assert watched["message"] == "jwst_0001.pmap → jwst_0002.pmap"
 
-    run = until(lambda: _started_by_automation(operated), "a run that the automation starts")
-    state = operated.ended(run["id"])
-    assert state["message"] == "1 of 2 stale under jwst_0002.pmap: 1 done, 0 failed, 0 left"
-    summary = operated.artifact(run["id"], "reprocess")
-    for reason in ("reference gain 0001 → 0002", "reference flat 0001 → 0002"):
-        assert f"| 1 | {reason} |" in summary
-
-    after = times(operated.archive)
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed and "_00001_" in min(changed) and "_00001_" in max(changed)
-    assert changed == {name for name in before if "_00001_" in name} - {IMAGE}
-
-
-def _started_by_automation(operated):
-    for run in operated.runs("reprocess"):
-        if (run["created_by"] or {}).get("type") == "AUTOMATION":
-            return run
-    return None
-
-
-def test_run_whose_worker_is_killed_is_crashed_and_the_next_does_the_rest(operated):
-    assert operated.run("flows.automations", SILENCE).returncode == 0
-    operated.declare("jwst_0001.pmap")
-    run = operated.start("reprocess")
+    run = until(lambda: running(operated, "reprocess"), "a run that the automation starts")[0]
+    assert run["created_by"]["type"] == "AUTOMATION"
     until(lambda: running(operated, "exposure"), "an exposure under way")
+    parts = [running(operated, flow)[0] for flow in ("calwebb", "exposure")]
+    time.sleep(3)  # until it has been heard of
     for process in operated.processes("worker"):
-        process.send_signal(signal.SIGKILL)  # as when the machine is switched off
-
-    assert operated.ended(run)["type"] == "CRASHED"
-    parts = [operated.runs(flow)[0] for flow in ("calwebb", "exposure")]
-    for part in parts:
-        state = operated.ended(part["id"])
+        process.kill()  # as when the machine is switched off
+    lost = operated.start("watch-context")
+    operated.ask("POST", f"/flow_runs/{lost}/set_state", state={"type": "PENDING"})
+    for each in (run["id"], *(part["id"] for part in parts), lost):
+        state = operated.ended(each)
         assert state["type"] == "CRASHED"
         assert state["message"].startswith(f"No heartbeat for {SILENCE} s")
 
+    operated.crds.manners.clear()
     operated.up()
-    state = operated.ended(operated.start("reprocess"))
-    assert state["message"] == "1 of 2 stale under jwst_0001.pmap: 1 done, 0 failed, 0 left"
-    assert [path.name for path in operated.archive.iterdir() if path.name.startswith(".")] == []
+    again = operated.start("reprocess")
+    state = operated.ended(again)
+    assert state["message"] == "1 of 2 stale under jwst_0002.pmap: 1 done, 0 failed, 0 left"
+    summary = operated.artifact(again, "reprocess")
+    for reason in ("reference gain 0001 → 0002", "reference flat 0001 → 0002"):
+        assert f"| 1 | {reason} |" in summary
+    after = times(operated.archive)
+    assert after.keys() == before.keys()  # no leftovers either
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {name for name in before if "_00001_" in name} - {IMAGE}
 
 
 def test_automation_is_left_alone_by_another_make_up(operated):
     """The server would forget the runs it waits to hear of."""
 
-    def trigger():
-        (found,) = (each for each in _automations(operated) if "vanished" in each["name"])
-        return found["trigger"]["id"]
+    def triggers():
+        found = operated.ask("POST", "/automations/filter")
+        return {each["trigger"]["id"] for each in found if each["name"].startswith("mark runs ")}
 
     assert operated.run("flows.automations").returncode == 0
-    before = trigger()
+    before = triggers()
     assert operated.run("flows.automations").returncode == 0
-    assert trigger() == before
+    assert triggers() == before
     assert operated.run("flows.automations", SILENCE).returncode == 0
-    assert trigger() != before
-
-
-def _automations(operated):
-    return operated.ask("POST", "/automations/filter")
+    assert len(before) == 2 and not before & triggers()
 
 
 def test_make_up_again_starts_nothing_twice(operated):
@@ -112,14 +98,12 @@ def test_make_up_again_starts_nothing_twice(operated):
 def test_prefect_deployment_run_refuses_what_the_form_would(
     operated, deployment, parameters, words
 ):
-    told = [word for name in parameters for word in ("-p", f"{name}={_json(parameters[name])}")]
+    told = [
+        word for name in parameters for word in ("-p", f"{name}={json.dumps(parameters[name])}")
+    ]
     done = operated.run("prefect", "deployment", "run", deployment, *told)
     assert done.returncode != 0
     assert words in " ".join((done.stdout + done.stderr).split())
-
-
-def _json(value):
-    return json.dumps(value)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +130,7 @@ def test_make_down_ends_what_make_up_started_and_nothing_else(operated):
     """A run that is under way is told to end, and has told the server so."""
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        operated.declare("jwst_0002.pmap")
+        operated.declare("jwst_0001.pmap")
         operated.start("reprocess")
         until(lambda: running(operated, "exposure"), "an exposure under way")
         started = operated.processes("worker") + operated.processes("server")

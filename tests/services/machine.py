@@ -36,6 +36,7 @@ class Machine:
         self.archive, self.state, self.by_hand = (
             folder / name for name in ("archive", "state", "by-hand")
         )
+        self.crds = crds
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = crds.folder / "config" / "jwst" / "server_config"

@@ -46,7 +46,7 @@ class ProgrammeError(StpipePrefectError):
 
 
 def _run_name() -> str:
-    first, *others = (Path(name).name for name in flow_run.parameters["inputs"])
+    first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
     return f"calwebb · {first}" + (f" and {len(others)} more" if others else "")
 
 

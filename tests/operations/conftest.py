@@ -44,9 +44,17 @@ def service(
         yield made
 
 
+@pytest.fixture
+def operated(machine_of_tests: Machine) -> Machine:
+    """A machine that is up, with an archive of one image and one dark."""
+    if not (machine_of_tests.state / "server.pid").exists():
+        machine_of_tests.up()
+    return machine_of_tests
+
+
 @pytest.fixture(scope="session")
-def operated(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine that is up, its archive of one image and one dark calibrated under context 1."""
+def machine_of_tests(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Have the archive calibrated under context 1 to begin with."""
     from astropy.io import fits
 
     folder = tmp_path_factory.mktemp("operated")

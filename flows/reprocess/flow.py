@@ -80,14 +80,15 @@ def reprocess(
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     with pinned_context("jwst", crds_context) as context:
         summary = Summary(context, list(survey(archives, context)))
-        progress = create_progress_artifact(0.0, key="reprocessed", description="Of what is stale")
+        progress = create_progress_artifact(
+            summary.percent, key="reprocessed", description="Of what is stale"
+        )
         assert isinstance(progress, UUID)
         try:
             for batch in _batches(summary, limit):
                 with previous_products(batch, date) if keep_previous else nullcontext():
                     _calibrate(batch, context, summary)
-                share = 100 * (1 - len(summary.left) / len(summary.stale))
-                update_progress_artifact(progress, share)
+                update_progress_artifact(progress, summary.percent)
         finally:
             create_markdown_artifact(
                 summary.markdown(), key="reprocess", description="What was stale, and why"

@@ -55,19 +55,20 @@ def test_keeps_account(items):
     summary.failed[items[1].input] = "2_uncal.fits: no"
     assert str(summary) == "3 of 5 stale under jwst_0002.pmap: 1 done, 2 failed, 1 left"
     assert summary.left == [items[2]]
+    assert round(summary.percent) == 67
 
 
 def test_is_shown_as_tables(items):
     lines = Summary("jwst_0002.pmap", items).markdown().splitlines()
     assert lines[0] == "**3 of 5 stale under jwst_0002.pmap: 0 done, 1 failed, 3 left**"
-    assert f"| 2 | {GAIN} | 1970-01-24 03:33 |" in lines
+    assert f"| 2 | 1970-01-24 03:33 | {GAIN} |" in lines
     assert "| 5_uncal.fits | 5_uncal.fits: truncated \\| cut |" in lines
 
 
-def test_with_nothing_stale_is_one_line(items):
-    assert Summary("x", [items[3]]).markdown().strip() == (
-        "**0 of 1 stale under x: 0 done, 0 failed, 0 left**"
-    )
+def test_with_nothing_stale_is_one_line_and_done(items):
+    summary = Summary("x", [items[3]])
+    assert summary.markdown().strip() == "**0 of 1 stale under x: 0 done, 0 failed, 0 left**"
+    assert summary.percent == 100
 
 
 def test_for_programs(items):

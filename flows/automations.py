@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
 
 SILENCE = 300.0
 """Seconds without a heartbeat. Runs send one every 30 s, but not while compiled code of a step
@@ -49,7 +50,7 @@ def _crashed(name: str, silence: float, after: set[str], related: dict[str, str]
             after=after,
             expect={"prefect.flow-run.*"},  # a heartbeat, or any state a run may come into
             match={"prefect.resource.id": "prefect.flow-run.*"},
-            match_related=related,
+            match_related=ResourceSpecification.model_validate(related),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

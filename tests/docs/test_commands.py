@@ -74,7 +74,9 @@ def prefect_url(tmp_path_factory):
     try:
         deadline = time.monotonic() + 120
         while not _answers(f"{url}/health"):
-            assert server.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
+            assert server.poll() is None and time.monotonic() < deadline, (
+                folder / "log"
+            ).read_text()
             time.sleep(0.2)
         yield url
     finally:

@@ -35,14 +35,18 @@ def test_pages_name_settings_that_exist(page):
 
 
 def test_defaults_of_switches():
-    shown = re.findall(r"^\| `(STPIPE_PREFECT_ALLOW_\w+)` \| (\w+) \|", (DOCS / "settings.md").read_text(), re.M)
+    shown = re.findall(
+        r"^\| `(STPIPE_PREFECT_ALLOW_\w+)` \| (\w+) \|", (DOCS / "settings.md").read_text(), re.M
+    )
     defaults = {name: field.default for name, field in DeploymentSettings.model_fields.items()}
     assert len(shown) == 3
     assert all(defaults[n.removeprefix(PREFIX).lower()] == (d == "true") for n, d in shown)
 
 
 def test_every_command_is_in_the_reference():
-    (subcommands,) = (a for a in _parser()._actions if hasattr(a, "choices") and a.dest == "command")
+    (subcommands,) = (
+        a for a in _parser()._actions if hasattr(a, "choices") and a.dest == "command"
+    )
     flows = [path.parent.name for path in ROOT.glob("flows/*/__main__.py")]
     expected = {
         "python -m stpipe_prefect --help",
@@ -64,7 +68,9 @@ def test_every_field_of_the_provenance_record():
 
 
 def test_modules_that_the_design_names_are_there():
-    house = next(block.text for block in blocks(DOCS / "design.md") if "stpipe_prefect/" in block.text)
+    house = next(
+        block.text for block in blocks(DOCS / "design.md") if "stpipe_prefect/" in block.text
+    )
     folders: list[tuple[int, str]] = []
     named = set()
     for line in house.splitlines():
@@ -76,5 +82,8 @@ def test_modules_that_the_design_names_are_there():
         named.add("".join(name for _, name in folders) + ("" if word.endswith("/") else word))
     absent = {name for name in named if not (ROOT / name).exists()}
     assert absent == set()
-    modules = {f"stpipe_prefect/orchestration/{p.name}" for p in ROOT.glob("stpipe_prefect/orchestration/*.py")}
+    modules = {
+        f"stpipe_prefect/orchestration/{p.name}"
+        for p in ROOT.glob("stpipe_prefect/orchestration/*.py")
+    }
     assert modules - {"stpipe_prefect/orchestration/__init__.py"} <= named

@@ -12,7 +12,7 @@ import pytest
 from databases import free_port
 from pages import PAGES, ROOT, answers, bare, blocks, script
 
-SECONDS = 300
+SECONDS = 600
 
 ENGINE = "needs a container engine: tests/operations/test_compose.py judges the files"
 SERVICE = "runs until it is ended: tests/orchestration/test_browser.py, tests/operations"
@@ -26,6 +26,8 @@ ELSEWHERE = {
         "make calwebb": "docs/tutorial.md has it, too",
         "make test": "this is part of it",
         "make up ARCHIVE=archive": LOCAL,
+        "python -m flows.reprocess archive --plan": "docs/howto-reprocess.md has it, too",
+        "python -m flows.reprocess archive": "docs/howto-reprocess.md has it, too",
     },
     "howto-cluster.md": {
         "dask scheduler": CLUSTER,
@@ -37,7 +39,8 @@ ELSEWHERE = {
         "make up ARCHIVE=archive": LOCAL,
         "make up ARCHIVE=archive PORT=4300": LOCAL,
         "make down": LOCAL,
-        f"{COMPOSE} up --build --detach --wait": ENGINE,
+        f"{COMPOSE} up --build --detach": ENGINE,
+        f"{COMPOSE} ps": ENGINE,
         f"{COMPOSE} exec worker prefect --no-prompt deploy --all"
         " --prefect-file deployments/prefect.yaml": ENGINE,
         f"{COMPOSE} exec worker python -m flows.automations": ENGINE,

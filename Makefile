@@ -29,7 +29,7 @@ lint: $(INSTALLED)  ## style, types and the direction of imports
 	$(BIN)/lint-imports
 
 docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
-	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(INSTALLED)  ## measure time and memory against plain jwst
 	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s

@@ -10,6 +10,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .recovery import Recovery
 
 UNUSED_FOR = 24 * 3600
 """Seconds after which a sample made by another recipe is removed. Until then it may be in
@@ -38,6 +42,25 @@ class Sample:
     association: Path
     slit_exposure: Path
     truth: Path
+
+    def inputs(self, stage: int | None, products: Path) -> list[Path]:
+        """List what there is to calibrate: all, or for one stage, made of it by the one before.
+
+        Parameters
+        ----------
+        stage : {1, 2, 3} or None
+        products : pathlib.Path
+            Where stage 1 has put what stage 2 takes.
+        """
+        rates = [products / path.name.replace("_uncal", "_rate") for path in self.exposures]
+        by_stage = {1: [*self.exposures], 2: rates, 3: [self.association]}
+        return by_stage[stage] if stage else [*self.exposures, self.association]
+
+    def recovery(self, products: Path) -> Recovery:
+        """Compare what was made of `exposures` with `truth`."""
+        from .recovery import measure_recovery
+
+        return measure_recovery(products, self.truth)
 
 
 def ensure_sample() -> Sample:

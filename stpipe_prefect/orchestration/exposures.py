@@ -19,7 +19,7 @@ from uuid import UUID
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
@@ -185,6 +185,7 @@ def process_of_its_own(
     State of Result
         Named by the outcome.
     """
+    _record_this_run()
     heard = _Heard(name)
     told = subflow(flow, parameters, parent=UUID(str(task_run.id)), brief=brief)
     ended = run_isolated(FUNCTION, told, heard, time_limit=time_limit)
@@ -193,6 +194,25 @@ def process_of_its_own(
     result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
     make = Completed if result.outcome.is_good else Failed
     return make(name=result.outcome, message=result.failure or None, data=result)
+
+
+def _record_this_run() -> None:
+    """Have the server know of this task run before a flow run refers to it.
+
+    What it is told of task runs otherwise waits in queues.
+    """
+    context = TaskRunContext.get()
+    assert context is not None
+    run = context.task_run
+    with get_client(sync_client=True) as client:
+        client.create_task_run(
+            context.task,
+            flow_run_id=run.flow_run_id,
+            dynamic_key=run.dynamic_key,
+            id=run.id,
+            name=run.name,
+            state=run.state,
+        )
 
 
 class _Heard:

@@ -12,7 +12,7 @@ from lantern.model import Row
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-PROBES = {"/api/health", "/api/ready"}  # for who keeps the server running: they say nothing else
+PROBES = {"/health", "/ready"}  # for who keeps the server running: they say nothing else
 
 RUN = """
 from lantern.pipelines import CalibratePipeline
@@ -48,14 +48,17 @@ def run(service, mission):
 def test_nothing_is_answered_without_credentials(service, credentials):
     paths = service.ask("GET", "/openapi.json")["paths"]
     assert len(paths) > 100
-    with httpx.Client(base_url=service.url.removesuffix("/api"), auth=credentials) as client:
+    base_url = service.url  # what some versions of Prefect prefix the paths with as well
+    if all(path.startswith("/api/") for path in paths):
+        base_url = service.url.removesuffix("/api")
+    with httpx.Client(base_url=base_url, auth=credentials) as client:
         answered = {
             path
             for path, methods in paths.items()
             for method in methods
             if client.request(method, path).status_code != httpx.codes.UNAUTHORIZED
         }
-    assert answered == PROBES
+    assert {path.removeprefix("/api") for path in answered} == PROBES
 
 
 @pytest.mark.parametrize("route", ["/events/in", "/events/out", "/logs/out"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..files import CREATED, save
 
@@ -39,11 +39,13 @@ class Reference:
     edition: int = 1
     extension: str = "fits"
 
+    telescope: ClassVar[str] = "JWST"
+
     def write(self, path: Path) -> None:
         """Make the file, with the header that CRDS asks of every reference file."""
         name = self.instrument.upper()
         meta: dict[str, Any] = {
-            "telescope": "JWST",
+            "telescope": self.telescope,
             "reftype": self.reftype if self.reftype.startswith("pars-") else self.reftype.upper(),
             "author": "stpipe_prefect",
             "pedigree": "SIMULATION",
@@ -57,8 +59,11 @@ class Reference:
             _WRITERS[self.extension](tree, path)
             return
         for parameter, value in self.match.items():
-            _, group, key = parameter.lower().split(".")
+            *_, group, key = parameter.lower().split(".")
             meta.setdefault(group, {})[key] = value
+        self._save(content, meta, path)
+
+    def _save(self, content: Any, meta: dict[str, Any], path: Path) -> None:
         with content as model:
             model.update({"meta": meta})
             save(model, path)

@@ -9,7 +9,6 @@ import numpy as np
 
 from flows.sample.contexts import Observatory
 from flows.sample.crds_cache import write_cache
-from flows.sample.files import CREATED
 from flows.sample.references.parameters import ParameterFile
 from flows.sample.references.reference import Reference
 
@@ -58,13 +57,10 @@ class RomanReference(Reference):
     def _save(self, content: Any, meta: dict[str, Any], path: Path) -> None:
         from astropy.time import Time
 
-        for key in ("author", "pedigree", "description", "useafter"):
-            content.meta[key] = meta[key]
-        content.meta.useafter = Time(meta["useafter"])
-        content.meta.origin = "stpipe_prefect"
-        for key, value in meta["instrument"].items():
-            content.meta.instrument[key] = value
-        content.meta["file_date"] = Time(CREATED)
+        instrument = {**content.meta.get("instrument", {}), **meta["instrument"]}
+        stated = {**meta, "useafter": Time(meta["useafter"]), "instrument": instrument}
+        for key, value in {**stated, "origin": "stpipe_prefect"}.items():
+            content.meta[key] = value
         content.save(path)
 
 
@@ -83,17 +79,21 @@ def _references() -> Iterator[Reference]:
         "gain": _model("GainRefModel", data=ones * detector.GAIN),
         "dark": _model(
             "DarkRefModel",
-            dark_slope=sky * detector.DARK_RATE,
-            dark_slope_error=sky * detector.DARK_RATE / 10,
-            dq=good,
+            dark_slope=ones * detector.DARK_RATE,
+            dark_slope_error=ones * detector.DARK_RATE / 10,
+            dq=quality,
         ),
         "distortion": _distortion,
         "photom": _photom,
-        "apcorr": _apcorr,
     }
     match = {"ROMAN.META.INSTRUMENT.DETECTOR": detector.DETECTOR}
     for reftype, maker in make.items():
         yield RomanReference("wfi", reftype, maker, match, extension="asdf")
+    # A mosaic is of no detector: romancal asks for what belongs to another one.
+    yield RomanReference("wfi", "apcorr", _apcorr, extension="asdf")
+    # Mosaics that are no cells of the sky are looked up there all the same.
+    cells = _model("SkycellsRefModel")
+    yield RomanReference("wfi", "skycells", cells, extension="asdf", pedigree="GROUND")
     filtered = {**match, "ROMAN.META.INSTRUMENT.OPTICAL_ELEMENT": detector.FILTER}
     for edition, value in enumerate(detector.FLATS, 1):
         flat = _model("FlatRefModel", data=sky * value, err=sky * 1e-3, dq=good)
@@ -144,7 +144,13 @@ def _photom() -> Any:
 
 def _apcorr() -> Any:
     """State how much of a star's light is within which radius."""
-    radii = np.linspace(0.0, 20.0, 41)
+    radii = np.linspace(0.5, 20.0, 40)
     within = 1 - np.exp(-(radii**2) / (2 * detector.PSF_SIGMA**2))
-    data = {detector.FILTER: {"ee_radii": radii, "ee_fractions": within}}
-    return _make_model("ApcorrRefModel", {"data": data})
+    apertures = {
+        "ee_radii": radii,
+        "ee_fractions": within,
+        "ap_corrections": 1 / within,
+        "sky_background_rin": None,
+        "sky_background_rout": None,
+    }
+    return _make_model("ApcorrRefModel", {"data": {detector.FILTER: apertures}})

@@ -30,6 +30,7 @@ class Reference:
     edition : the number of the context that first delivers it; from then on it takes the
         place of an earlier one with the same `match`
     extension : ``fits``, ``asdf`` or ``json``
+    pedigree : where it comes from
     """
 
     instrument: str
@@ -38,6 +39,7 @@ class Reference:
     match: dict[str, str] = field(default_factory=dict)
     edition: int = 1
     extension: str = "fits"
+    pedigree: str = "SIMULATION"
 
     telescope: ClassVar[str] = "JWST"
 
@@ -48,7 +50,7 @@ class Reference:
             "telescope": self.telescope,
             "reftype": self.reftype if self.reftype.startswith("pars-") else self.reftype.upper(),
             "author": "stpipe_prefect",
-            "pedigree": "SIMULATION",
+            "pedigree": self.pedigree,
             "description": f"Simulated {self.reftype} reference file for {name}",
             "useafter": USEAFTER,
             "instrument": {"name": name},

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flows.sample.files import CREATED
 from flows.sample.ramps import add_stars
 from flows.sample.sky import Pointing, Star, dither, scatter_places, sky_to_pixel
 from flows.sample.truth import CosmicRay, ExposureTruth, Truth
@@ -123,7 +122,6 @@ def _fill_in(meta: Any, number: int, pointing: Pointing) -> None:
 
     duration = detector.READS * detector.FRAME_TIME
     start = Time("2027-06-01T00:00:00") + TimeDelta(600 * number, format="sec")
-    meta.file_date = Time(CREATED)
     meta.instrument.detector = detector.DETECTOR
     meta.instrument.optical_element = detector.FILTER
     meta.exposure.start_time = start

@@ -19,6 +19,7 @@ ENGINE = "needs a container engine: tests/operations/test_compose.py judges the 
 SERVICE = "runs until it is ended: tests/orchestration/test_browser.py, tests/operations"
 LOCAL = "starts processes that stay, at fixed ports: tests/operations"
 CLUSTER = "needs several machines: tests/orchestration/test_runners.py has a cluster on one"
+ROMAN = "needs exposures of Roman: tests/flows/romancal/test_command.py"
 
 COMPOSE = "docker compose --file docker/compose.yaml"
 
@@ -46,6 +47,12 @@ ELSEWHERE = {
         " --prefect-file deployments/prefect.yaml": ENGINE,
         f"{COMPOSE} exec worker python -m flows.automations": ENGINE,
         "prefect worker start --pool process": SERVICE,
+    },
+    "roman.md": {
+        "python -m flows.romancal": ROMAN,
+        "python -m flows.romancal raw/ --jobs 2": ROMAN,
+        "python -m flows.romancal raw/*_uncal.asdf --plan --context roman_0043.pmap": ROMAN,
+        "python -m flows.romancal raw/*_uncal.asdf --steps.source_catalog.snr_threshold=5": ROMAN,
     },
     "tutorial.md": {
         ". .venv/bin/activate": "the environment of the tests is what it is about",

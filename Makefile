@@ -8,7 +8,7 @@ STATE ?= .prefect
 PORT ?= 4200
 ARCHIVE ?= $(STATE)/archive
 
-.PHONY: calwebb up down test lint bench clean
+.PHONY: calwebb up down test lint docs bench clean
 
 calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
 	$(BIN)/python -m flows.calwebb
@@ -28,6 +28,9 @@ lint: $(INSTALLED)  ## style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
+	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(INSTALLED)  ## measure time and memory against plain jwst
 	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s
 	STPIPE_PREFECT_KILLS=20 $(BIN)/python -m pytest tests/faults
@@ -38,5 +41,5 @@ clean:  ## remove the environment and everything that was generated
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[jwst,romancal,dask,server,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[jwst,romancal,dask,server,docs,test]'
 	touch $@

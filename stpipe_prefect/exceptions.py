@@ -111,12 +111,18 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+LONGEST_REASON = 1000
+"""Characters."""
+
+
 def reason(error: BaseException) -> str:
     """Put what an error says on one line; its type where it says nothing.
 
-    Of a traceback that was made into a message, only its end says what was wrong.
+    Of a traceback that was made into a message, only its end says what was wrong; of a message
+    with a whole schema and data in it, the beginning does.
     """
     text = str(error).strip()
     if text.startswith("Traceback ("):
         text = text.splitlines()[-1].partition(": ")[2]
-    return " ".join(text.split()) or type(error).__name__
+    line = " ".join(text.split()) or type(error).__name__
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]} …"

@@ -11,6 +11,8 @@ from shutil import copy
 
 import pytest
 
+import flows.romancal.sample
+from flows.romancal.sample import Sample as RomanSample
 from flows.sample import Programme, Sample, ensure_sample, make_crds_cache, make_programme
 
 FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
@@ -39,6 +41,15 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         return ensure_sample()
+
+
+@pytest.fixture(scope="session")
+def roman(tmp_path_factory: pytest.TempPathFactory) -> RomanSample:
+    """The sample of Roman; where romancal is not installed, tests that need it are skipped."""
+    pytest.importorskip("romancal")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        return flows.romancal.sample.ensure_sample()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 import sys
 
-from .command import interrupt_again, main
+from flows.calibrate.command import interrupt_again, main
+
+from .mission import JWST
 
 if __name__ == "__main__":
     sys.unraisablehook = interrupt_again
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(JWST, sys.argv[1:]))

@@ -14,7 +14,7 @@ import PIL.Image  # noqa: F401
 from stdatamodels.jwst.datamodels import ImageModel
 
 import stpipe_prefect.orchestration.subflows  # noqa: F401
-from flows.calwebb.exposure import exposure  # noqa: F401
+from flows.calibrate.exposure import exposure  # noqa: F401
 
 # Ctrl-C reaches all processes of a terminal: this one and those forked from it are ended by the
 # one that started them.

@@ -8,7 +8,8 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from flows.calwebb.inputs import find_inputs
+from flows.calibrate.inputs import find_inputs
+from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import InputError
 
 PREVIOUS = "previous"
@@ -22,7 +23,7 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
     ----------
     archives : iterable of pathlib.Path
         Folder trees, or text files with the name of an exposure or association in each line,
-        relative to the list. Of each folder what `flows.calwebb.inputs.find_inputs` finds.
+        relative to the list. Of each folder what `flows.calibrate.inputs.find_inputs` finds.
 
     Yields
     ------
@@ -53,7 +54,7 @@ def _in_tree(top: Path) -> Iterator[Path]:
         # Hidden ones are of unfinished products.
         folders[:] = [each for each in folders if each != PREVIOUS and not each.startswith(".")]
         with suppress(InputError):  # there is nothing in it
-            yield from find_inputs([name])
+            yield from find_inputs([name], JWST)
 
 
 def _in_list(file: Path) -> Iterator[Path]:

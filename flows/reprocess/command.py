@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> int:
 def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
     from rich.console import Console
 
-    from flows.calwebb.terminal import Display
+    from flows.calibrate.terminal import Display
     from stpipe_prefect.orchestration.server import prefect_api
 
     from .flow import ReprocessError, reprocess

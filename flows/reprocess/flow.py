@@ -19,7 +19,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.calwebb.programme import ProgrammeError, calwebb
+from flows.calibrate.programme import ProgrammeError
+from flows.calwebb.flow import calwebb
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.progress import listening

@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flows.calwebb.jobs import Job, pipelines_of, plan_jobs
-from flows.calwebb.parameters import parameters_of
-from flows.calwebb.planning import plans
+from flows.calibrate.jobs import Job, pipelines_of, plan_jobs
+from flows.calibrate.parameters import parameters_of
+from flows.calibrate.planning import plans
+from flows.calwebb.mission import JWST
 from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.products.provenance import log_path, record_path, run_name
 
@@ -87,7 +88,7 @@ def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
     """
     jobs: list[Job] = []
     for inputs in folders_of(archives):
-        wanted, refused = plan_jobs(inputs)
+        wanted, refused = plan_jobs(inputs, JWST)
         jobs += wanted
         yield from (Item(path, error=str(error)) for path, error in refused.items())
     planned = plans(jobs, None, parameters_of(pipelines_of(jobs), {}, None), crds_context=context)

@@ -16,6 +16,7 @@ from .files import CREATED
 from .references import fgs, miri, nircam, parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from .references.reference import Reference
@@ -40,34 +41,54 @@ def make_crds_cache(folder: Path, *, size: int = 320, groups: int = 6) -> Path:
         *fgs.references(),
         *parameters.references(),
     ]
-    files = name_files(references)
+    return write_cache(folder, contexts.JWST, contexts.CONTEXTS, references)
+
+
+def write_cache(
+    folder: Path,
+    observatory: contexts.Observatory,
+    names: Sequence[str],
+    references: Sequence[Reference],
+) -> Path:
+    """Write reference files and the contexts that choose among them.
+
+    Parameters
+    ----------
+    folder : where; made if absent
+    observatory : whose
+    names : of the contexts, the operational one first; each knows one more edition
+    references : all of them
+
+    Returns
+    -------
+    `folder`
+    """
+    files = name_files(observatory.name, references)
     for name, reference in files.items():
-        path = folder / "references" / "jwst" / reference.instrument / name
+        path = folder / "references" / observatory.name / reference.instrument / name
         path.parent.mkdir(parents=True, exist_ok=True)
         reference.write(path)
-    mappings = folder / "mappings" / "jwst"
+    mappings = folder / "mappings" / observatory.name
     mappings.mkdir(parents=True, exist_ok=True)
-    for edition, context in enumerate(contexts.CONTEXTS, 1):
-        contexts.write_context(mappings, context, edition, files)
-    config = folder / "config" / "jwst" / "server_config"
+    for edition, context in enumerate(names, 1):
+        contexts.write_context(observatory, mappings, context, edition, files)
+    config = folder / "config" / observatory.name / "server_config"
     config.parent.mkdir(parents=True, exist_ok=True)
-    description = _SERVER_CONFIG | {"download_metadata": _catalogue(folder)}
+    description = {
+        "observatory": observatory.name,
+        "operational_context": names[0],
+        "bad_files_list": [],
+        "last_synced": CREATED,
+        "force_remote_mode": False,
+        "download_metadata": _catalogue(folder),
+    }
     config.write_text(pprint.pformat(description) + "\n", encoding="utf-8")
     return folder
 
 
-_SERVER_CONFIG = {
-    "observatory": "jwst",
-    "operational_context": contexts.CONTEXTS[0],
-    "bad_files_list": [],
-    "last_synced": CREATED,
-    "force_remote_mode": False,
-}
-
-
 def _catalogue(folder: Path) -> dict[str, dict[str, str]]:
     """List size and checksum of every file, as a CRDS server does."""
-    files = [*folder.glob("references/jwst/*/*"), *folder.glob("mappings/jwst/*")]
+    files = [*folder.glob("references/*/*/*"), *folder.glob("mappings/*/*")]
     return {
         path.name: {
             "size": str(path.stat().st_size),
@@ -77,12 +98,12 @@ def _catalogue(folder: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def name_files(references: list[Reference]) -> dict[str, Reference]:
+def name_files(observatory: str, references: Sequence[Reference]) -> dict[str, Reference]:
     """Name reference files as CRDS does: observatory, instrument, type, serial number."""
     serials: Counter[str] = Counter()
     files = {}
     for reference in references:
-        stem = f"jwst_{reference.instrument}_{reference.reftype}"
+        stem = f"{observatory}_{reference.instrument}_{reference.reftype}"
         serials[stem] += 1
         files[f"{stem}_{serials[stem]:04d}.{reference.extension}"] = reference
     return files

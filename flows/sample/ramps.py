@@ -12,7 +12,7 @@ from .sky import Pointing, Star, sky_to_pixel
 from .truth import CosmicRay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -47,17 +47,38 @@ def count_rate(
     xs, ys = sky_to_pixel(
         pointing, np.array([s.ra for s in stars]), np.array([s.dec for s in stars]), size
     )
-    for star, x, y in zip(stars, xs, ys, strict=True):
-        columns = np.arange(max(round(x) - STAMP, 0), min(round(x) + STAMP + 1, size))
-        rows = np.arange(max(round(y) - STAMP, 0), min(round(y) + STAMP + 1, size))
-        image = np.outer(_pixel_shares(rows, y), _pixel_shares(columns, x))
-        rate[np.ix_(rows, columns)] += star.flux / nircam.JANSKY_PER_DN_S * image
+    fluxes = [star.flux / nircam.JANSKY_PER_DN_S for star in stars]
+    add_stars(rate, xs, ys, fluxes, nircam.PSF_SIGMA)
     return rate
 
 
-def _pixel_shares(pixels: NDArray[np.int_], centre: float) -> NDArray[np.float64]:
+def add_stars(
+    image: NDArray[np.float64],
+    xs: Iterable[float],
+    ys: Iterable[float],
+    fluxes: Iterable[float],
+    sigma: float,
+) -> None:
+    """Add round Gaussian stars to an image.
+
+    Parameters
+    ----------
+    image : square; the stars are added in place
+    xs, ys : 0-based pixel coordinates of their centres
+    fluxes : each is the sum over all pixels of a star
+    sigma : of the Gaussian, pixels
+    """
+    size = len(image)
+    for x, y, flux in zip(xs, ys, fluxes, strict=True):
+        columns = np.arange(max(round(x) - STAMP, 0), min(round(x) + STAMP + 1, size))
+        rows = np.arange(max(round(y) - STAMP, 0), min(round(y) + STAMP + 1, size))
+        star = np.outer(_pixel_shares(rows, y, sigma), _pixel_shares(columns, x, sigma))
+        image[np.ix_(rows, columns)] += flux * star
+
+
+def _pixel_shares(pixels: NDArray[np.int_], centre: float, sigma: float) -> NDArray[np.float64]:
     """Integrate the stars' Gaussian profile over each of the pixels, along one axis."""
-    edges = (np.append(pixels, pixels[-1] + 1) - 0.5 - centre) / (math.sqrt(2) * nircam.PSF_SIGMA)
+    edges = (np.append(pixels, pixels[-1] + 1) - 0.5 - centre) / (math.sqrt(2) * sigma)
     return np.diff([math.erf(edge) / 2 for edge in edges])
 
 

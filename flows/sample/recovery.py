@@ -18,7 +18,7 @@ from .truth import Truth
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from .truth import ExposureTruth
 
@@ -158,13 +158,33 @@ def _flags(rate: Path, exposure: ExposureTruth) -> tuple[NDArray[np.bool_], NDAr
 
 def _match_stars(catalogue: Path, truth: Truth) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find each star's distance to its source (mas) and the ratio of fluxes; NaN if absent."""
-    from astropy.coordinates import SkyCoord
     from astropy.table import Table
 
     sources = Table.read(catalogue, format="ascii.ecsv")
-    places = SkyCoord([s.ra for s in truth.stars], [s.dec for s in truth.stars], unit="deg")
-    nearest, distance, _ = places.match_to_catalog_sky(sources["sky_centroid"])
-    offset = distance.to_value("mas")
+    centroids = sources["sky_centroid"]
+    nearest, offset = match_places(truth, centroids.ra.deg, centroids.dec.deg)
     ratio = sources["aper_total_flux"].value[nearest] / [s.flux for s in truth.stars]
-    absent = offset > 1000 * SAME_STAR
-    return np.where(absent, np.nan, offset), np.where(absent, np.nan, ratio)
+    return offset, np.where(np.isnan(offset), np.nan, ratio)
+
+
+def match_places(
+    truth: Truth, ra: ArrayLike, dec: ArrayLike
+) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Find for each star the source that is nearest, and how far away that is.
+
+    Parameters
+    ----------
+    truth : Truth
+    ra, dec : of the sources of a catalogue, degrees
+
+    Returns
+    -------
+    Index of the source, and distance in mas: NaN if it is another star's.
+    """
+    from astropy.coordinates import SkyCoord
+
+    places = SkyCoord([s.ra for s in truth.stars], [s.dec for s in truth.stars], unit="deg")
+    sources = SkyCoord(np.asarray(ra), np.asarray(dec), unit="deg")
+    nearest, distance, _ = places.match_to_catalog_sky(sources)
+    offset = distance.to_value("mas")
+    return nearest, np.where(offset > 1000 * SAME_STAR, np.nan, offset)

@@ -43,37 +43,63 @@ class Pointing:
     roll: float = ROLL
 
 
+@dataclass(frozen=True)
+class Plate:
+    """How a detector lies in the focal plane: where its centre is, and its scale.
+
+    Attributes
+    ----------
+    v2, v3 : arcsec
+    scale : arcsec along one side of a pixel
+    """
+
+    v2: float
+    v3: float
+    scale: float
+
+
+NIRCAM = Plate(nircam.V2_REF, nircam.V3_REF, nircam.PIXEL_SCALE)
+
+
 def pixel_to_sky(
-    pointing: Pointing, x: NDArray[np.float64], y: NDArray[np.float64], size: int
+    pointing: Pointing,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    size: int,
+    plate: Plate = NIRCAM,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Turn 0-based pixel coordinates into right ascension and declination, degrees."""
     centre = (size - 1) / 2
-    v2 = np.radians((nircam.V2_REF - nircam.PIXEL_SCALE * (x - centre)) / 3600)
-    v3 = np.radians((nircam.V3_REF + nircam.PIXEL_SCALE * (y - centre)) / 3600)
+    v2 = np.radians((plate.v2 - plate.scale * (x - centre)) / 3600)
+    v3 = np.radians((plate.v3 + plate.scale * (y - centre)) / 3600)
     telescope = np.array([np.cos(v3) * np.cos(v2), np.cos(v3) * np.sin(v2), np.sin(v3)])
-    east, north, up = _attitude(pointing) @ telescope
+    east, north, up = _attitude(pointing, plate) @ telescope
     return np.degrees(np.arctan2(north, east)) % 360, np.degrees(np.arcsin(up))
 
 
 def sky_to_pixel(
-    pointing: Pointing, ra: NDArray[np.float64], dec: NDArray[np.float64], size: int
+    pointing: Pointing,
+    ra: NDArray[np.float64],
+    dec: NDArray[np.float64],
+    size: int,
+    plate: Plate = NIRCAM,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Turn right ascension and declination, degrees, into 0-based pixel coordinates."""
     a, d = np.radians(ra), np.radians(dec)
     sky = np.array([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
-    p, q, r = _attitude(pointing).T @ sky
+    p, q, r = _attitude(pointing, plate).T @ sky
     v2, v3 = 3600 * np.degrees(np.arctan2(q, p)), 3600 * np.degrees(np.arcsin(r))
     centre = (size - 1) / 2
     return (
-        centre - (v2 - nircam.V2_REF) / nircam.PIXEL_SCALE,
-        centre + (v3 - nircam.V3_REF) / nircam.PIXEL_SCALE,
+        centre - (v2 - plate.v2) / plate.scale,
+        centre + (v3 - plate.v3) / plate.scale,
     )
 
 
-def _attitude(pointing: Pointing) -> NDArray[np.float64]:
+def _attitude(pointing: Pointing, plate: Plate) -> NDArray[np.float64]:
     """Rotate the telescope's V1 V2 V3 axes to the sky.
 
-    The angles are JWST's: V2_REF, V3_REF point at RA_REF, DEC_REF, and ROLL_REF is the
+    The angles are JWST's, and Roman's: V2_REF, V3_REF point at RA_REF, DEC_REF, and ROLL_REF is the
     position angle of V3 there (JWST-STScI-001550, "Description and use of the JWST SIAF").
     """
     from astropy.coordinates.matrix_utilities import rotation_matrix
@@ -82,20 +108,20 @@ def _attitude(pointing: Pointing) -> NDArray[np.float64]:
         rotation_matrix(-pointing.ra, "z")
         @ rotation_matrix(pointing.dec, "y")
         @ rotation_matrix(pointing.roll, "x")
-        @ rotation_matrix(-nircam.V3_REF / 3600, "y")
-        @ rotation_matrix(nircam.V2_REF / 3600, "z")
+        @ rotation_matrix(-plate.v3 / 3600, "y")
+        @ rotation_matrix(plate.v2 / 3600, "z")
     )
     return attitude
 
 
-def dither(rng: Generator, count: int, size: int) -> list[Pointing]:
+def dither(rng: Generator, count: int, size: int, plate: Plate = NIRCAM) -> list[Pointing]:
     """Point ``count`` times, the first time at the field's centre, then a few pixels beside it."""
     reach = dither_reach(size)
     shifts = rng.uniform(-reach, reach, (2, count))
     shifts[:, 0] = 0.0
     centre = Pointing(FIELD_RA, FIELD_DEC)
     middle = (size - 1) / 2
-    ra, dec = pixel_to_sky(centre, middle + shifts[0], middle + shifts[1], size)
+    ra, dec = pixel_to_sky(centre, middle + shifts[0], middle + shifts[1], size, plate)
     return [Pointing(float(a), float(d)) for a, d in zip(ra, dec, strict=True)]
 
 
@@ -105,7 +131,7 @@ def dither_reach(size: int) -> float:
 
 
 def scatter_stars(rng: Generator, count: int, size: int, ramp_time: float) -> list[Star]:
-    """Scatter stars over the area that every dither sees.
+    """Scatter NIRCam's stars over the area that every dither sees; see `scatter_places`.
 
     Parameters
     ----------
@@ -113,6 +139,28 @@ def scatter_stars(rng: Generator, count: int, size: int, ramp_time: float) -> li
     count : how many stars
     size : pixels along one side of the detector
     ramp_time : seconds one integration lasts; the brightest stars saturate within it
+    """
+    ra, dec = scatter_places(rng, count, size)
+    flux = np.geomspace(BRIGHTEST, FAINTEST, count)
+    flux[::ONE_SATURATES_IN] = _saturating_flux(ramp_time)
+    return [Star(float(a), float(d), float(f)) for a, d, f in zip(ra, dec, flux, strict=True)]
+
+
+def scatter_places(
+    rng: Generator, count: int, size: int, plate: Plate = NIRCAM
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find places apart from one another in the area that every dither sees.
+
+    Parameters
+    ----------
+    rng : random numbers
+    count : how many
+    size : pixels along one side of the detector
+    plate : of the detector
+
+    Returns
+    -------
+    Right ascensions and declinations, degrees.
 
     Raises
     ------
@@ -130,10 +178,7 @@ def scatter_stars(rng: Generator, count: int, size: int, ramp_time: float) -> li
     if len(places) < count:
         raise ValueError(f"{count} stars do not fit into {size} x {size} pixels")
     x, y = np.array(places).reshape(-1, 2).T
-    ra, dec = pixel_to_sky(Pointing(FIELD_RA, FIELD_DEC), x, y, size)
-    flux = np.geomspace(BRIGHTEST, FAINTEST, count)
-    flux[::ONE_SATURATES_IN] = _saturating_flux(ramp_time)
-    return [Star(float(a), float(d), float(f)) for a, d, f in zip(ra, dec, flux, strict=True)]
+    return pixel_to_sky(Pointing(FIELD_RA, FIELD_DEC), x, y, size, plate)
 
 
 def _saturating_flux(ramp_time: float) -> float:

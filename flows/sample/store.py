@@ -10,6 +10,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .recovery import Recovery
 
 UNUSED_FOR = 24 * 3600
 """Seconds after which a sample made by another recipe is removed. Until then it may be in
@@ -39,6 +45,25 @@ class Sample:
     slit_exposure: Path
     truth: Path
 
+    def inputs(self, stage: int | None, products: Path) -> list[Path]:
+        """List what there is to calibrate: all, or for one stage, made of it by the one before.
+
+        Parameters
+        ----------
+        stage : {1, 2, 3} or None
+        products : pathlib.Path
+            Where stage 1 has put what stage 2 takes.
+        """
+        rates = [products / path.name.replace("_uncal", "_rate") for path in self.exposures]
+        by_stage = {1: [*self.exposures], 2: rates, 3: [self.association]}
+        return by_stage[stage] if stage else [*self.exposures, self.association]
+
+    def recovery(self, products: Path) -> Recovery:
+        """Compare what was made of `exposures` with `truth`."""
+        from .recovery import measure_recovery
+
+        return measure_recovery(products, self.truth)
+
 
 def ensure_sample() -> Sample:
     """Return the embedded sample, making it first if it is absent or its recipe has changed.
@@ -51,43 +76,53 @@ def ensure_sample() -> Sample:
     OSError
         If the cache folder cannot be written.
     """
+    return _sample(kept("sample", Path(__file__).parent, _make))
+
+
+def kept(name: str, sources: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder in the user's cache folder, making it first if it is absent or outdated.
+
+    Parameters
+    ----------
+    name : of the sample
+    sources : folder of the recipe: if it changes, the sample is made anew
+    make : makes the sample in a given folder
+    """
     from filelock import FileLock
     from platformdirs import user_cache_path
 
-    root = user_cache_path("stpipe_prefect") / "sample"
-    folder = root / _recipe()
+    root = user_cache_path("stpipe_prefect") / name
+    folder = root / _recipe(sources)
     if not folder.exists():
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / "lock"):
             _remove_leftovers(root)
             if not folder.exists():
-                _make(root, folder)
+                building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
+                make(building)
+                building.rename(folder)  # complete
     # A sample that came with a container image may belong to somebody else.
     with contextlib.suppress(PermissionError):
         os.utime(folder)
-    return _sample(folder)
+    return folder
 
 
-def _recipe() -> str:
+def _recipe(sources: Path) -> str:
     """Identify the recipe by the sources it consists of."""
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for source in sorted(here.rglob("*.py")):
-        digest.update(source.relative_to(here).as_posix().encode() + source.read_bytes())
+    for source in sorted(sources.rglob("*.py")):
+        digest.update(source.relative_to(sources).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _make(root: Path, folder: Path) -> None:
-    """Make the sample beside its place and move it there complete."""
+def _make(folder: Path) -> None:
     from .crds_cache import make_crds_cache
     from .programme import make_programme
     from .slit import make_slit_exposure
 
-    building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
-    make_programme(building / "nircam")
-    make_slit_exposure(building / "miri")
-    make_crds_cache(building / "crds")
-    building.rename(folder)
+    make_programme(folder / "nircam")
+    make_slit_exposure(folder / "miri")
+    make_crds_cache(folder / "crds")
 
 
 def _remove_leftovers(root: Path) -> None:

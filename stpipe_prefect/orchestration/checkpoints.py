@@ -3,7 +3,8 @@
 The pipeline's own ``process`` drives, also here. Steps before the last valid checkpoint are not
 run: each returns a `Pending`, and the step of the checkpoint the model that was kept. Should
 ``process`` look at a `Pending`, or call another step than the earlier run did, then the steps so
-far are run after all; so nothing is taken for granted about what ``process`` does.
+far are run after all; so nothing is taken for granted about what ``process`` does. Where it could
+take the input away from under them the first step is run in any case.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..datamodel import is_model
 from ..exceptions import UsageError, nearest, reason
 from ..products import checkpoints as store
 from ..products.fingerprint import fingerprint
@@ -161,6 +163,8 @@ class Resumption:
             finally:
                 self._checkpoint = None
         else:
+            if number == 0 and is_model(args[0]) and not _kept_open(args[0]):
+                return ()
             self._latest = Pending(compute)
         return (self._latest,)
 
@@ -226,6 +230,19 @@ class Resumption:
                 ],
             }
         )
+
+
+def _kept_open(model: Any) -> bool:
+    """Have a model outlive what is pending on it, if that can be done.
+
+    romancal's pipeline closes its input as soon as the first step has returned something else.
+    """
+    try:
+        # Plainly assigned, the function would go into the model's tree.
+        object.__setattr__(model, "close", lambda: None)
+    except AttributeError:
+        return False
+    return True
 
 
 def _has_effects(step: Any) -> bool:

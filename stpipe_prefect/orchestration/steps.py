@@ -163,13 +163,14 @@ def configure(
 def was_skipped(step: Any, result: Any) -> bool:
     """Tell whether a step left its data alone, by parameter or by its own judgement.
 
-    A step records its own judgement in the data, as ``meta.cal_step.<alias> = "SKIPPED"``.
+    A step records its own judgement in the data, as ``meta.cal_step.<alias> = "SKIPPED"``,
+    or ``"N/A"``.
     """
     if step.skip:
         return True
     first = result[0] if isinstance(result, (list, tuple)) and result else result
     record = getattr(getattr(first, "meta", None), "cal_step", None)
-    return bool(getattr(record, step.class_alias or "", None) == "SKIPPED")
+    return bool(getattr(record, step.class_alias or "", None) in ("SKIPPED", "N/A"))
 
 
 def told_by_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:

@@ -1,6 +1,6 @@
 """The provenance record: beside the products, how they were made; written last.
 
-Its schema is described in docs/products.md. It is also what planning compares with: where the
+Its schema is described in docs/provenance.md. It is also what planning compares with: where the
 record holds, nothing needs to be made again.
 """
 

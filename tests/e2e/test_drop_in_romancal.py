@@ -7,22 +7,9 @@ import pytest
 
 pytest.importorskip("romancal")
 
-MAKE = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import roman_sample
-
-folder = Path(sys.argv[2])
-roman_sample.make_exposure(folder)
-roman_sample.make_references(folder)
-roman_sample.make_crds_cache(folder / "crds")
-"""
 CALIBRATE = """
 import sys
-from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import roman_sample
 
 if sys.argv[4] == "ours":
     import instead_of_upstream
@@ -35,13 +22,7 @@ if sys.argv[4] == "flow":
 else:
     call = ExposurePipeline.call
 
-folder = Path(sys.argv[2])
-call(
-    str(folder / roman_sample.EXPOSURE),
-    steps=roman_sample.parameters(folder),
-    save_results=True,
-    output_dir=sys.argv[3],
-)
+call(sys.argv[2], save_results=True, output_dir=sys.argv[3])
 print([base.__module__ for base in ExposurePipeline.__mro__][1:5])
 """
 WAYS = {
@@ -53,17 +34,18 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def made(run_python, tmp_path_factory):
-    here, folder = Path(__file__).parent, tmp_path_factory.mktemp("roman")
-    run_python(MAKE, here, folder)
+def made(roman, run_python, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("roman")
     environment = {
-        "CRDS_PATH": folder / "crds",
+        "CRDS_PATH": roman.crds_path,
         "CRDS_OBSERVATORY": "roman",
         "PREFECT_HOME": tmp_path_factory.mktemp("prefect"),
     }
+    exposure = roman.exposures[0]
     for way, module in WAYS.items():
         (folder / way).mkdir()
-        printed = run_python(CALIBRATE, here, folder, folder / way, way, **environment)
+        here = Path(__file__).parent
+        printed = run_python(CALIBRATE, here, exposure, folder / way, way, **environment)
         assert module in printed
     return folder
 
@@ -71,17 +53,34 @@ def made(run_python, tmp_path_factory):
 @pytest.mark.parametrize("way", ["ours", "flow"])
 def test_same_files(made, way):
     names = sorted(path.name for path in (made / "theirs").iterdir())
-    assert [name.rpartition("_")[2] for name in names] == ["cal.asdf", "wcs.asdf"]
-    assert sorted(path.name for path in (made / way).glob("*.asdf")) == names
+    assert [name.rpartition("_")[2] for name in names] == [
+        "cal.asdf",
+        "cat.parquet",
+        "segm.asdf",
+        "wcs.asdf",
+    ]
+    ours = [path.name for path in (made / way).iterdir() if path.suffix in (".asdf", ".parquet")]
+    assert sorted(ours) == names
 
 
 @pytest.mark.parametrize("way", ["ours", "flow"])
 def test_every_array_and_value_is_the_same(made, way):
     import asdf
 
-    for path in (made / "theirs").iterdir():
+    for path in (made / "theirs").glob("*.asdf"):
         with asdf.open(path) as theirs, asdf.open(made / way / path.name) as ours:
             assert list(_differences(ours["roman"], theirs["roman"])) == []
+
+
+@pytest.mark.parametrize("way", ["ours", "flow"])
+def test_every_source_of_the_catalogue_is_the_same(made, way):
+    from astropy.table import Table
+
+    (path,) = (made / "theirs").glob("*.parquet")
+    theirs, ours = Table.read(path), Table.read(made / way / path.name)
+    assert len(theirs) == 25 and ours.colnames == theirs.colnames
+    for name in theirs.colnames:
+        np.testing.assert_array_equal(ours[name], theirs[name])
 
 
 def test_steps_ran(made):
@@ -91,7 +90,7 @@ def test_steps_ran(made):
         meta = product["roman"]["meta"]
         for step in ("dq_init", "saturation", "linearity", "ramp_fit", "dark", "assign_wcs"):
             assert meta["cal_step"][step] == "COMPLETE"
-        assert meta["ref_file"]["gain"].endswith("gain.asdf")
+        assert meta["ref_file"]["gain"] == "crds://roman_wfi_gain_0001.asdf"
         assert meta["ref_file"]["crds"]["context"] == "roman_0001.pmap"
         assert any("Step rampfit running" in line for line in meta["cal_logs"])
 

@@ -277,7 +277,7 @@ def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
 def test_deployment_of_the_programme_reads_nothing_it_may_not(
     prefect_server, mission, monkeypatch, told, words
 ):
-    from flows.calwebb.programme import calwebb
+    from flows.calwebb.flow import calwebb
 
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
     with pytest.raises(ParameterError) as caught:

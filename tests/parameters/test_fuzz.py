@@ -13,6 +13,9 @@ from lantern.steps import ClipStep, LanternStep
 from stpipe_prefect.exceptions import ParameterError
 from stpipe_prefect.parameters.files import load_config_file
 
+# Threads that Prefect keeps after an earlier test use it, and hypothesis takes that for ours.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
 fuzz = settings(
     derandomize=True,
     deadline=None,

@@ -19,6 +19,7 @@ from databases import answers, free_port
 COMPOSE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 CREDENTIALS = "calibration:only-for-tests"
 SECONDS = 90.0
+GRACE = 20.0
 
 
 class Composed:
@@ -72,12 +73,15 @@ class Composed:
             )
 
     def stop(self, *services: str) -> None:
-        """End services, or all, as a container engine does, and wait until they have ended."""
-        processes = [self._processes.pop(each) for each in services or list(self._processes)]
-        for process in processes:
+        """End services, or all, as a container engine does: the last first, each in its time."""
+        for each in services or reversed(list(self._processes)):
+            process = self._processes.pop(each)
             process.terminate()
-        for process in processes:
-            process.wait(timeout=SECONDS)
+            try:
+                process.wait(timeout=GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def wait_for_server(self) -> None:
         """Return when the server is ready, asked as the file's health check does."""

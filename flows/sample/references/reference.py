@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..files import CREATED, save
 
@@ -30,6 +30,7 @@ class Reference:
     edition : the number of the context that first delivers it; from then on it takes the
         place of an earlier one with the same `match`
     extension : ``fits``, ``asdf`` or ``json``
+    pedigree : where it comes from
     """
 
     instrument: str
@@ -38,15 +39,18 @@ class Reference:
     match: dict[str, str] = field(default_factory=dict)
     edition: int = 1
     extension: str = "fits"
+    pedigree: str = "SIMULATION"
+
+    telescope: ClassVar[str] = "JWST"
 
     def write(self, path: Path) -> None:
         """Make the file, with the header that CRDS asks of every reference file."""
         name = self.instrument.upper()
         meta: dict[str, Any] = {
-            "telescope": "JWST",
+            "telescope": self.telescope,
             "reftype": self.reftype if self.reftype.startswith("pars-") else self.reftype.upper(),
             "author": "stpipe_prefect",
-            "pedigree": "SIMULATION",
+            "pedigree": self.pedigree,
             "description": f"Simulated {self.reftype} reference file for {name}",
             "useafter": USEAFTER,
             "instrument": {"name": name},
@@ -57,8 +61,11 @@ class Reference:
             _WRITERS[self.extension](tree, path)
             return
         for parameter, value in self.match.items():
-            _, group, key = parameter.lower().split(".")
+            *_, group, key = parameter.lower().split(".")
             meta.setdefault(group, {})[key] = value
+        self._save(content, meta, path)
+
+    def _save(self, content: Any, meta: dict[str, Any], path: Path) -> None:
         with content as model:
             model.update({"meta": meta})
             save(model, path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.calwebb.inputs import read_input
+from flows.calwebb.stages import read_input
 from stpipe_prefect.exceptions import InputError
 
 

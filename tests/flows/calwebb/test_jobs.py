@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
-from flows.calwebb.jobs import Job, job_for, pipelines_of, plan_jobs, with_members_beside
+from flows.calibrate.jobs import Job, pipelines_of, plan_jobs, with_members_beside
+from flows.calwebb.mission import JWST
+from flows.calwebb.stages import job_for
 from stpipe_prefect.exceptions import InputError, UsageError
 
 
@@ -107,7 +109,7 @@ def test_association_whose_first_member_cannot_tell(association, member):
 
 def test_bad_files_do_not_stop_good_ones(uncal, tmp_path):
     absent = tmp_path / "absent.fits"
-    jobs, refused = plan_jobs([absent, uncal, uncal])
+    jobs, refused = plan_jobs([absent, uncal, uncal], JWST)
     assert [job.input for job in jobs] == [uncal]
     assert list(refused) == [absent]
     assert pipelines_of(jobs) == ["calwebb_detector1", "calwebb_image2"]
@@ -116,7 +118,7 @@ def test_bad_files_do_not_stop_good_ones(uncal, tmp_path):
 def test_two_files_of_one_name_are_refused(uncal, tmp_path):
     twin = shutil.copy(uncal, tmp_path)
     with pytest.raises(UsageError, match="products would take the place of those of"):
-        plan_jobs([uncal, tmp_path / uncal.name])
+        plan_jobs([uncal, tmp_path / uncal.name], JWST)
     assert twin
 
 

@@ -76,7 +76,7 @@ def test_sample_of_another_recipe_goes_when_no_longer_used(cache: Path) -> None:
 def test_another_recipe_makes_another_sample(
     sample: Sample, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_recipe", lambda: "changed")
+    monkeypatch.setattr(store, "_recipe", lambda sources: "changed")
     changed = ensure_sample()
     assert changed.folder.name == "changed" != sample.folder.name
     assert complete(changed)

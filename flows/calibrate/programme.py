@@ -1,4 +1,4 @@
-"""The flow ``calwebb``: each input, in a process of its own, through the pipelines it calls for."""
+"""What the flow of a mission does: each input, in a process of its own, through its pipelines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
 from prefect.runtime import flow_run
 
 from stpipe_prefect.exceptions import StpipePrefectError
@@ -23,9 +22,10 @@ from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.references.context import pinned_context
 
-from .exposure import FLOW, PRELOAD, parameters_for
+from .exposure import FLOW, parameters_for
 from .inputs import find_inputs
 from .jobs import Job, files_of, needs_of, pipelines_of, plan_jobs
+from .mission import Mission
 from .parameters import parameters_of, share_checkpoints
 from .planning import up_to_date
 
@@ -45,54 +45,52 @@ class ProgrammeError(StpipePrefectError):
         self.results = results
 
 
-def _run_name() -> str:
+def programme_name() -> str:
+    """Name the flow run that is beginning."""
     first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
-    return f"calwebb · {first}" + (f" and {len(others)} more" if others else "")
+    return f"{flow_run.flow_name} · {first}" + (f" and {len(others)} more" if others else "")
 
 
-@flow(name="calwebb", flow_run_name=_run_name, persist_result=False)
-def calwebb(
+def calibrate(
+    mission: Mission,
     inputs: list[str],
-    output_dir: str = ".",
-    pipeline: str | None = None,
+    output_dir: str,
+    *,
+    pipeline: str | None,
     stage: int | None = None,
-    crds_context: str | None = None,
-    config_file: str | None = None,
-    parameters: dict[str, Any] | None = None,
-    overwrite: bool = False,
-    ignore: list[str] | None = None,
-    checkpoint: list[str] | None = None,
-    jobs: int | None = None,
-    time_limit: float | None = None,
+    crds_context: str | None,
+    config_file: str | None,
+    parameters: dict[str, Any] | None,
+    overwrite: bool,
+    ignore: list[str] | None,
+    checkpoint: list[str] | None,
+    jobs: int | None,
+    time_limit: float | None,
 ) -> list[str]:
-    """Calibrate JWST exposures, each with the pipelines its exposure type calls for.
+    """Calibrate the inputs of a flow, as it was told; see the flows of the missions.
 
-    Args:
-        inputs: Raw exposures (_uncal.fits), count rates (_rate.fits), associations (.json), or
-            folders that hold them.
-        output_dir: Folder for the products.
-        pipeline: Run this pipeline instead of what the exposure type calls for.
-        stage: Run only this stage: 1, 2 or 3.
-        crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
-        config_file: Parameter file, for the pipeline whose class it names.
-        parameters: Parameters of the pipelines; those of their steps under "steps".
-        overwrite: Run also what is up to date.
-        ignore: What may be different where products are up to date: inputs, parameters,
-            references, versions.
-        checkpoint: Keep the models after these steps, or "all", for another run to go on from.
-        jobs: Exposures at a time; default one for each core, as far as memory allows.
-        time_limit: Seconds after which the process of an exposure is killed.
-    """  # Prefect reads this form of docstring: it describes the fields of the run's form
+    Returns
+    -------
+    list of str
+        The products.
+
+    Raises
+    ------
+    ProgrammeError
+        Some could not be calibrated; the others are.
+    """
     told = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
-    check_told("calwebb", inputs, {**told, **(parameters or {})})
-    start_fork_server(PRELOAD)
-    work, refused = plan_jobs(find_inputs(inputs), pipeline=pipeline, stage=stage)
+    check_told(mission.command, inputs, {**told, **(parameters or {})})
+    start_fork_server([mission.preload])
+    work, refused = plan_jobs(find_inputs(inputs, mission), mission, pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(work)
     shares = parameters_of(pipelines, parameters or {}, config_file)
     kept = share_checkpoints(pipelines, checkpoint or [])
     again = {"overwrite": overwrite, "ignore": ignore or []}
     results = [_refused(path, error) for path, error in refused.items()]
-    context = pinned_context("jwst", crds_context) if work else nullcontext()  # for all of them
+    context = (
+        pinned_context(mission.observatory, crds_context) if work else nullcontext()
+    )  # for all of them
     with context as pinned:
         folder = Path(output_dir)
         if not overwrite:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.calwebb.command import read_parameters
-from flows.calwebb.parameters import pipeline_of_file, share_parameters
+from flows.calibrate.options import read_parameters
+from flows.calibrate.parameters import pipeline_of_file, share_parameters
 from stpipe_prefect.exceptions import ParameterError, UsageError
 
 BOTH = ["calwebb_detector1", "calwebb_image2"]

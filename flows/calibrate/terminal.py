@@ -65,7 +65,7 @@ class _Line:
             overflow="ellipsis",
         )
         if failed or self.result is None:
-            text.append(f"  {self.pipeline.removeprefix('calwebb_')}")
+            text.append(f"  {self.pipeline.rpartition('_')[2]}")
             text.append(f" {self.step}", "red" if failed else "cyan")
         if self.result is None and self.fetching:
             text.append(f"  fetching {self.fetching}", "dim")

@@ -22,9 +22,6 @@ from .jobs import Job, handed_on, with_members_beside
 
 FLOW = f"{__name__}:exposure"
 
-PRELOAD = ("flows.calwebb.preloaded",)
-"""What the processes of exposures are forked with."""
-
 
 def parameters_for(
     job: Job, output_dir: Path, shares: Mapping[str, Mapping[str, Any]], **told: Any

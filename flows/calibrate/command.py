@@ -1,4 +1,4 @@
-"""The command ``python -m flows.calwebb``."""
+"""The command of a mission, such as ``python -m flows.calwebb``."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.exceptions import StpipePrefectError, UsageError, reason
 
-from .options import SAMPLE_PRODUCTS, parser, read_parameters
+from .options import parser, read_parameters, sample_products
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from flows.sample import Sample
     from stpipe_prefect.orchestration.results import Result
 
     from .jobs import Job
+    from .mission import Mission, Sample
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(mission: Mission, arguments: Sequence[str]) -> int:
     """Run the command.
 
     Parameters
     ----------
+    mission : Mission
     arguments : sequence of str
         What follows the program's name.
 
@@ -43,33 +44,34 @@ def main(arguments: Sequence[str]) -> int:
     """
     debug = "--debug" in arguments
     try:
-        options, rest = parser().parse_known_args(arguments)
+        options, rest = parser(mission).parse_known_args(arguments)
         parameters = read_parameters(rest)
         # Read once, by prefect as it is imported: set before it is.
         level = "NOTSET" if options.verbose else "CRITICAL"
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
-        return _run(options, parameters)
+        return _run(mission, options, parameters)
     except KeyboardInterrupt as error:
-        _complain("interrupted", error, debug)
+        _complain(mission, "interrupted", error, debug)
         return 130
     except StpipePrefectError as error:
-        _complain(str(error), error, debug)
+        _complain(mission, str(error), error, debug)
         return error.exit_code
     except Exception as error:
-        _complain(f"{type(error).__name__}: {reason(error)} (more with --debug)", error, debug)
+        problem = f"{type(error).__name__}: {reason(error)} (more with --debug)"
+        _complain(mission, problem, error, debug)
         return 1
 
 
-def _complain(problems: str, error: BaseException, debug: bool) -> None:
+def _complain(mission: Mission, problems: str, error: BaseException, debug: bool) -> None:
     """Say on standard error what went wrong, each problem in one line."""
     if debug:
         traceback.print_exception(error)
-    _say(problems)
+    _say(mission, problems)
 
 
-def _say(problems: str) -> None:
+def _say(mission: Mission, problems: str) -> None:
     for problem in problems.splitlines():
-        print(f"calwebb: {problem}", file=sys.stderr)
+        print(f"{mission.command}: {problem}", file=sys.stderr)
 
 
 def interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
@@ -80,7 +82,7 @@ def interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
+def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     from rich.console import Console
 
     from stpipe_prefect.products.staging import check_output_dir
@@ -92,28 +94,31 @@ def _run(options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    output_dir = Path(options.output_dir or ("." if options.files else SAMPLE_PRODUCTS))
+    output_dir = Path(options.output_dir or ("." if options.files else sample_products(mission)))
+    stage = options.stage if mission.stages else None
     if options.files:
-        sample, files = None, list(find_inputs(options.files))
+        sample, files = None, list(find_inputs(options.files, mission))
+    elif options.pipeline:
+        raise UsageError("--pipeline needs a FILE to run on")
     else:
-        sample = _use_sample(console)
-        files = _sample_inputs(sample, options, output_dir)
-    jobs, refused = plan_jobs(files, pipeline=options.pipeline, stage=options.stage)
+        sample = _use_sample(mission, console)
+        files = sample.inputs(stage, output_dir)
+    jobs, refused = plan_jobs(files, mission, pipeline=options.pipeline, stage=stage)
     if not jobs:
         for error in refused.values():
-            _complain(str(error), error, options.debug)
+            _complain(mission, str(error), error, options.debug)
         return 1
     if options.plan:
         for error in refused.values():
-            _complain(str(error), error, options.debug)
-        _plan(jobs, output_dir, parameters, options, console)
+            _complain(mission, str(error), error, options.debug)
+        _plan(mission, jobs, output_dir, parameters, options, console)
         return 1 if refused else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     with console.status("Starting"), _quiet(options):
-        options.context = _prepare(pipelines_of(jobs), parameters, options)
-    results = _calibrate(files, output_dir, parameters, options, console)
-    if sample and not any(result.failure for result in results) and options.stage is None:
-        return _judge(sample, output_dir, console)
+        options.context = _prepare(mission, pipelines_of(jobs), parameters, options)
+    results = _calibrate(mission, files, output_dir, parameters, options, console)
+    if sample and not any(result.failure for result in results) and stage is None:
+        return _judge(mission, sample, output_dir, console)
     codes = {result.ended.exit_code for result in results if result.failure}
     return codes.pop() if len(codes) == 1 else min(len(codes), 1)
 
@@ -123,41 +128,28 @@ def _quiet(options: argparse.Namespace) -> AbstractContextManager[object]:
     return nullcontext() if options.verbose or options.debug else redirect_stderr(StringIO())
 
 
-def _use_sample(console: Console) -> Sample:
+def _use_sample(mission: Mission, console: Console) -> Sample:
     """Point crds at the sample's own cache, which needs no server."""
-    from flows.sample import ensure_sample
-
     with console.status("Making the embedded sample (first time only)"):
-        sample = ensure_sample()
+        sample = mission.make_sample()
     os.environ["CRDS_PATH"] = str(sample.crds_path)
     os.environ.pop("CRDS_SERVER_URL", None)
     return sample
 
 
-def _sample_inputs(sample: Sample, options: argparse.Namespace, output_dir: Path) -> list[Path]:
-    if options.pipeline:
-        raise UsageError("--pipeline needs a FILE to run on")
-    if options.stage == 2:
-        return [
-            output_dir / exposure.name.replace("_uncal", "_rate") for exposure in sample.exposures
-        ]
-    exposures = [] if options.stage == 3 else list(sample.exposures)
-    return exposures if options.stage == 1 else [*exposures, sample.association]
-
-
-def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace) -> str:
+def _prepare(
+    mission: Mission, pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace
+) -> str:
     """Have everything ready and checked before the first step; return the CRDS context.
 
-    The embedded server starts in a process of its own meanwhile, and jwst is imported in that
-    from which the processes of exposures are forked.
+    The embedded server starts in a process of its own meanwhile, and the mission's package is
+    imported in that from which the processes of exposures are forked.
     """
-    _check_jwst()
+    _check_installed(mission)
     from stpipe_prefect.orchestration.isolation import start_fork_server
     from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
 
-    from .exposure import PRELOAD
-
-    start_fork_server(PRELOAD)
+    start_fork_server([mission.preload])
     if not server_is_configured():
         embedded_server()
 
@@ -167,10 +159,11 @@ def _prepare(pipelines: list[str], parameters: dict[str, Any], options: argparse
 
     parameters_of(pipelines, parameters, options.config_file)
     share_checkpoints(pipelines, options.checkpoint)
-    return resolve_context("jwst", options.context)
+    return resolve_context(mission.observatory, options.context)
 
 
 def _plan(
+    mission: Mission,
     jobs: list[Job],
     output_dir: Path,
     parameters: dict[str, Any],
@@ -178,7 +171,7 @@ def _plan(
     console: Console,
 ) -> None:
     """Say what would run; no server is needed for that."""
-    _check_jwst()
+    _check_installed(mission)
     from .jobs import pipelines_of
     from .parameters import parameters_of
     from .planning import as_json, plans, show
@@ -194,12 +187,14 @@ def _plan(
         show(planned, console)
 
 
-def _check_jwst() -> None:
-    if find_spec("jwst") is None:
-        raise UsageError("jwst is not installed: pip install 'stpipe_prefect[jwst]'")
+def _check_installed(mission: Mission) -> None:
+    name = mission.package
+    if find_spec(name) is None:
+        raise UsageError(f"{name} is not installed: pip install 'stpipe_prefect[{name}]'")
 
 
 def _calibrate(
+    mission: Mission,
     files: list[Path],
     output_dir: Path,
     parameters: dict[str, Any],
@@ -211,18 +206,17 @@ def _calibrate(
     from stpipe_prefect.orchestration.runners import task_runner
     from stpipe_prefect.orchestration.server import prefect_api, server_is_configured
 
-    from .programme import calwebb
     from .terminal import Display, result_table
 
     display = Display(console, len(files), live=not options.verbose)
     watched = server_is_configured()
-    runs = calwebb.with_options(task_runner=task_runner(options.runner))
+    runs = mission.load_flow().with_options(task_runner=task_runner(options.runner))
     with prefect_api(), display.following(), _quiet(options):
         state = runs(
             [str(path) for path in files],
             output_dir=str(output_dir),
             pipeline=options.pipeline,
-            stage=options.stage,
+            **({"stage": options.stage} if mission.stages else {}),
             crds_context=options.context,
             config_file=options.config_file,
             parameters=parameters,
@@ -247,17 +241,15 @@ def _calibrate(
     for result in failures:
         if options.debug:
             sys.stderr.write(result.ended.traceback)
-        _say(result.failure)
+        _say(mission, result.failure)
     return results
 
 
-def _judge(sample: Sample, output_dir: Path, console: Console) -> int:
+def _judge(mission: Mission, sample: Sample, output_dir: Path, console: Console) -> int:
     """Compare what came out of the sample with what was put into it."""
-    from flows.sample import measure_recovery
-
-    recovery = measure_recovery(output_dir, sample.truth)
+    recovery = sample.recovery(output_dir)
     if recovery.ok:
         console.print(f"[green]The truth was recovered[/]: {recovery}")
         return 0
-    print(f"calwebb: the truth was not recovered: {'; '.join(recovery.problems)}", file=sys.stderr)
+    _say(mission, f"the truth was not recovered: {'; '.join(recovery.problems)}")
     return 1

@@ -19,7 +19,7 @@ from stpipe_prefect.orchestration.request import Request
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.registry import find_step
 
-from .inputs import Association, read_input
+from .inputs import read_association
 from .jobs import Job, handed_on, in_place, pipelines_of
 
 
@@ -121,8 +121,7 @@ def _after(anew: Collection[str], data: Path, plan: Plan) -> Plan:
     """Add what the pipelines before it do to the input."""
     if plan.reasons == (NO_PRODUCT,):
         return plan
-    found = read_input(data) if data.suffix == ".json" else None
-    inputs = found.members if isinstance(found, Association) else (data.name,)
+    inputs = read_association(data).members if data.suffix == ".json" else (data.name,)
     remade = [name for name in inputs if name in anew]
     if not remade:
         return plan

@@ -1,4 +1,4 @@
-"""The options of the command, and the parameters among them."""
+"""The options of a command, and the parameters among them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ from stpipe_prefect.commandline import CommandParser
 from stpipe_prefect.exceptions import UsageError, nearest
 from stpipe_prefect.products.ingredients import ASPECTS
 
-from .exposure_types import PIPELINES
-
-SAMPLE_PRODUCTS = "calwebb_products"
-
-DESCRIPTION = """\
-Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
-
-Without FILE the embedded sample programme is calibrated, from raw exposures to a combined
-image and its source catalogue, and what was put into it is compared with what came out."""
+from .mission import Mission
 
 EPILOG = """\
 parameters:
-  --<parameter>=VALUE                of the pipeline, such as --save_calibrated_ramp=true
-  --steps.<step>.<parameter>=VALUE   of a step, such as --steps.jump.rejection_threshold=5
+  --<parameter>=VALUE                of the pipeline, such as {0}
+  --steps.<step>.<parameter>=VALUE   of a step, such as {1}
 
   A value given here wins over the parameter file, which wins over CRDS.
 
@@ -37,12 +29,18 @@ exit codes:
   0 done   1 something failed   2 wrong usage or parameter   64 no science data"""
 
 
-def parser() -> argparse.ArgumentParser:
+def sample_products(mission: Mission) -> str:
+    """Name the folder for what is made of the sample."""
+    return f"{mission.command}_products"
+
+
+def parser(mission: Mission) -> argparse.ArgumentParser:
     """Make the parser; what is no option of its own is left over, see `read_parameters`."""
+    pipelines = mission.pipelines
     made = CommandParser(
-        prog="python -m flows.calwebb",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        prog=f"python -m flows.{mission.command}",
+        description=mission.help.description,
+        epilog=EPILOG.format(*mission.help.parameters),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -51,12 +49,19 @@ def parser() -> argparse.ArgumentParser:
         "files",
         nargs="*",
         metavar="FILE",
-        help="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
+        help=mission.help.files,
     )
-    add("--output-dir", metavar="DIR", help=f"products go here (default: ., or {SAMPLE_PRODUCTS})")
-    add("--pipeline", type=_pipeline, metavar="NAME", help=f"one of {', '.join(PIPELINES)}")
-    add("--stage", type=int, choices=(1, 2, 3), help="run only this stage")
-    add("--context", metavar="PMAP", help="CRDS context, such as jwst_1303.pmap")
+    folder = f"products go here (default: ., or {sample_products(mission)})"
+    add("--output-dir", metavar="DIR", help=folder)
+    add(
+        "--pipeline",
+        type=lambda name: _choice(name, pipelines),
+        metavar="NAME",
+        help=f"one of {', '.join(pipelines)}",
+    )
+    if mission.stages:
+        add("--stage", type=int, choices=mission.stages, help="run only this stage")
+    add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
     add("--jobs", type=_count, metavar="N", help="exposures at a time (default: what fits)")
     add(
@@ -75,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="run also what is up to date")
     add(
         "--ignore",
-        type=_aspects,
+        type=lambda names: [_choice(name, ASPECTS) for name in names.split(",")],
         metavar="WHAT",
         default=[],
         help=f"call up to date what differs only in: {', '.join(ASPECTS)}",
@@ -92,22 +97,12 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _pipeline(name: str) -> str:
-    if name not in PIPELINES:
-        choices = f"choose from {', '.join(PIPELINES)}"
+def _choice(name: str, choices: Sequence[str]) -> str:
+    if name not in choices:
         raise argparse.ArgumentTypeError(
-            f"there is no {name!r}{nearest(name, PIPELINES)}; {choices}"
+            f"there is no {name!r}{nearest(name, choices)}; choose from {', '.join(choices)}"
         )
     return name
-
-
-def _aspects(names: str) -> list[str]:
-    for name in names.split(","):
-        if name not in ASPECTS:
-            raise argparse.ArgumentTypeError(
-                f"there is no {name!r}{nearest(name, ASPECTS)}; choose from {', '.join(ASPECTS)}"
-            )
-    return names.split(",")
 
 
 def _count(text: str) -> int:

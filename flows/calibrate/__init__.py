@@ -1,0 +1,1 @@
+"""What the commands of all missions have in common: a programme of exposures, calibrated."""

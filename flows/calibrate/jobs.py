@@ -1,0 +1,160 @@
+"""What is to be done: which pipelines, on which input, in which order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stpipe_prefect.exceptions import InputError, UsageError
+
+from .inputs import read_association
+
+if TYPE_CHECKING:
+    from .mission import Mission
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input, and the pipelines it goes through.
+
+    Attributes
+    ----------
+    input : pathlib.Path
+        An exposure or association.
+    pipelines : tuple of str
+        Aliases, in the order they run; each takes a product of the one before.
+    handed_on : str
+        Suffix of the product that goes from one to the next.
+    """
+
+    input: Path
+    pipelines: tuple[str, ...]
+    handed_on: str = "rate"
+
+
+def plan_jobs(
+    paths: Iterable[Path],
+    mission: Mission,
+    *,
+    pipeline: str | None = None,
+    stage: int | None = None,
+) -> tuple[list[Job], dict[Path, InputError]]:
+    """Decide what each file calls for.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        Exposures and associations.
+    mission : Mission
+    pipeline : str, optional
+        Run this pipeline, whatever a file calls for.
+    stage : int, optional
+        Run only this stage of what a file calls for.
+
+    Returns
+    -------
+    list of Job, dict of pathlib.Path to InputError
+        What is to be done, and the files that cannot be processed.
+
+    Raises
+    ------
+    UsageError
+        A file calls for nothing of that stage, or the products of two would have the same names.
+    """
+    jobs, refused = [], {}
+    named: dict[str, Path] = {}
+    for path in dict.fromkeys(paths):
+        if path.name in named:
+            raise UsageError(
+                f"{path}: its products would take the place of those of {named[path.name]}; "
+                "calibrate them into different folders"
+            )
+        named[path.name] = path
+        try:
+            jobs.append(mission.job_for(path, pipeline=pipeline, stage=stage))
+        except InputError as error:
+            refused[path] = error
+    return jobs, refused
+
+
+def files_of(job: Job, folder: Path) -> list[Path]:
+    """List all files a job reads: its input and, of an association, the members.
+
+    Parameters
+    ----------
+    job : Job
+    folder : pathlib.Path
+        Where members are that are not beside their association.
+    """
+    if job.input.suffix != ".json":
+        return [job.input]
+    beside = [job.input.parent / name for name in read_association(job.input).members]
+    return [job.input, *(path if path.exists() else folder / path.name for path in beside)]
+
+
+def needs_of(job: Job, others: Iterable[Job]) -> frozenset[str]:
+    """Name the inputs among `others` of which an association takes a product.
+
+    Products of an exposure have its name but for the suffix.
+    """
+    if job.input.suffix != ".json":
+        return frozenset()
+    members = {_without_suffix(path) for path in files_of(job, Path())}
+    return frozenset(
+        other.input.name for other in others if _without_suffix(other.input) in members
+    )
+
+
+def _without_suffix(path: Path) -> str:
+    return path.stem.rpartition("_")[0]
+
+
+def pipelines_of(jobs: Iterable[Job]) -> list[str]:
+    """List the pipelines that jobs go through, each once."""
+    return list(dict.fromkeys(name for job in jobs for name in job.pipelines))
+
+
+def with_members_beside(association: Path, folder: Path) -> Path:
+    """Return an association whose members are found where they are.
+
+    Pipelines look for members in the association's folder. Where they were made into another one,
+    a copy of the association is put there.
+
+    Raises
+    ------
+    InputError
+        A member is in neither folder.
+    """
+    members = read_association(association).members
+    if _missing(members, association.parent):
+        absent = _missing(members, folder)
+        if absent:
+            raise InputError(
+                f"{association}: its member {absent[0]} is neither beside it nor in {folder}"
+                + (f", nor are {len(absent) - 1} more" if absent[1:] else "")
+            )
+        copy = folder / association.name
+        if in_place(association, folder) != copy:
+            shutil.copyfile(association, copy)
+        return copy
+    return association
+
+
+def in_place(data: Path, folder: Path) -> Path:
+    """Return the copy of an association that an earlier run put beside its members, if any."""
+    copy = folder / data.name
+    if data.suffix == ".json" and copy.is_file() and copy.read_bytes() == data.read_bytes():
+        return copy
+    return data
+
+
+def handed_on(products: Iterable[Path], job: Job) -> Iterator[Path]:
+    """Find among the products of one pipeline what the next one of the job takes."""
+    return (path for path in products if path.stem.endswith(f"_{job.handed_on}"))
+
+
+def _missing(members: Iterable[str], folder: Path) -> list[str]:
+    return [member for member in members if not (folder / member).is_file()]

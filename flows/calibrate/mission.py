@@ -1,0 +1,120 @@
+"""What is particular to the pipelines of one observatory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Protocol
+
+from .inputs import Association
+from .jobs import Job
+
+
+class Recovery(Protocol):
+    """What of the truth was recovered; as text for a person to read.
+
+    Attributes
+    ----------
+    ok : bool
+    problems : list of str
+        What is outside the tolerances.
+    """
+
+    @property
+    def ok(self) -> bool: ...  # noqa: D102
+
+    @property
+    def problems(self) -> list[str]: ...  # noqa: D102
+
+
+class Sample(Protocol):
+    """The simulated exposures that the command runs on by default.
+
+    Attributes
+    ----------
+    crds_path : pathlib.Path
+        Their own CRDS cache.
+    """
+
+    @property
+    def crds_path(self) -> Path: ...  # noqa: D102
+
+    def inputs(self, stage: int | None, products: Path) -> list[Path]:
+        """List what there is to calibrate; for one stage, perhaps among its products."""
+
+    def recovery(self, products: Path) -> Recovery:
+        """Compare what was made of them with what was put into them."""
+
+
+@dataclass(frozen=True)
+class Mission:
+    """One observatory's pipelines, and how its exposures are dealt with.
+
+    Attributes
+    ----------
+    command : str
+        Name of the command, and of the flow.
+    flow, sample, preload : str
+        Where they are, not imported before they are needed: the flow and the function that
+        gives the `Sample`, as ``"module:name"``, and the module that imports all that is heavy.
+    observatory : str
+        As CRDS spells it.
+    package : str
+        Of the pipelines; the extra of this project that installs it is called the same.
+    pipelines : tuple of str
+        Aliases.
+    stages : tuple of int
+        That can be run by themselves; none if every input goes through one pipeline.
+    exposures : tuple of str
+        Patterns of those taken of a folder: of the first that there are any of.
+    combines : callable
+        Whether an association is taken of a folder, besides its exposures.
+    job_for : callable
+        Decides what an input calls for: given its path and, by name, ``pipeline`` and ``stage``.
+    help : Help
+    """
+
+    command: str
+    flow: str
+    sample: str
+    preload: str
+    observatory: str
+    package: str
+    pipelines: tuple[str, ...]
+    stages: tuple[int, ...]
+    exposures: tuple[str, ...]
+    combines: Callable[[Association], bool]
+    job_for: Callable[..., Job]
+    help: Help
+
+    def make_sample(self) -> Sample:
+        """Give the sample, made first if need be."""
+        sample: Sample = resolve_name(self.sample)()
+        return sample
+
+    def load_flow(self) -> Any:
+        """Give the flow; imports prefect."""
+        return resolve_name(self.flow)
+
+
+@dataclass(frozen=True)
+class Help:
+    """What the command's help says of a mission.
+
+    Attributes
+    ----------
+    description : str
+    files : str
+        What it takes.
+    context : str
+        For example.
+    parameters : tuple of str
+        One of a pipeline, and one of a step, for example.
+    """
+
+    description: str
+    files: str
+    context: str
+    parameters: tuple[str, str]

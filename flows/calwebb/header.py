@@ -1,0 +1,91 @@
+"""What the header of an exposure says, and whether its file is whole."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.calibrate.inputs import check_is_file
+from stpipe_prefect.exceptions import InputError, reason
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A FITS file of one exposure.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    exp_type : str
+        ``EXP_TYPE``, such as ``"NRC_IMAGE"``.
+    time_series : bool
+        ``TSOVISIT``.
+    suffix : str
+        What kind of product it is: ``"uncal"``, ``"rate"``, …; empty if its name does not say.
+    """
+
+    path: Path
+    exp_type: str
+    time_series: bool
+    suffix: str
+
+
+def read_exposure(path: Path) -> Exposure:
+    """Find out what an exposure is, and that it is whole.
+
+    Raises
+    ------
+    InputError
+        It is missing, of another format or telescope, or cut short.
+    """
+    check_is_file(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if start != b"SIMPLE  =":
+        packed = start.startswith(b"\x1f\x8b")
+        found = "begins otherwise" if start else "is empty"
+        raise InputError(
+            f"{path}: not a FITS file: it {'is packed: gunzip it' if packed else found}"
+        )
+    header = _whole_header(path)
+    telescope = str(header.get("TELESCOP", "none")).strip()
+    if telescope != "JWST":
+        raise InputError(f"{path}: TELESCOP is {telescope}, expected JWST")
+    if "EXP_TYPE" not in header:
+        raise InputError(f"{path}: no EXP_TYPE in its primary header, so no pipeline suits it")
+    suffix = re.search(r"_([a-z0-9]+)$", path.stem)
+    return Exposure(
+        path=path,
+        exp_type=str(header["EXP_TYPE"]),
+        time_series=bool(header.get("TSOVISIT", False)),
+        suffix=suffix.group(1) if suffix else "",
+    )
+
+
+def _whole_header(path: Path) -> dict[str, object]:
+    """Read the primary header, and walk through the file to see that its last byte is there."""
+    import warnings
+
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)  # what it warns of is refused here
+            with fits.open(path, memmap=False) as hdus:
+                header = dict(hdus[0].header)
+                names = [hdu.name for hdu in hdus]
+                last = hdus[-1].fileinfo()
+    except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable FITS file: {reason(error)}") from error
+    size = path.stat().st_size
+    expected = last["datLoc"] + last["datSpan"]
+    if size < expected:
+        raise InputError(f"{path}: truncated: {size} bytes, its headers promise {expected}")
+    if "ASDF" not in names:
+        raise InputError(f"{path}: truncated, or no JWST data model: it has no ASDF extension")
+    return header

@@ -1,0 +1,32 @@
+"""What `flows.calibrate` has to know of JWST."""
+
+from __future__ import annotations
+
+from flows.calibrate.mission import Help, Mission
+
+from .exposure_types import PIPELINES
+from .stages import job_for
+
+JWST = Mission(
+    command="calwebb",
+    flow="flows.calwebb.flow:calwebb",
+    sample="flows.sample:ensure_sample",
+    preload="flows.calwebb.preloaded",
+    observatory="jwst",
+    package="jwst",
+    pipelines=PIPELINES,
+    stages=(1, 2, 3),
+    exposures=("*_uncal.fits", "*_rate.fits"),
+    combines=lambda association: association.kind.endswith("3"),
+    job_for=job_for,
+    help=Help(
+        description="""\
+Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
+
+Without FILE the embedded sample programme is calibrated, from raw exposures to a combined
+image and its source catalogue, and what was put into it is compared with what came out.""",
+        files="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
+        context="jwst_1303.pmap",
+        parameters=("--save_calibrated_ramp=true", "--steps.jump.rejection_threshold=5"),
+    ),
+)

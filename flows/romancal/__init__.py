@@ -1,0 +1,1 @@
+"""Calibrate Roman exposures with the real romancal pipelines: ``python -m flows.romancal``."""

@@ -1,0 +1,84 @@
+"""Looking at an ASDF file of Roman, before any pipeline does: what it is, and that it is whole."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+from typing import Any
+
+from flows.calibrate.inputs import check_is_file
+from stpipe_prefect.exceptions import InputError, reason
+
+_END_OF_TREE = re.compile(rb"^\.\.\.\r?\n", re.MULTILINE)
+_BLOCK = b"\xd3BLK"
+
+
+def read_exposure(path: Path) -> dict[str, Any]:
+    """Read the metadata of an exposure.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    dict
+        What is under ``roman.meta``, values as text.
+
+    Raises
+    ------
+    InputError
+        It is missing, of another format or telescope, or cut short.
+    """
+    check_is_file(path)
+    _check_is_whole(path)
+    import asdf.util
+
+    try:
+        tree = asdf.util.load_yaml(path)
+        meta: dict[str, Any] = tree["roman"]["meta"]
+        telescope = meta["telescope"]
+    except Exception as error:  # of whatever reads the YAML
+        raise InputError(
+            f"{path}: not a Roman exposure: expected roman.meta.telescope "
+            f"({type(error).__name__}: {reason(error)})"
+        ) from error
+    if telescope != "ROMAN":
+        raise InputError(f"{path}: telescope is {telescope}, expected ROMAN")
+    return meta
+
+
+def _check_is_whole(path: Path) -> None:
+    """See that the tree and all blocks that follow it are there to their last byte."""
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(f"{path}: not an ASDF file: it is empty")
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        if content[:5] != b"#ASDF":
+            raise InputError(f"{path}: not an ASDF file: it begins otherwise")
+        tree = _END_OF_TREE.search(content)
+        if tree is None:
+            raise InputError(f"{path}: truncated within its tree: {size} bytes")
+        expected = _end_of_blocks(content, tree.end())
+    if size < expected:
+        raise InputError(f"{path}: truncated: {size} bytes, its blocks promise {expected}")
+
+
+def _end_of_blocks(content: mmap.mmap, start: int) -> int:
+    """Go from block to block by their headers.
+
+    Source: ASDF Standard, "Low-level file layout",
+    https://asdf-standard.readthedocs.io/en/latest/file_layout.html: magic, size of the rest of
+    the header (2 bytes), flags (4), compression (4), allocated size (8), all big-endian.
+    """
+    while content[start : start + len(_BLOCK)] == _BLOCK:
+        header = start + 6
+        if header + 16 > len(content):
+            return header + 16
+        allocated = int.from_bytes(content[header + 8 : header + 16])
+        start = header + int.from_bytes(content[start + 4 : header]) + allocated
+    return start

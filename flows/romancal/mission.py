@@ -1,0 +1,31 @@
+"""What `flows.calibrate` has to know of Roman."""
+
+from __future__ import annotations
+
+from flows.calibrate.mission import Help, Mission
+
+from .pipelines import MOSAIC, PIPELINES, job_for, pipeline_for
+
+ROMAN = Mission(
+    command="romancal",
+    flow="flows.romancal.flow:romancal",
+    sample="flows.romancal.sample:ensure_sample",
+    preload="flows.romancal.preloaded",
+    observatory="roman",
+    package="romancal",
+    pipelines=PIPELINES,
+    stages=(),
+    exposures=("*_uncal.asdf",),
+    combines=lambda association: pipeline_for(association) == MOSAIC,
+    job_for=job_for,
+    help=Help(
+        description="""\
+Calibrate Roman exposures with the real romancal pipelines, every step a Prefect task.
+
+Without FILE the embedded sample is calibrated, from raw exposures to a mosaic and its source
+catalogue, and what was put into it is compared with what came out.""",
+        files="_uncal.asdf or association .json, a pattern, or a folder of these",
+        context="roman_0042.pmap",
+        parameters=("--on_disk=true", "--steps.source_catalog.snr_threshold=5"),
+    ),
+)

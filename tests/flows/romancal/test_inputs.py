@@ -1,0 +1,97 @@
+"""What a file of Roman is, and which pipeline it goes through."""
+
+import json
+import shutil
+from pathlib import Path
+
+import asdf
+import pytest
+
+from flows.calibrate.inputs import find_inputs
+from flows.romancal.header import read_exposure
+from flows.romancal.mission import ROMAN
+from flows.romancal.pipelines import job_for
+from stpipe_prefect.exceptions import InputError, UsageError
+
+
+@pytest.fixture(scope="module")
+def uncal(roman):
+    return roman.exposures[0]
+
+
+@pytest.fixture
+def association(tmp_path):
+    def make(*members):
+        listed = [{"expname": member, "exptype": "science"} for member in members]
+        path = tmp_path / "some_asn.json"
+        path.write_text(json.dumps({"products": [{"name": "p", "members": listed}]}))
+        return path
+
+    return make
+
+
+def refusal(path):
+    with pytest.raises(InputError) as caught:
+        read_exposure(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def test_metadata_of_an_exposure(uncal):
+    meta = read_exposure(uncal)
+    assert (meta["exposure"]["type"], meta["instrument"]["detector"]) == ("WFI_IMAGE", "WFI01")
+
+
+@pytest.mark.parametrize("lost", [2000, 10_000, 300_000])
+def test_truncated_in_the_data(uncal, tmp_path, lost):
+    path = tmp_path / uncal.name
+    path.write_bytes(uncal.read_bytes()[:-lost])
+    assert refusal(path).startswith(f"truncated: {path.stat().st_size} bytes, its blocks promise")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "not an ASDF file: it is empty"),
+        (b"SIMPLE  = " + bytes(100), "not an ASDF file: it begins otherwise"),
+        (b"#ASDF 1.0.0\n%YAML 1.1\n--- {", "truncated within its tree: 27 bytes"),
+        (b"#ASDF 1.0.0\n%YAML 1.1\n---\na: 1\n...\n", "not a Roman exposure: expected roman.meta"),
+        (b"#ASDF 1.0.0\n%YAML 1.1\n---\na: [\n...\n", "not a Roman exposure: expected roman.meta"),
+        (
+            b"#ASDF 1.0.0\n%YAML 1.1\n---\nroman: {meta: {telescope: HST}}\n...\n",
+            "telescope is HST, expected ROMAN",
+        ),
+    ],
+)
+def test_no_exposure_of_roman(tmp_path, content, problem):
+    path = tmp_path / "r1_uncal.asdf"
+    path.write_bytes(content)
+    assert refusal(path).startswith(problem)
+
+
+def test_file_without_blocks_is_whole(tmp_path):
+    path = tmp_path / "r1_uncal.asdf"
+    asdf.AsdfFile({"roman": {"meta": {"telescope": "ROMAN"}}}).write_to(path)
+    assert read_exposure(path) == {"telescope": "ROMAN"}
+
+
+def test_raw_exposures_are_calibrated_and_calibrated_ones_combined(uncal, association):
+    assert job_for(uncal).pipelines == ("roman_elp",)
+    assert job_for(association("a_cal.asdf", "b_cal.asdf")).pipelines == ("roman_mos",)
+    assert job_for(association("a_uncal.asdf", "b_uncal.asdf")).pipelines == ("roman_elp",)
+    assert job_for(uncal, pipeline="roman_mos").pipelines == ("roman_mos",)
+
+
+def test_nothing_takes_a_calibrated_exposure_by_itself(uncal, tmp_path):
+    path = Path(shutil.copy(uncal, tmp_path / "r1_cal.asdf"))
+    with pytest.raises(UsageError, match=r"give an _uncal\.asdf file, an association, or --pip"):
+        job_for(path)
+
+
+def test_folder_gives_exposures_and_what_combines_them(uncal, association, tmp_path):
+    raw = Path(shutil.copy(uncal, tmp_path))
+    path = association("a_uncal.asdf")
+    assert list(find_inputs([str(tmp_path)], ROMAN)) == [raw]
+    association("a_cal.asdf")
+    assert list(find_inputs([str(tmp_path)], ROMAN)) == [raw, path]

@@ -122,7 +122,7 @@ def _artifact(operated, run, key):
 
 
 def test_reprocess_shows_how_far_it_is_and_what_it_did(operated, page):
-    run = next(each for each in operated.runs("reprocess") if _did_something(operated, each))
+    (run,) = (each for each in operated.runs("reprocess") if "2 done" in _message(each))
     page.goto(f"{operated.url}/runs/flow-run/{run['id']}")
     sees(page, "reprocess · archive", "stale under")
     picture(page, "reprocess")
@@ -135,5 +135,5 @@ def test_reprocess_shows_how_far_it_is_and_what_it_did(operated, page):
     picture(page, "summary")
 
 
-def _did_something(operated, run):
-    return "0 done" not in (run["state"]["message"] or "")
+def _message(run):
+    return run["state"]["message"] or ""

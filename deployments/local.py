@@ -11,7 +11,6 @@ import argparse
 import fcntl
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 STARTUP_SECONDS = 180.0
@@ -82,16 +83,27 @@ class Service:
             file.write(str(process.pid))
 
     def stop(self) -> None:
-        """End it and what it has started: gently, and after some seconds by force."""
+        """End what it has started, and then itself: gently, and after some seconds by force.
+
+        In this order, as a worker that ends kills its runs before they have told the server so.
+        """
         if self.is_running:
-            group = int(self.pid_file.read_text())
-            os.killpg(group, signal.SIGTERM)
-            deadline = time.monotonic() + GRACE
-            while self.is_running and time.monotonic() < deadline:
-                time.sleep(0.1)
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+            process = psutil.Process(int(self.pid_file.read_text()))
+            family = process.children(recursive=True)
+            _end(process.children(), family)
+            _end([process], [process, *family])
         self.pid_file.unlink(missing_ok=True)
+
+
+def _end(told: list[psutil.Process], family: list[psutil.Process]) -> None:
+    """Tell some processes to end, and wait for them and all they have started."""
+    for process in told:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=GRACE)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def up(state: Path, port: int, archive: Path) -> str:

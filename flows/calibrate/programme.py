@@ -47,7 +47,7 @@ class ProgrammeError(StpipePrefectError):
 
 def programme_name() -> str:
     """Name the flow run that is beginning."""
-    first, *others = (Path(name).name for name in flow_run.parameters["inputs"])
+    first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
     return f"{flow_run.flow_name} · {first}" + (f" and {len(others)} more" if others else "")
 
 

@@ -16,6 +16,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.calibrate.programme import ProgrammeError
@@ -47,7 +48,17 @@ class ReprocessError(StpipePrefectError):
         self.summary = summary
 
 
-@flow(name="reprocess", persist_result=False)
+def _run_name() -> str:
+    archives = _archives(flow_run.parameters["archive"])
+    return "reprocess · " + ", ".join(path.name for path in archives)
+
+
+def _archives(names: list[str] | None) -> list[Path]:
+    roots = DeploymentSettings().input_roots
+    return [Path(name).absolute() for name in names or roots]
+
+
+@flow(name="reprocess", flow_run_name=_run_name, persist_result=False)
 def reprocess(
     archive: list[str] | None = None,
     limit: int | None = None,
@@ -65,19 +76,20 @@ def reprocess(
         keep_previous: Keep the products that are replaced in a dated folder beside them.
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
-    archives = [Path(name) for name in archive or DeploymentSettings().input_roots]
+    archives = _archives(archive)
     check_told("reprocess", archives, {"crds_context": crds_context})
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     with pinned_context("jwst", crds_context) as context:
         summary = Summary(context, list(survey(archives, context)))
-        progress = create_progress_artifact(0.0, key="reprocessed", description="Of what is stale")
+        progress = create_progress_artifact(
+            summary.percent, key="reprocessed", description="Of what is stale"
+        )
         assert isinstance(progress, UUID)
         try:
             for batch in _batches(summary, limit):
                 with previous_products(batch, date) if keep_previous else nullcontext():
                     _calibrate(batch, context, summary)
-                share = 100 * (1 - len(summary.left) / len(summary.stale))
-                update_progress_artifact(progress, share)
+                update_progress_artifact(progress, summary.percent)
         finally:
             create_markdown_artifact(
                 summary.markdown(), key="reprocess", description="What was stale, and why"

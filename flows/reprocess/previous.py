@@ -42,7 +42,7 @@ def _linked(items: Iterable[Item], date: str) -> Iterator[tuple[Path, Path]]:
     for item in items:
         folder = item.folder / PREVIOUS / date
         for plan in item.stale:
-            for path in (*plan.products, item.record(plan)):
+            for path in (*plan.products, item.record(plan), item.log(plan)):
                 if path.is_file() and not (folder / path.name).exists():
                     folder.mkdir(parents=True, exist_ok=True)
                     _link(path, folder / path.name)

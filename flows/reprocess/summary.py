@@ -68,6 +68,12 @@ class Summary:
         over = {*self.done, *self.failed}
         return [item for item in self.stale if item.input not in over]
 
+    @property
+    def percent(self) -> float:
+        """How much of what was stale is not left."""
+        stale = len(self.stale)
+        return 100 * (1 - len(self.left) / stale) if stale else 100.0
+
     def __str__(self) -> str:
         return (
             f"{len(self.stale)} of {len(self.items)} stale under {self.context}: "
@@ -78,9 +84,9 @@ class Summary:
         """Write it as Markdown."""
         lines = [f"**{self}**", ""]
         if self.stale:
-            lines += ["| stale | because of | newer than |", "|--:|---|---|"]
+            lines += ["| stale | newer than | because of |", "|--:|---|---|"]
             lines += [
-                f"| {reason.count} | {reason.text} | {reason.since:%Y-%m-%d %H:%M} |"
+                f"| {reason.count} | {reason.since:%Y-%m-%d %H:%M} | {_cell(reason.text)} |"
                 for reason in self.reasons
             ]
         if self.failed:

@@ -14,7 +14,7 @@ from flows.calibrate.parameters import parameters_of
 from flows.calibrate.planning import plans
 from flows.calwebb.mission import JWST
 from stpipe_prefect.orchestration.plan import Plan
-from stpipe_prefect.products.provenance import record_path, run_name
+from stpipe_prefect.products.provenance import log_path, record_path, run_name
 
 from .archive import folders_of
 
@@ -54,6 +54,10 @@ class Item:
     def record(self, plan: Plan) -> Path:
         """Say where the provenance record of one of its pipelines is, if there is one."""
         return record_path(self.folder, run_name(plan.input, plan.pipeline))
+
+    def log(self, plan: Plan) -> Path:
+        """Say where what its steps logged is, if anything."""
+        return log_path(self.folder, run_name(plan.input, plan.pipeline))
 
     def made(self, plan: Plan) -> datetime:
         """Tell when a pipeline made its products; without any, when the input came.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from prefect.states import Completed
 from prefect.variables import Variable
 
 from stpipe_prefect.references.context import resolve_context
@@ -12,8 +14,8 @@ EVENT = "crds.context.changed"
 """Its resource is ``crds.context.<observatory>``."""
 
 
-@flow(name="watch-context", persist_result=False)
-def watch_context(observatory: str = "jwst") -> str:
+@flow(name="watch-context", flow_run_name="watch-context · {observatory}", persist_result=False)
+def watch_context(observatory: str = "jwst") -> State[str]:
     """Emit an event when the context that a run would use now is another than the last time.
 
     The first time there is nothing to compare with, and the context is only remembered, in a
@@ -29,4 +31,4 @@ def watch_context(observatory: str = "jwst") -> str:
         emit_event(EVENT, resource, payload={"before": before, "now": now})
     if before != now:
         Variable.set(name, now, overwrite=True)
-    return now
+    return Completed(message=now if before in (None, now) else f"{before} → {now}", data=now)

@@ -1,15 +1,18 @@
-"""The service of docker/compose.yaml as processes, beside a real PostgreSQL and Redis."""
+"""What is operated: docker/compose.yaml as processes, and what make up starts."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from composed import Composed, composed
 from databases import redis
 from lantern.model import Row
+from machine import Machine, machine
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,4 +41,32 @@ def service(
         made.wait_for_server()
         made.ask("POST", "/work_pools/", {"name": "process", "type": "process"})
         made.start("worker")
+        yield made
+
+
+@pytest.fixture
+def operated(machine_of_tests: Machine) -> Machine:
+    """A machine that is up, with an archive of one image and one dark."""
+    if not (machine_of_tests.state / "server.pid").exists():
+        machine_of_tests.up()
+    return machine_of_tests
+
+
+@pytest.fixture(scope="session")
+def machine_of_tests(small: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Have the archive calibrated under context 1 to begin with."""
+    from astropy.io import fits
+
+    folder = tmp_path_factory.mktemp("operated")
+    crds_path = shutil.copytree(small.crds_path, folder / "crds")
+    for number, kind in ((1, "NRC_IMAGE"), (2, "NRC_DARK")):
+        name = f"jw01234001001_02101_{number:05d}_nrcb1_uncal.fits"
+        (folder / "archive").mkdir(exist_ok=True)
+        with fits.open(small.programme.exposures[0]) as hdus:
+            hdus[0].header["EXP_TYPE"] = kind
+            hdus[0].header["FILENAME"] = name
+            hdus.writeto(folder / "archive" / name)
+    with machine(folder, crds_path) as made:
+        assert made.ended(made.start("watch-context"))["type"] == "COMPLETED"
+        assert made.ended(made.start("reprocess"))["type"] == "COMPLETED"
         yield made

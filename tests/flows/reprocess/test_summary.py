@@ -1,0 +1,79 @@
+"""Reasons, counts and what is left, as a person reads them."""
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+
+from flows.reprocess.summary import Summary
+from flows.reprocess.survey import Item
+from stpipe_prefect.orchestration.plan import Plan
+
+FLAT, GAIN = "reference flat 0001 → 0002", "reference gain 0001 → 0002"
+
+
+@pytest.fixture
+def items(tmp_path):
+    """Three stale ones, the last of them the newest, one up to date and one unreadable."""
+
+    def item(number, *reasons, error=""):
+        path = tmp_path / f"{number}_uncal.fits"
+        path.touch()
+        os.utime(path, (number * 1e6, number * 1e6))
+        return Item(path, (Plan(path.name, "calwebb_detector1", reasons),), error)
+
+    return [
+        item(1, GAIN),
+        item(2, GAIN, "input 2_rate.fits will be made anew"),
+        item(3, FLAT),
+        item(4),
+        Item(tmp_path / "5_uncal.fits", error="5_uncal.fits: truncated | cut"),
+    ]
+
+
+def test_counts_reasons_the_newest_first(items):
+    reasons = Summary("jwst_0002.pmap", items).reasons
+    assert [(each.text, each.count) for each in reasons] == [(FLAT, 1), (GAIN, 2)]
+    assert reasons[1].since == datetime.fromtimestamp(2e6, UTC)
+
+
+def test_names_of_files_do_not_make_a_reason_another_one(items):
+    summary = Summary(
+        "x",
+        [
+            Item(items[0].input, (Plan("a", "b", (f"input {n}_rate.fits changed",)),))
+            for n in (1, 2)
+        ],
+    )
+    assert [(each.text, each.count) for each in summary.reasons] == [("input changed", 2)]
+
+
+def test_keeps_account(items):
+    summary = Summary("jwst_0002.pmap", items)
+    assert str(summary) == "3 of 5 stale under jwst_0002.pmap: 0 done, 1 failed, 3 left"
+    summary.done.append(items[0].input)
+    summary.failed[items[1].input] = "2_uncal.fits: no"
+    assert str(summary) == "3 of 5 stale under jwst_0002.pmap: 1 done, 2 failed, 1 left"
+    assert summary.left == [items[2]]
+    assert round(summary.percent) == 67
+
+
+def test_is_shown_as_tables(items):
+    lines = Summary("jwst_0002.pmap", items).markdown().splitlines()
+    assert lines[0] == "**3 of 5 stale under jwst_0002.pmap: 0 done, 1 failed, 3 left**"
+    assert f"| 2 | 1970-01-24 03:33 | {GAIN} |" in lines
+    assert "| 5_uncal.fits | 5_uncal.fits: truncated \\| cut |" in lines
+
+
+def test_with_nothing_stale_is_one_line_and_done(items):
+    summary = Summary("x", [items[3]])
+    assert summary.markdown().strip() == "**0 of 1 stale under x: 0 done, 0 failed, 0 left**"
+    assert summary.percent == 100
+
+
+def test_for_programs(items):
+    told = Summary("jwst_0002.pmap", items).as_json()
+    assert told["total"] == 5
+    assert told["reasons"] == {FLAT: 1, GAIN: 2}
+    assert told["left"] == [str(item.input) for item in items[:3]]
+    assert told["failed"] == {str(items[4].input): items[4].error}

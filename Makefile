@@ -31,8 +31,8 @@ lint: $(INSTALLED)  ## style, types and the direction of imports
 docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(INSTALLED)  ## measure time and memory against plain jwst
-	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s
+bench: $(INSTALLED)  ## measure time and memory against plain jwst: make bench BASELINE=file
+	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s $(if $(BASELINE),--baseline $(BASELINE))
 	STPIPE_PREFECT_KILLS=20 $(BIN)/python -m pytest tests/faults
 
 clean:  ## remove the environment and everything that was generated

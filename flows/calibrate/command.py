@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
@@ -72,14 +70,6 @@ def _complain(mission: Mission, problems: str, error: BaseException, debug: bool
 def _say(mission: Mission, problems: str) -> None:
     for problem in problems.splitlines():
         print(f"{mission.command}: {problem}", file=sys.stderr)
-
-
-def interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Have Ctrl-C heard where Python would drop it: in the middle of a ``__del__``."""
-    if unraisable.exc_type is KeyboardInterrupt:
-        threading.Timer(0.05, _thread.interrupt_main).start()
-    else:
-        sys.__unraisablehook__(unraisable)
 
 
 def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, Any]) -> int:
@@ -203,6 +193,7 @@ def _calibrate(
 ) -> list[Result]:
     from prefect.utilities.urls import url_for
 
+    from stpipe_prefect.orchestration.isolation import interruptible
     from stpipe_prefect.orchestration.runners import task_runner
     from stpipe_prefect.orchestration.server import prefect_api, server_is_configured
 
@@ -211,7 +202,7 @@ def _calibrate(
     display = Display(console, len(files), live=not options.verbose)
     watched = server_is_configured()
     runs = mission.load_flow().with_options(task_runner=task_runner(options.runner))
-    with prefect_api(), display.following(), _quiet(options):
+    with prefect_api(), display.following(), _quiet(options), interruptible():
         state = runs(
             [str(path) for path in files],
             output_dir=str(output_dir),

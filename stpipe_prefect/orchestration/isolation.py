@@ -21,6 +21,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pkgutil import resolve_name
+from types import FrameType
 from typing import Any
 
 import psutil
@@ -41,6 +42,7 @@ Message = dict[str, Any]
 Tell = Callable[[Message], None]
 
 _children: set[BaseProcess] = set()
+_interrupted = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def run_isolated(
     -------
     Ended
     """
+    if _interrupted.is_set():
+        return Ended(Outcome.CRASHED, "interrupted", exit_code=130)
     if multiprocessing.current_process().daemon:
         # A Dask worker is one to its nanny, and daemons may have no children: they might be
         # left behind. These go when it goes, as the pipe tells them.
@@ -136,6 +140,34 @@ def stop_children() -> None:
     for process in children:
         process.join(max(0.0, deadline - time.monotonic()))
         _signal(process, signal.SIGKILL)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C end all processes and begin no further one, also where the exception gets lost.
+
+    Python drops one that is raised in the middle of a ``__del__``, and libraries catch it.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C was pressed within the block.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        for process in list(_children):
+            _signal(process, signal.SIGTERM)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _interrupted.clear()
 
 
 def _follow(

@@ -1,7 +1,11 @@
-"""Measurements: each compares the flow with plain jwst in one run, and prints what it found."""
+"""Measurements: each compares the flow with plain jwst in one run, and prints what it found.
+
+``--baseline FILE`` prints each beside what an earlier run has found; made if it is not there.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +16,21 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--baseline", type=Path, help="what is measured is compared with this file")
+
+
+@pytest.fixture(scope="session")
+def baseline(request: pytest.FixtureRequest) -> Iterator[tuple[dict[str, float], dict[str, float]]]:
+    """What an earlier run has found, and what this one finds."""
+    path = request.config.getoption("--baseline")
+    before = json.loads(path.read_text()) if path and path.exists() else {}
+    now: dict[str, float] = {}
+    yield before, now
+    if path and not path.exists():
+        path.write_text(json.dumps(now, indent=2) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +93,37 @@ def say(capsys: pytest.CaptureFixture[str]):
     return write
 
 
+@pytest.fixture
+def held(say, baseline: tuple[dict[str, float], dict[str, float]]):
+    """Print a measurement beside its limit and what it was before, and hold it to the limit."""
+    before, now = baseline
+
+    def hold(name: str, value: float, *, limit: float, unit: str = "x") -> None:
+        now[name] = value
+        was = f", was {before[name]:.3g}" if name in before else ""
+        say(f"{name}: {value:.3g} {unit} (at most {limit:g}{was})")
+        assert value <= limit
+
+    return hold
+
+
 @pytest.fixture(scope="session")
 def small_exposure(small) -> tuple[Path, Path]:
     """A 64 x 64 exposure and its CRDS cache."""
     return small.programme.exposures[0], small.crds_path
+
+
+@pytest.fixture(scope="session")
+def assert_same_arrays() -> Callable[[Path, Path], None]:
+    """Check that two files hold the same arrays."""
+    import numpy as np
+    from astropy.io import fits
+
+    def check(one: Path, other: Path) -> None:
+        with fits.open(one) as mine, fits.open(other) as yours:
+            assert [hdu.name for hdu in mine] == [hdu.name for hdu in yours]
+            for hdu in mine:
+                if hdu.data is not None and hdu.name != "ASDF":
+                    assert np.array_equal(hdu.data, yours[hdu.name].data, equal_nan=True)
+
+    return check

@@ -4,6 +4,9 @@ import json
 import statistics
 import subprocess
 import sys
+from contextlib import nullcontext
+
+import pytest
 
 MEASURE = """
 import gc, json, statistics, sys, time
@@ -52,20 +55,25 @@ print(json.dumps(times))
 """
 
 
-def test_overhead_per_step_and_per_run(small_exposure, tmp_path, environment, running_server, say):
+@pytest.mark.parametrize("server", ["embedded", "SQLite", "PostgreSQL"])
+def test_overhead_per_step_and_per_run(
+    server, small_exposure, tmp_path, environment, start_server, request, say, held
+):
     exposure, crds_path = small_exposure
-    measured = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(exposure), str(tmp_path)],
-        env=environment
-        | {
-            "CRDS_PATH": str(crds_path),
-            "PREFECT_API_URL": running_server,
-            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    database = request.getfixturevalue("postgres_server") if server == "PostgreSQL" else None
+    with nullcontext("") if server == "embedded" else start_server(database) as url:
+        measured = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(exposure), str(tmp_path)],
+            env=environment
+            | ({"PREFECT_API_URL": url} if url else {})
+            | {
+                "CRDS_PATH": str(crds_path),
+                "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     times = {
         name: statistics.median(values)
         for name, values in json.loads(measured.stdout.splitlines()[-1]).items()
@@ -73,7 +81,6 @@ def test_overhead_per_step_and_per_run(small_exposure, tmp_path, environment, ru
     plain = (times["plain many"] - times["plain few"]) / 30
     per_step = (times["flow many"] - times["flow few"]) / 30 - plain
     per_run = times["flow few"] - times["plain few"] - per_step
-    say(f"a step: {plain * 1e3:.1f} ms plain, {per_step * 1e3:.1f} ms more as a task")
-    say(f"a flow run: {per_run * 1e3:.0f} ms more than the pipeline alone")
-    assert per_step <= 0.015
-    assert per_run <= 0.300
+    say(f"a step without Prefect: {plain * 1e3:.1f} ms")
+    held(f"a flow run beyond the pipeline, {server}", per_run * 1e3, limit=300, unit="ms")
+    held(f"a step as a task beyond the step, {server}", per_step * 1e3, limit=10, unit="ms")

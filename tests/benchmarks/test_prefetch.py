@@ -61,11 +61,11 @@ def measure(small_exposure, running_server, environment, tmp_path):
     return run
 
 
-def test_flow_against_fetching_all_and_then_running(measure, say):
+def test_flow_against_fetching_all_and_then_running(measure, say, held):
     plain, flow = measure(PLAIN, "plain"), measure(FLOW, "flow")
     warm = measure(FLOW, "warm", cold=False)
     say(
         f"cold cache, {SECONDS:g} s a file: {plain:.1f} s fetching all and then running (jwst's "
-        f"own way), {flow:.1f} s as a flow: ratio {flow / plain:.2f}; all in the cache {warm:.1f} s"
+        f"own way), {flow:.1f} s as a flow; all in the cache {warm:.1f} s"
     )
-    assert flow < 0.7 * plain
+    held("cold cache / fetching all and then running", flow / plain, limit=0.7)

@@ -1,13 +1,15 @@
 """Processes of their own, which end in every way there is."""
 
 import os
+import signal
 import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
 
-from stpipe_prefect.orchestration.isolation import run_isolated, stop_children
+from stpipe_prefect.orchestration.isolation import interruptible, run_isolated, stop_children
 from stpipe_prefect.outcomes import Outcome
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -80,3 +82,22 @@ def test_all_are_stopped_within_seconds(how):
     assert time.monotonic() - started < 6
     assert [each.outcome for each in ended] == 3 * [Outcome.CRASHED]
     assert not any(psutil.pid_exists(each["process"]) for each in said)
+
+
+def test_an_interruption_that_is_caught_by_others():
+    with pytest.raises(KeyboardInterrupt), interruptible():  # noqa: PT012 - ended by the block's end
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        ended = run_isolated(FUNCTION, {"how": "well"}, lambda message: None)
+        assert (ended.outcome, ended.error) == (Outcome.CRASHED, "interrupted")
+    ended, _ = run("well")
+    assert ended.outcome is Outcome.COMPLETED
+
+
+def test_interruption_ends_what_is_under_way():
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        run("sleep60")
+    assert time.monotonic() - started < 10

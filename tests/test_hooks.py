@@ -165,7 +165,7 @@ def test_killing_the_run_kills_all_its_processes(kill, tmp_path):
     pid = int(_eventually(lambda: (tmp_path / "pid").read_text().strip()))
     assert _is_alive(pid)
     run.send_signal(kill)
-    run.wait(10)
+    run.wait(60)
     _eventually(lambda: not _is_alive(pid))
 
 

@@ -81,8 +81,12 @@ class Machine:
         self._config.write_text(text.replace(line, now + "," * line.endswith(",")))
 
     def ask(self, method: str, route: str, **query: Any) -> Any:
-        """Ask the Prefect server."""
-        answer = httpx.request(method, f"{self.url}/api{route}", json=query or None, timeout=30)
+        """Ask the Prefect server; again while its database is busy, as Prefect's client does."""
+        for _ in range(20):
+            answer = httpx.request(method, f"{self.url}/api{route}", json=query or None, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
         return answer.raise_for_status().json()
 
     def start(self, deployment: str, **parameters: Any) -> str:

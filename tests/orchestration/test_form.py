@@ -1,7 +1,5 @@
 """The form: what Prefect's server and UI are told about a pipeline's parameters."""
 
-import time
-
 import jsonschema
 import pytest
 from lantern.pipelines import CalibratePipeline
@@ -76,17 +74,11 @@ def test_what_becomes_code_or_file_access_has_no_field(monkeypatch):
 
 
 @pytest.mark.parametrize("path", JWST_PIPELINES)
-def test_every_pipeline_of_jwst_makes_a_valid_form_in_no_time(path):
+def test_every_pipeline_of_jwst_makes_a_valid_form(path):
     pipeline = find_step(path)
-    times = []
-    for _ in range(3):
-        started = time.process_time()
-        flow = as_flow(pipeline)
-        schema = schema_of(flow)
-        times.append(time.process_time() - started)
+    schema = schema_of(as_flow(pipeline))
     jsonschema.Draft202012Validator.check_schema(schema)
     assert set(schema["properties"]["steps"]["properties"]) == set(pipeline.step_defs)
-    assert min(times) <= 0.05
     jsonschema.validate({"input": "x", "steps": {}}, schema)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from contextlib import nullcontext
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stpipe_prefect.exceptions import StpipePrefectError, UsageError, reason
+from stpipe_prefect.exceptions import UsageError
 
+from .ending import complain, exit_code_of_command, quiet, say
 from .options import parser, read_parameters, sample_products
 
 if TYPE_CHECKING:
@@ -40,36 +39,16 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
     int
         Exit code.
     """
-    debug = "--debug" in arguments
-    try:
+
+    def run() -> int:
         options, rest = parser(mission).parse_known_args(arguments)
         parameters = read_parameters(rest)
         # Read once, by prefect as it is imported: set before it is.
         level = "NOTSET" if options.verbose else "CRITICAL"
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
         return _run(mission, options, parameters)
-    except KeyboardInterrupt as error:
-        _complain(mission, "interrupted", error, debug)
-        return 130
-    except StpipePrefectError as error:
-        _complain(mission, str(error), error, debug)
-        return error.exit_code
-    except Exception as error:
-        problem = f"{type(error).__name__}: {reason(error)} (more with --debug)"
-        _complain(mission, problem, error, debug)
-        return 1
 
-
-def _complain(mission: Mission, problems: str, error: BaseException, debug: bool) -> None:
-    """Say on standard error what went wrong, each problem in one line."""
-    if debug:
-        traceback.print_exception(error)
-    _say(mission, problems)
-
-
-def _say(mission: Mission, problems: str) -> None:
-    for problem in problems.splitlines():
-        print(f"{mission.command}: {problem}", file=sys.stderr)
+    return exit_code_of_command(mission.command, run, debug="--debug" in arguments)
 
 
 def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, Any]) -> int:
@@ -96,26 +75,21 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
     jobs, refused = plan_jobs(files, mission, pipeline=options.pipeline, stage=stage)
     if not jobs:
         for error in refused.values():
-            _complain(mission, str(error), error, options.debug)
+            complain(mission.command, str(error), error, debug=options.debug)
         return 1
     if options.plan:
         for error in refused.values():
-            _complain(mission, str(error), error, options.debug)
+            complain(mission.command, str(error), error, debug=options.debug)
         _plan(mission, jobs, output_dir, parameters, options, console)
         return 1 if refused else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
-    with console.status("Starting"), _quiet(options):
+    with console.status("Starting"), quiet(unless=options.verbose or options.debug):
         options.context = _prepare(mission, pipelines_of(jobs), parameters, options)
     results = _calibrate(mission, files, output_dir, parameters, options, console)
     if sample and not any(result.failure for result in results) and stage is None:
         return _judge(mission, sample, output_dir, console)
     codes = {result.ended.exit_code for result in results if result.failure}
     return codes.pop() if len(codes) == 1 else min(len(codes), 1)
-
-
-def _quiet(options: argparse.Namespace) -> AbstractContextManager[object]:
-    """Hide what libraries print: it is in the log, or becomes the reason of a failure."""
-    return nullcontext() if options.verbose or options.debug else redirect_stderr(StringIO())
 
 
 def _use_sample(mission: Mission, console: Console) -> Sample:
@@ -166,7 +140,10 @@ def _plan(
     from .parameters import parameters_of
     from .planning import as_json, plans, show
 
-    with console.status("Planning") if not options.json else nullcontext(), _quiet(options):
+    with (
+        console.status("Planning") if not options.json else nullcontext(),
+        quiet(unless=options.verbose or options.debug),
+    ):
         shares = parameters_of(pipelines_of(jobs), parameters, options.config_file)
         planned = list(
             plans(jobs, output_dir, shares, crds_context=options.context, ignore=options.ignore)
@@ -202,7 +179,12 @@ def _calibrate(
     display = Display(console, len(files), live=not options.verbose)
     watched = server_is_configured()
     runs = mission.load_flow().with_options(task_runner=task_runner(options.runner))
-    with prefect_api(), display.following(), _quiet(options), interruptible():
+    with (
+        prefect_api(),
+        display.following(),
+        quiet(unless=options.verbose or options.debug),
+        interruptible(),
+    ):
         state = runs(
             [str(path) for path in files],
             output_dir=str(output_dir),
@@ -232,7 +214,7 @@ def _calibrate(
     for result in failures:
         if options.debug:
             sys.stderr.write(result.ended.traceback)
-        _say(mission, result.failure)
+        say(mission.command, result.failure)
     return results
 
 
@@ -242,5 +224,5 @@ def _judge(mission: Mission, sample: Sample, output_dir: Path, console: Console)
     if recovery.ok:
         console.print(f"[green]The truth was recovered[/]: {recovery}")
         return 0
-    _say(mission, f"the truth was not recovered: {'; '.join(recovery.problems)}")
+    say(mission.command, f"the truth was not recovered: {'; '.join(recovery.problems)}")
     return 1

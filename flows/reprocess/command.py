@@ -5,19 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from flows.calibrate.ending import exit_code_of_command, quiet, say
 from stpipe_prefect.commandline import CommandParser
-from stpipe_prefect.exceptions import StpipePrefectError, reason
 
 if TYPE_CHECKING:
     from .summary import Summary
+
+COMMAND = "reprocess"
 
 DESCRIPTION = """\
 Make anew what newer reference files, parameters or software make stale in an archive.
@@ -49,25 +47,14 @@ def main(arguments: Sequence[str]) -> int:
     int
         Exit code.
     """
-    debug = "--debug" in arguments
-    try:
+
+    def run() -> int:
         options = _parser().parse_args(arguments)
         # Read once, by prefect as it is imported: set before it is.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         return _run(options)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        return 130
-    except StpipePrefectError as error:
-        if debug:
-            traceback.print_exception(error)
-        _complain(str(error))
-        return error.exit_code
-    except Exception as error:
-        if debug:
-            traceback.print_exception(error)
-        _complain(f"{type(error).__name__}: {reason(error)} (more with --debug)")
-        return 1
+
+    return exit_code_of_command(COMMAND, run, debug="--debug" in arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     from .summary import Summary
     from .survey import survey
 
-    with _quiet(options), pinned_context("jwst", options.context) as context:
+    with quiet(unless=options.debug), pinned_context("jwst", options.context) as context:
         summary = Summary(context, list(survey(map(Path, options.archives), context)))
     if summary.stale and not options.plan:
         expected = min(len(summary.stale), options.limit or len(summary.stale))
@@ -121,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     else:
         _show(summary, options)
     for message in summary.failed.values():
-        _complain(message)
+        say(COMMAND, message)
     return 1 if summary.failed else 0
 
 
@@ -129,12 +116,13 @@ def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summ
     from rich.console import Console
 
     from flows.calibrate.terminal import Display
+    from stpipe_prefect.orchestration.isolation import interruptible
     from stpipe_prefect.orchestration.server import prefect_api
 
     from .flow import ReprocessError, reprocess
 
     display = Display(Console(highlight=False, stderr=options.json), expected, live=True)
-    with prefect_api(), display.following(), _quiet(options):
+    with prefect_api(), display.following(), quiet(unless=options.debug), interruptible():
         state = reprocess(
             options.archives,
             limit=options.limit,
@@ -155,14 +143,3 @@ def _show(summary: Summary, options: argparse.Namespace) -> None:
     for each in summary.reasons:
         print(f"{each.count:6}  {each.text}  (newer than {each.since:%Y-%m-%d %H:%M} UTC)")
     print(summary)
-
-
-def _quiet(options: argparse.Namespace) -> AbstractContextManager[object]:
-    """Hide what libraries print: it is in the log, or becomes the reason of a failure."""
-    return nullcontext() if options.debug else redirect_stderr(StringIO())
-
-
-def _complain(problems: str) -> None:
-    """Say on standard error what went wrong, each problem in one line."""
-    for problem in problems.splitlines():
-        print(f"reprocess: {problem}", file=sys.stderr)

@@ -2,24 +2,12 @@
 
 import json
 import os
-from pathlib import Path
 
+import browser
 import pytest
 from machine import until
 
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-if not CHROMIUM.exists() and "CI" not in os.environ:
-    pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
+browser.skip_module_without_browser()
 
 SCREENSHOTS = os.environ.get("STPIPE_PREFECT_SCREENSHOTS", "")
 """Folder for pictures of what is looked at; empty for none."""
@@ -27,12 +15,8 @@ SCREENSHOTS = os.environ.get("STPIPE_PREFECT_SCREENSHOTS", "")
 
 @pytest.fixture(scope="module")
 def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield browser
-        browser.close()
+    with browser.chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -6,24 +6,12 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import browser
 import httpx
 import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-if not CHROMIUM.exists() and "CI" not in os.environ:
-    pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
+browser.skip_module_without_browser()
 
 SERVE = """
 from stpipe_prefect import as_flow
@@ -106,20 +94,16 @@ def _wait_for(server, route, *, something):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield browser
-        browser.close()
+def chromium():
+    with browser.chromium() as started:
+        yield started
 
 
 @pytest.fixture
-def form(server, browser, small):
+def form(server, chromium, small):
     """Open the form, and type in nothing but the exposure."""
     (deployment,) = server.post("/deployments/filter")
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page = chromium.new_page(viewport={"width": 1300, "height": 1000})
     page.goto(f"{server.url}/deployments/deployment/{deployment['id']}/run")
     field = page.get_by_text("Exposure or association to calibrate")
     field.locator("xpath=following::textarea[1]").fill(str(small.programme.exposures[0]))

@@ -1,0 +1,60 @@
+"""How a command ends: what went wrong in one line on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
+from io import StringIO
+
+from stpipe_prefect.exceptions import StpipePrefectError, reason
+
+
+def exit_code_of_command(command: str, run: Callable[[], int], *, debug: bool) -> int:
+    """Run a command to its end.
+
+    Parameters
+    ----------
+    command : str
+        Its name, with which each line begins.
+    run : callable
+        Gives the exit code if nothing stops it.
+    debug : bool
+        Show tracebacks.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    try:
+        return run()
+    except KeyboardInterrupt as error:
+        complain(command, "interrupted", error, debug=debug)
+        return 130
+    except StpipePrefectError as error:
+        complain(command, str(error), error, debug=debug)
+        return error.exit_code
+    except Exception as error:
+        problem = f"{type(error).__name__}: {reason(error)} (more with --debug)"
+        complain(command, problem, error, debug=debug)
+        return 1
+
+
+def complain(command: str, problems: str, error: BaseException, *, debug: bool) -> None:
+    """Say on standard error what went wrong, each problem in one line."""
+    if debug:
+        traceback.print_exception(error)
+    say(command, problems)
+
+
+def say(command: str, problems: str) -> None:
+    """Print each problem in one line on standard error."""
+    for problem in problems.splitlines():
+        print(f"{command}: {problem}", file=sys.stderr)
+
+
+def quiet(*, unless: bool) -> AbstractContextManager[object]:
+    """Hide what libraries print: it is in the log, or becomes the reason of a failure."""
+    return nullcontext() if unless else redirect_stderr(StringIO())

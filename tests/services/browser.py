@@ -1,0 +1,39 @@
+"""The browser of the system, as tests drive it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def skip_module_without_browser() -> None:
+    """Skip the tests of a module where there is no browser; in CI they fail instead."""
+    if not CHROMIUM.exists() and "CI" not in os.environ:
+        pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start it, and end it with the block."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield browser
+        browser.close()

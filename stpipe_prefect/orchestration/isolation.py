@@ -114,11 +114,11 @@ def run_isolated(
         # A Dask worker is one to its nanny, and daemons may have no children: they might be
         # left behind. These go when it goes, as the pipe tells them.
         multiprocessing.current_process().daemon = False
-    started = time.monotonic()
     ours, theirs = multiprocessing.Pipe()
     with _environment(SINGLE_THREADED):  # for where they start from scratch
         process = _context().Process(target=_child, args=(theirs, function, json.dumps(told)))
-        process.start()
+        process.start()  # waits for what the fork server still imports
+    started = time.monotonic()
     theirs.close()
     with _known(process):
         last, peak, late = _follow(process, ours, listener, started, time_limit)
@@ -271,6 +271,7 @@ def _child(messages: Connection, function: str, told: str) -> None:
             "traceback": "".join(traceback.format_exception(error)),
         }
     tell({"ended": {**ended, "peak_memory_mb": peak_memory_mb()}})
+    os._exit(0)  # everything is said; threads of libraries would hold the process up
 
 
 def _end_with_parent(messages: Connection) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
+from filelock import FileLock
 
 import flows.romancal.sample
 from flows.romancal.sample import Sample as RomanSample
@@ -37,18 +38,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        return ensure_sample()
-
-
-@pytest.fixture(scope="session")
-def roman(tmp_path_factory: pytest.TempPathFactory) -> RomanSample:
+def roman(shared_folder: Path) -> RomanSample:
     """The sample of Roman; where romancal is not installed, tests that need it are skipped."""
     pytest.importorskip("romancal")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(shared_folder / "cache"))
         return flows.romancal.sample.ensure_sample()
 
 
@@ -65,6 +59,15 @@ def postgres_server() -> Iterator[str]:
     from databases import postgres
 
     with postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start one Prefect server for the commands of many tests: the first of each is slow."""
+    from prefect_server import prefect_server
+
+    with prefect_server(tmp_path_factory.mktemp("prefect-server")) as url:
         yield url
 
 
@@ -141,20 +144,43 @@ def calibration_jobs(sample: Sample) -> Callable[[Path], list[tuple[str, str]]]:
     return jobs
 
 
-@pytest.fixture(scope="session", params=["jwst_0001.pmap", "jwst_0002.pmap"])
-def products(
-    request: pytest.FixtureRequest,
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Give the folder of all processes that run these tests side by side."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def sample(shared_folder: Path) -> Sample:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(shared_folder / "cache"))
+        return ensure_sample()
+
+
+@pytest.fixture(scope="session")
+def calibrated(
+    shared_folder: Path,
     sample: Sample,
     run_python: Callable[..., str],
     calibration_jobs: Callable[[Path], list[tuple[str, str]]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Products:
-    out = tmp_path_factory.mktemp("products")
-    run_python(
-        CALIBRATE,
-        json.dumps(calibration_jobs(out)),
-        out,
-        CRDS_PATH=sample.crds_path,
-        CRDS_CONTEXT=request.param,
-    )
-    return Products(out, request.param)
+) -> Callable[[str], Products]:
+    """Make, once for all processes, what plain jwst makes under a context."""
+
+    def make(context: str) -> Products:
+        out = shared_folder / f"products-{context}"
+        with FileLock(f"{out}.lock"):
+            if not out.exists():
+                unfinished = out.with_suffix(".unfinished")
+                unfinished.mkdir()
+                run_python(
+                    CALIBRATE,
+                    json.dumps(calibration_jobs(unfinished)),
+                    unfinished,
+                    CRDS_PATH=sample.crds_path,
+                    CRDS_CONTEXT=context,
+                )
+                unfinished.rename(out)
+        return Products(out, context)
+
+    return make

@@ -153,7 +153,8 @@ def test_a_command_that_fails():
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killing_the_run_kills_all_its_processes(kill, tmp_path):
-    code = (
+    code = (  # what is started in the background of a shell ignores SIGINT otherwise
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from lantern.steps import ClipStep; from lantern.model import Row; "
         f"ClipStep(pre_hooks=['(sleep 60 & echo $! > {tmp_path}/pid; wait) | cat']).run(Row([1.0]))"
     )

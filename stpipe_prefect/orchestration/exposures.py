@@ -219,19 +219,19 @@ def _record_this_run() -> None:
                     state=run.state,
                 )
                 return
-            except _Busy:
+            except _BusyError:
                 if pause is None:
                     raise
                 time.sleep(pause)
 
 
-class _Busy(Exception):
+class _BusyError(Exception):
     """The server asks to be asked again."""
 
 
 def _raise_if_busy(response: httpx.Response) -> None:
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise _Busy(f"{response.url} is not available")
+        raise _BusyError(f"{response.url} is not available")
 
 
 class _Heard:

@@ -6,6 +6,7 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -141,6 +142,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             with (
                 recorded_products(instance, ingredients, data, place, log) as (staging, steps),
                 observed(instance, context, resumption),
+                little_to_collect(),
             ):
                 instance.run(data)
             artifacts.show_products(staging.products)
@@ -175,6 +177,20 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
     flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
     return flow
+
+
+@contextmanager
+def little_to_collect() -> Iterator[None]:
+    """Spare the garbage collector what is there already.
+
+    stpipe has it look through all objects twice a step: with jwst imported 0.1 s each time.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

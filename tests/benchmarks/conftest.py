@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from prefect_server import prefect_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,33 +41,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def start_server(environment: dict[str, str]) -> Callable[..., AbstractContextManager[str]]:
     """Start a Prefect server, as a person would, and give its API's address."""
 
-    @contextmanager
-    def started(database: str | None = None) -> Iterator[str]:
-        import httpx
-
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        url = f"http://127.0.0.1:{port}/api"
+    def started(database: str | None = None) -> AbstractContextManager[str]:
         on = {"PREFECT_API_DATABASE_CONNECTION_URL": database} if database else {}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
-            env=environment | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"} | on,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            for _ in range(600):
-                try:
-                    httpx.get(f"{url}/health").raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    time.sleep(0.2)
-            else:
-                pytest.fail("the Prefect server did not start within two minutes")
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
+        return prefect_server(Path(environment["PREFECT_HOME"]), **on)
 
     return started
 

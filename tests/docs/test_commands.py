@@ -4,13 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
-from databases import free_port
 from pages import PAGES, ROOT, answers, bare, blocks, script
 
 SECONDS = 600
@@ -66,40 +63,6 @@ INSTEAD = {"make calwebb": "python -m flows.calwebb"}
 """What a target of the Makefile runs, without making its environment anew."""
 
 PROMPTED = [page for page in PAGES if page.name != "cli.md"]  # `make docs` runs what is in that
-
-
-@pytest.fixture(scope="module")
-def prefect_url(tmp_path_factory):
-    """Start one server for all pages: an embedded one for each command takes longer."""
-    folder = tmp_path_factory.mktemp("docs-prefect")
-    port = free_port()
-    environment = os.environ | {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}/api"
-    try:
-        deadline = time.monotonic() + 120
-        while not _answers(f"{url}/health"):
-            assert server.poll() is None and time.monotonic() < deadline, (
-                folder / "log"
-            ).read_text()
-            time.sleep(0.2)
-        yield url
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _answers(url):
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,11 @@ print(upstream)
 
 
 @pytest.fixture(scope="module")
+def products(calibrated):
+    return calibrated("jwst_0001.pmap")
+
+
+@pytest.fixture(scope="module")
 def made_on_ours(products, calibration_jobs, run_python, sample, tmp_path_factory):
     out = tmp_path_factory.mktemp("on_ours")
     printed = run_python(

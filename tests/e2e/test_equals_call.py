@@ -25,6 +25,11 @@ MAKES = {
 
 
 @pytest.fixture(scope="module")
+def products(calibrated):
+    return calibrated("jwst_0002.pmap")
+
+
+@pytest.fixture(scope="module")
 def made_by_flows(products, calibration_jobs, run_python, sample, tmp_path_factory):
     """Run what plain jwst ran for `products`, as flows, on an embedded Prefect server."""
     out = tmp_path_factory.mktemp("flows")

@@ -72,10 +72,11 @@ class Calibration:
 
 
 @pytest.fixture(scope="session")
-def calibration(small, tmp_path_factory) -> Calibration:
+def calibration(small, prefect_url, tmp_path_factory) -> Calibration:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     environment = inherited | {
         "CRDS_PATH": str(small.crds_path),
+        "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
     }
     out = tmp_path_factory.mktemp("undisturbed")

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-MOMENTS = int(os.environ.get("STPIPE_PREFECT_KILLS", "2"))
+MOMENTS = int(os.environ.get("STPIPE_PREFECT_KILLS", "1"))
 """How often a run is killed; ``make bench`` does it twenty times."""
 
 

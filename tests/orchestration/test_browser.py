@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,12 +22,11 @@ if __name__ == "__main__":
 
 
 class Server:
-    """A Prefect server with its UI, and a process that serves the deployment."""
+    """A Prefect server with its UI."""
 
-    def __init__(self, port):
-        self.port = str(port)
-        self.url = f"http://127.0.0.1:{port}"
-        self.api = f"{self.url}/api"
+    def __init__(self, api):
+        self.api = api
+        self.url = api.removesuffix("/api")
 
     def post(self, route, **query):
         return httpx.post(f"{self.api}{route}", json=query, timeout=30).raise_for_status().json()
@@ -50,47 +48,31 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(small, tmp_path_factory):
+def server(small, prefect_url, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        server = Server(free.getsockname()[1])
+    server = Server(prefect_url)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     environment = kept | {
         "CRDS_PATH": str(small.crds_path),
-        "DO_NOT_TRACK": "1",
-        "PREFECT_API_URL": server.api,
+        "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_API_URL": server.api,
         "STPIPE_PREFECT_INPUT_ROOTS": str(small.programme.exposures[0].parent),
     }
     (folder / "serve.py").write_text(SERVE)
-    start = (sys.executable, "-m", "prefect", "server", "start", "--port", server.port)
-    serve = (sys.executable, "serve.py")
-    processes = []
+    with (folder / "log").open("w") as log:
+        serving = subprocess.Popen(
+            [sys.executable, "serve.py"], cwd=folder, env=environment, stdout=log, stderr=log
+        )
     try:
-        for command, route in ((start, "/flows/filter"), (serve, "/deployments/filter")):
-            with (folder / f"{len(processes)}.log").open("w") as log:
-                processes.append(
-                    subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-                )
-            _wait_for(server, route, something=command is serve)
+        for _ in range(240):
+            if server.post("/deployments/filter"):
+                break
+            assert serving.poll() is None, (folder / "log").read_text()
+            time.sleep(0.5)
         yield server
     finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait(30)
-
-
-def _wait_for(server, route, *, something):
-    for _ in range(240):
-        time.sleep(0.5)
-        try:
-            if server.post(route) or not something:
-                return
-        except httpx.HTTPError:
-            continue
-    pytest.fail(f"{server.url} did not start within two minutes")
+        serving.terminate()
+        serving.wait(30)
 
 
 @pytest.fixture(scope="module")

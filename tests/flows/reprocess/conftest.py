@@ -33,10 +33,11 @@ class Archive:
 
 
 @pytest.fixture(scope="session")
-def environment(small, tmp_path_factory):
+def environment(small, prefect_url, tmp_path_factory):
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     return inherited | {
         "CRDS_PATH": str(small.crds_path),
+        "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
     }
 

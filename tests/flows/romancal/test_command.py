@@ -15,11 +15,12 @@ COMMAND = [sys.executable, "-m", "flows.romancal"]
 
 
 @pytest.fixture(scope="module")
-def environment(roman, tmp_path_factory):
+def environment(roman, prefect_url, tmp_path_factory):
     """The variables of a user without a CRDS cache: the sample has its own."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     return inherited | {
         "XDG_CACHE_HOME": str(roman.folder.parents[2]),
+        "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
     }
 

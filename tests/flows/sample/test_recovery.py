@@ -10,6 +10,11 @@ from astropy.io import fits
 from flows.sample import Sample, measure_flux_ratio, measure_recovery
 
 
+@pytest.fixture(params=["jwst_0001.pmap", "jwst_0002.pmap"])
+def products(request: pytest.FixtureRequest, calibrated: Any) -> Any:
+    return calibrated(request.param)
+
+
 def test_truth_is_recovered(products: Any, sample: Sample) -> None:
     recovery = measure_recovery(products.folder, sample.truth)
     assert recovery.problems == []

@@ -1,0 +1,27 @@
+"""What the processes of exposures need of any mission, imported before they are forked.
+
+Unlike other modules this one, and those of the missions that import it, do something as they are
+imported: only the fork server does so, and has no other way to be told. What is left out here
+costs its time again for every exposure.
+"""
+
+import signal
+
+import anyio
+import astropy.visualization  # noqa: F401 - of quick looks
+import fastapi  # noqa: F401 - by Prefect's client
+import PIL.Image
+import prefect.task_engine
+import prefect.utilities.visualization  # noqa: F401
+
+import stpipe_prefect.orchestration.subflows  # noqa: F401
+from flows.calibrate.exposure import exposure  # noqa: F401
+from stpipe_prefect.registry import registered_steps
+
+# Ctrl-C reaches all processes of a terminal: this one and those forked from it are ended by the
+# one that started them.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+registered_steps()  # looks into every installed package: 0.3 s
+PIL.Image.preinit()
+anyio.run(anyio.sleep, 0)  # imports what runs it

@@ -228,7 +228,7 @@ def serve(listener: int) -> None:
     from prefect.server.api.server import create_app
 
     config = uvicorn.Config(
-        create_app(ephemeral=True, final=True), fd=listener, log_level="error", lifespan="on"
+        create_app(ephemeral=True, final=True), log_level="error", lifespan="on"
     )
     server = uvicorn.Server(config)
 
@@ -237,7 +237,9 @@ def serve(listener: int) -> None:
         server.should_exit = True
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
-    server.run()
+    # Given the descriptor, uvicorn takes it for a socket of another family, which sends the two
+    # parts of an answer 0.04 s apart.
+    server.run(sockets=[socket.socket(fileno=listener)])
 
 
 if __name__ == "__main__":

@@ -185,12 +185,14 @@ def little_to_collect() -> Iterator[None]:
 
     stpipe has it look through all objects twice a step: with jwst imported 0.1 s each time.
     """
+    frozen_before = gc.get_freeze_count()
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not frozen_before:
+            gc.unfreeze()
 
 
 @contextmanager

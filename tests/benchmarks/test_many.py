@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -89,6 +91,35 @@ def test_two_dask_workers_against_two_jobs(
     for path in (tmp_path / "jobs").glob("*.fits"):
         assert_same_arrays(path, tmp_path / "dask" / path.name)
     say("12 small exposures, 2 jobs and 2 Dask workers: " + str(seconds))
+
+
+def test_dask_worker_killed_midway(
+    exposures, timed, running_server, small, tmp_path, monkeypatch, say, assert_same_arrays
+):
+    many = exposures[:40]
+    timed(calwebb(many, tmp_path / "here", "--jobs", "2"))
+    monkeypatch.setenv("CRDS_PATH", str(small.crds_path))  # of the workers
+    out = tmp_path / "dask"
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
+    ) as cluster:
+
+        def kill_a_worker():
+            while len(list(out.glob("*_rate.fits"))) < 15:
+                time.sleep(0.2)
+            os.kill(cluster.workers[0].pid, signal.SIGKILL)
+
+        killing = threading.Thread(target=kill_a_worker)
+        killing.start()
+        address = cluster.scheduler_address.replace("tcp", "dask")
+        seconds = timed(calwebb(many, out, "--runner", address), PREFECT_API_URL=running_server)
+        killing.join()
+    products = sorted(path.name for path in (tmp_path / "here").glob("*.fits"))
+    assert len(products) == 80
+    assert sorted(path.name for path in out.iterdir() if path.suffix == ".fits") == products
+    for name in products:
+        assert_same_arrays(tmp_path / "here" / name, out / name)
+    say(f"40 small exposures on 2 Dask workers, one killed: {seconds:.0f} s, all the same")
 
 
 def test_memory_does_not_grow_with_the_number(exposures, tmp_path, environment, say, held, small):

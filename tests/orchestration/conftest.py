@@ -13,11 +13,16 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """Start a real Prefect server with a database of its own."""
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Start a real Prefect server with a database of its own, and have all here report to it."""
+    import prefect_server
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-    with prefect_test_harness(server_startup_timeout=120):
+    folder = tmp_path_factory.mktemp("prefect")
+    with (
+        prefect_server.prefect_server(folder) as url,
+        temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}),
+    ):
         yield
 
 

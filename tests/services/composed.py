@@ -19,7 +19,7 @@ from databases import answers, free_port
 COMPOSE = Path(__file__).parents[2] / "docker" / "compose.yaml"
 CREDENTIALS = "calibration:only-for-tests"
 SECONDS = 90.0
-GRACE = 20.0
+GRACE = 8.0
 
 
 class Composed:

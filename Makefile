@@ -19,8 +19,8 @@ up: $(INSTALLED)  ## start server, worker and deployments here: make up PORT=420
 down: $(INSTALLED)  ## end what make up has started
 	$(BIN)/python deployments/local.py down --state $(STATE)
 
-test: $(INSTALLED)  ## run the tests, three files at a time: some wait for services
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+test: $(INSTALLED)  ## run the tests, two files at a time: some wait for services
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: $(INSTALLED)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ TOGETHER = ("operations", "flows/reprocess")
 """Folders of which the files use what takes long to make: one process runs all of them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have one process run the tests of a file, or of such a folder."""
     for item in items:

@@ -20,19 +20,6 @@ FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
 ACQUISITION = FLIGHT / "jw01019001001_gs-acq1_2022117003102_uncal.fits"
 
 
-TOGETHER = ("operations", "flows/reprocess")
-"""Folders of which the files use what takes long to make: one process runs all of them."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one process run the tests of a file, or of such a folder."""
-    for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        folder = path.parent.as_posix()
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(path)))
-
-
 @dataclass(frozen=True)
 class Small:
     """A 64 x 64 programme and its cache."""

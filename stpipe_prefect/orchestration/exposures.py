@@ -30,7 +30,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from ..exceptions import reason
 from ..outcomes import Outcome
 from . import capacity
-from .isolation import Ended, Message, run_isolated, stop_children
+from .isolation import (
+    Ended,
+    Message,
+    preloaded,
+    run_isolated,
+    start_fork_server,
+    stop_children,
+)
 from .progress import ExposureProgress, PipelineProgress, StepProgress, from_message, report
 from .results import Result
 from .subflows import FUNCTION, close_flow_run, subflow
@@ -164,6 +171,7 @@ class _Batch:
             dict(exposure.parameters),
             self._time_limit,
             self._brief,
+            preloaded(),
             return_state=False,
             wait_for=[self._futures[name] for name in sorted(exposure.needs)],
         )
@@ -177,7 +185,12 @@ class _Batch:
 
 @task(name="exposure", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
 def process_of_its_own(
-    name: str, flow: str, parameters: Message, time_limit: float | None, brief: bool
+    name: str,
+    flow: str,
+    parameters: Message,
+    time_limit: float | None,
+    brief: bool,
+    preload: list[str],
 ) -> Any:
     """Run the flow of one exposure in a process of its own; its run is shown in this one's place.
 
@@ -186,6 +199,7 @@ def process_of_its_own(
     State of Result
         Named by the outcome.
     """
+    start_fork_server(preload)  # where this is another machine; here it runs
     _record_this_run()
     heard = _Heard(name)
     told = subflow(flow, parameters, parent=UUID(str(task_run.id)), brief=brief)

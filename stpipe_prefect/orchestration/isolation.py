@@ -42,6 +42,7 @@ Message = dict[str, Any]
 Tell = Callable[[Message], None]
 
 _children: set[BaseProcess] = set()
+_preloaded: list[str] = []
 _interrupted = threading.Event()
 
 
@@ -82,10 +83,16 @@ def start_fork_server(preload: Sequence[str]) -> None:
         Modules. One that cannot be imported is left to fail where it is used.
     """
     context = _context()
+    _preloaded[:] = preload
     if context.get_start_method() == "forkserver":
         multiprocessing.set_forkserver_preload(list(preload))
         with _environment(SINGLE_THREADED):
             forkserver.ensure_running()
+
+
+def preloaded() -> list[str]:
+    """List what `start_fork_server` was told: another machine's is to import the same."""
+    return list(_preloaded)
 
 
 def run_isolated(

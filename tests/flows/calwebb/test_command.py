@@ -232,6 +232,15 @@ def test_plan_of_another_context_and_back(calwebb, uncal):
     assert calwebb(uncal, "--plan").out.splitlines()[-1] == "0 of 2 will run"
 
 
+def test_parameter_file_beats_the_context(calwebb, uncal, tmp_path):
+    file = tmp_path / "some.cfg"
+    file.write_text(
+        'class = "jwst.pipeline.Detector1Pipeline"\n[steps]\n[[jump]]\nrejection_threshold = 7.5\n'
+    )
+    run = calwebb(uncal, "--stage", "1", "--config-file", file, "--verbose")
+    assert (run.code, thresholds(run.err)) == (0, ["7.5"])
+
+
 def test_flag_beats_the_parameter_file(calwebb, uncal, tmp_path):
     from jwst.pipeline import Detector1Pipeline
 
@@ -246,7 +255,7 @@ def test_flag_beats_the_parameter_file(calwebb, uncal, tmp_path):
         "--verbose",
     )
     assert (run.code, thresholds(run.err)) == (0, ["9"])
-    assert "side_smoothing_length = 13\n" in run.err  # 11 in the code and by the context
+    assert "side_smoothing_length = 13\n" in run.err  # 11 in the code
 
 
 def test_disk_that_fills_up_on_the_way(calwebb, uncal, out):

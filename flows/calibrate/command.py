@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.garbage import imported_for_good
 
 from .ending import complain, exit_code_of_command, quiet, say
 from .options import parser, read_parameters, sample_products
@@ -83,7 +84,8 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
         _plan(mission, jobs, output_dir, parameters, options, console)
         return 1 if refused else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
-    with console.status("Starting"), quiet(unless=options.verbose or options.debug):
+    loud = options.verbose or options.debug
+    with console.status("Starting"), quiet(unless=loud), imported_for_good():
         options.context = _prepare(mission, pipelines_of(jobs), parameters, options)
     results = _calibrate(mission, files, output_dir, parameters, options, console)
     if sample and not any(result.failure for result in results) and stage is None:

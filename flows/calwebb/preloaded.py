@@ -3,19 +3,17 @@
 As `flows.calibrate.preloaded`, this does something as it is imported.
 """
 
-import gc
 import io
 
-import crds.jwst.locate  # noqa: F401
-import jwst.pipeline  # noqa: F401
-from stdatamodels.jwst.datamodels import ImageModel
+from stpipe_prefect.garbage import imported_for_good
 
-import flows.calibrate.preloaded  # noqa: F401
+with imported_for_good():
+    import crds.jwst.locate  # noqa: F401
+    import jwst.pipeline  # noqa: F401
+    from stdatamodels.jwst.datamodels import ImageModel
 
-# The machinery of the data models loads its extensions when it is used first: 0.6 s.
-with ImageModel((2, 2)) as _model:
-    _model.to_fits(io.BytesIO())
+    import flows.calibrate.preloaded  # noqa: F401
 
-# stpipe collects garbage before every step, 0.1 s each time over all that jwst brings along.
-gc.collect()
-gc.freeze()
+    # The machinery of the data models loads its extensions when it is used first: 0.6 s.
+    with ImageModel((2, 2)) as _model:
+        _model.to_fits(io.BytesIO())

@@ -3,11 +3,9 @@
 As `flows.calibrate.preloaded`, this does something as it is imported.
 """
 
-import gc
+from stpipe_prefect.garbage import imported_for_good
 
-import romancal.pipeline  # noqa: F401
+with imported_for_good():
+    import romancal.pipeline  # noqa: F401
 
-import flows.calibrate.preloaded  # noqa: F401
-
-gc.collect()
-gc.freeze()
+    import flows.calibrate.preloaded  # noqa: F401

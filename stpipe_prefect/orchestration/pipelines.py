@@ -6,7 +6,6 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from ..garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
 from ..references.selection import read_crds_parameters
@@ -177,22 +177,6 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
     flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
     return flow
-
-
-@contextmanager
-def little_to_collect() -> Iterator[None]:
-    """Spare the garbage collector what is there already.
-
-    stpipe has it look through all objects twice a step: with jwst imported 0.1 s each time.
-    """
-    frozen_before = gc.get_freeze_count()
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        if not frozen_before:
-            gc.unfreeze()
 
 
 @contextmanager

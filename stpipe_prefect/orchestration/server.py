@@ -17,11 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from ..exceptions import StpipePrefectError
+from ..garbage import imported_for_good
 
 STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
 DRAIN_SECONDS = 20.0
@@ -132,25 +134,25 @@ def prefect_api() -> Iterator[None]:
     StpipePrefectError
         The configured server does not answer, or the embedded one did not start.
     """
-    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+    from prefect.settings import get_current_settings
 
     from .deployments import in_deployment
+    from .prefect_settings import changed_settings
 
-    updates: dict[str, str | None] = {}
+    changes: dict[str, Any] = {}
     server = None
     if server_is_configured():
         _check_server()
     else:
         server = embedded_server()
         server.wait()
-        updates[PREFECT_API_URL.name] = server.api_url
+        changes["api.url"] = server.api_url
         if (credentials := get_current_settings().server.api.auth_string) is not None:
             # Meant for servers started here, it holds for the embedded one as well.
-            updates["api.auth_string"] = credentials.get_secret_value()
+            changes["api.auth_string"] = credentials
     if get_current_settings().flows.heartbeat_frequency is not None and not in_deployment():
-        updates["flows.heartbeat_frequency"] = None
-    # Changing settings takes Prefect 0.05 s: a flow within a flow finds them changed.
-    with temporary_settings(updates) if updates else nullcontext():
+        changes["flows.heartbeat_frequency"] = None
+    with changed_settings(changes):
         try:
             yield
         finally:
@@ -224,13 +226,12 @@ def serve(listener: int) -> None:
     listener : int
         File descriptor of a listening socket.
     """
-    import uvicorn
-    from prefect.server.api.server import create_app
+    with imported_for_good():
+        import uvicorn
+        from prefect.server.api.server import create_app
 
-    config = uvicorn.Config(
-        create_app(ephemeral=True, final=True), log_level="error", lifespan="on"
-    )
-    server = uvicorn.Server(config)
+        application = create_app(ephemeral=True, final=True)
+    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="on"))
 
     def stop_with_parent() -> None:
         sys.stdin.buffer.read()

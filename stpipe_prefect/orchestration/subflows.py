@@ -18,14 +18,16 @@ from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.flow_engine import run_flow
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import get_current_settings, temporary_settings
+from prefect.settings import get_current_settings
 from prefect.states import Crashed, Failed, Pending
+from pydantic import SecretStr
 
 from ..exceptions import reason
 from ..outcomes import Outcome
 from .brief import told_in_brief
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .isolation import Ended, Message, Tell
+from .prefect_settings import changed_settings
 from .progress import as_message, listening
 
 FUNCTION = f"{__name__}:run_as_told"
@@ -33,6 +35,7 @@ FUNCTION = f"{__name__}:run_as_told"
 SENT = 20.0
 """Seconds that a process waits for what it has to tell the server to be sent."""
 
+_SECRETS = ("api.key", "api.auth_string")
 _CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 
@@ -59,10 +62,8 @@ def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bo
         "brief": brief,
         "settings": {
             "api.url": settings.api.url,
-            "api.key": settings.api.key and settings.api.key.get_secret_value(),
-            "api.auth_string": (
-                settings.api.auth_string and settings.api.auth_string.get_secret_value()
-            ),
+            "api.key": _revealed(settings.api.key),
+            "api.auth_string": _revealed(settings.api.auth_string),
             "flows.heartbeat_frequency": settings.flows.heartbeat_frequency,
         },
         "of_deployment": str(run.flow_run.id) if run and run.flow_run and in_deployment() else "",
@@ -122,12 +123,19 @@ def close_flow_run(flow_run: str, ended: Ended) -> None:
         )
 
 
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
 @contextmanager
 def _surroundings(told: Message) -> Iterator[None]:
     """Report to the parent's server, and print as much as it does."""
     output = StringIO()
+    settings = told["settings"] | {
+        name: SecretStr(told["settings"][name]) for name in _SECRETS if told["settings"][name]
+    }
     with (
-        temporary_settings(told["settings"]),
+        changed_settings(settings),
         redirect_stdout(output) if told["quiet"] else nullcontext(),
         redirect_stderr(output) if told["quiet"] else nullcontext(),
     ):

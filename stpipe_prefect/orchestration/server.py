@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ..exceptions import StpipePrefectError
@@ -147,6 +148,7 @@ def prefect_api() -> Iterator[None]:
         server = embedded_server()
         server.wait()
         changes["api.url"] = server.api_url
+        changes["api.ssl_cert_file"] = str(Path(__file__).with_name("nobody.pem"))
         if (credentials := get_current_settings().server.api.auth_string) is not None:
             # Meant for servers started here, it holds for the embedded one as well.
             changes["api.auth_string"] = credentials

@@ -62,6 +62,7 @@ def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bo
         "brief": brief,
         "settings": {
             "api.url": settings.api.url,
+            "api.ssl_cert_file": settings.api.ssl_cert_file,
             "api.key": _revealed(settings.api.key),
             "api.auth_string": _revealed(settings.api.auth_string),
             "flows.heartbeat_frequency": settings.flows.heartbeat_frequency,

@@ -20,7 +20,7 @@ down: $(INSTALLED)  ## end what make up has started
 	$(BIN)/python deployments/local.py down --state $(STATE)
 
 test: $(INSTALLED)  ## run the tests, two files at a time: some wait for services
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

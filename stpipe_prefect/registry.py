@@ -47,8 +47,13 @@ class RegisteredStep:
 
 
 @cache
-def registered_steps() -> tuple[RegisteredStep, ...]:
+def registered_steps(package: str = "") -> tuple[RegisteredStep, ...]:
     """List what every installed package registers.
+
+    Parameters
+    ----------
+    package : str, optional
+        Only what this one does: to tell, others are imported for the better part of a second.
 
     Returns
     -------
@@ -58,6 +63,8 @@ def registered_steps() -> tuple[RegisteredStep, ...]:
     found = []
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         assert entry_point.dist is not None
+        if package not in ("", entry_point.dist.name):
+            continue
         for class_path, alias, is_pipeline in entry_point.load()():
             found.append(
                 RegisteredStep(
@@ -91,9 +98,7 @@ def find_step(name: str | type, folder: Path | None = None) -> Any:
     if isinstance(name, type):
         return _checked(name, name.__qualname__)
     package, _, alias = name.rpartition("::")
-    matches = [
-        step for step in registered_steps() if step.alias == alias and package in ("", step.package)
-    ]
+    matches = [step for step in registered_steps(package) if step.alias == alias]
     if len(matches) > 1:
         choices = ", ".join(f"{step.package}::{alias}" for step in matches)
         raise UnknownStepError(f"{name!r} is registered more than once; say which: {choices}")

@@ -24,13 +24,19 @@ FLOW = f"{__name__}:exposure"
 
 
 def parameters_for(
-    job: Job, output_dir: Path, shares: Mapping[str, Mapping[str, Any]], **told: Any
+    job: Job,
+    package: str,
+    output_dir: Path,
+    shares: Mapping[str, Mapping[str, Any]],
+    **told: Any,
 ) -> dict[str, Any]:
     """Put into what JSON can hold what the flow is to do.
 
     Parameters
     ----------
     job : Job
+    package : str
+        That registers the pipelines.
     output_dir : pathlib.Path
     shares : mapping
         For each pipeline what it is told besides.
@@ -39,6 +45,7 @@ def parameters_for(
     """
     return {
         "input": str(job.input),
+        "package": package,
         "pipelines": list(job.pipelines),
         "handed_on": job.handed_on,
         "output_dir": str(output_dir),
@@ -53,6 +60,7 @@ def parameters_for(
 )
 def exposure(
     input: str,
+    package: str,
     pipelines: list[str],
     handed_on: str,
     output_dir: str,
@@ -62,6 +70,7 @@ def exposure(
 
     Args:
         input: The exposure or association.
+        package: Which registers the pipelines.
         pipelines: Names of the pipelines, in order.
         handed_on: Suffix of the product that goes from one to the next.
         output_dir: Folder for the products.
@@ -78,7 +87,8 @@ def exposure(
             data = with_members_beside(data, Path(output_dir))
         report(PipelineProgress(name))
         started = time.monotonic()
-        state = _run(name, {"input": str(data), "output_dir": output_dir, **shares[name]})
+        told = {"input": str(data), "output_dir": output_dir, **shares[name]}
+        state = _run(f"{package}::{name}", told)
         products = [Path(product) for product in state.result()]
         outcome = Outcome(str(state.name))
         outcomes.add(outcome)

@@ -16,12 +16,10 @@ import prefect.utilities.visualization  # noqa: F401
 
 import stpipe_prefect.orchestration.subflows  # noqa: F401
 from flows.calibrate.exposure import exposure  # noqa: F401
-from stpipe_prefect.registry import registered_steps
 
 # Ctrl-C reaches all processes of a terminal: this one and those forked from it are ended by the
 # one that started them.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-registered_steps()  # looks into every installed package: 0.3 s
 PIL.Image.preinit()
 anyio.run(anyio.sleep, 0)  # imports what runs it

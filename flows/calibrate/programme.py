@@ -103,7 +103,7 @@ def calibrate(
             Exposure(
                 job.input.name,
                 FLOW,
-                parameters_for(job, folder, shares, crds_context=pinned, **again),
+                parameters_for(job, mission.package, folder, shares, crds_context=pinned, **again),
                 needs_of(job, work),
                 _memory_mb(job, folder),
             )

@@ -6,6 +6,7 @@ As `flows.calibrate.preloaded`, this does something as it is imported.
 import io
 
 from stpipe_prefect.garbage import imported_for_good
+from stpipe_prefect.registry import registered_steps
 
 with imported_for_good():
     import crds.jwst.locate  # noqa: F401
@@ -17,3 +18,4 @@ with imported_for_good():
     # The machinery of the data models loads its extensions when it is used first: 0.6 s.
     with ImageModel((2, 2)) as _model:
         _model.to_fits(io.BytesIO())
+    registered_steps("jwst")

@@ -4,8 +4,11 @@ As `flows.calibrate.preloaded`, this does something as it is imported.
 """
 
 from stpipe_prefect.garbage import imported_for_good
+from stpipe_prefect.registry import registered_steps
 
 with imported_for_good():
     import romancal.pipeline  # noqa: F401
 
     import flows.calibrate.preloaded  # noqa: F401
+
+    registered_steps("romancal")

@@ -160,7 +160,7 @@ def test_one_exposure_against_strun(
     size, groups, limit, timed, tmp_path, running_server, say, held
 ):
     programme = make_programme(
-        tmp_path / "raw", size=size, dithers=1, integrations=4, groups=groups
+        tmp_path / "raw", size=size, dithers=1, integrations=4, groups=groups, stars=3
     )
     cache = str(make_crds_cache(tmp_path / "crds", size=size, groups=groups))
     exposure = programme.exposures[0]

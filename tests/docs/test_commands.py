@@ -45,6 +45,9 @@ ELSEWHERE = {
         f"{COMPOSE} exec worker python -m flows.automations": ENGINE,
         "prefect worker start --pool process": SERVICE,
     },
+    "many-exposures.md": {
+        "python -m flows.calwebb raw/ --output-dir products": "README.md has it, too",
+    },
     "roman.md": {
         "python -m flows.romancal": ROMAN,
         "python -m flows.romancal raw/ --jobs 2": ROMAN,
@@ -53,6 +56,7 @@ ELSEWHERE = {
     },
     "tutorial.md": {
         ". .venv/bin/activate": "the environment of the tests is what it is about",
+        "python -m flows.calwebb raw/*_uncal.fits --output-dir products": "README.md has more",
         "make up": LOCAL,
         "make down": LOCAL,
     },

@@ -10,7 +10,7 @@ import browser
 import httpx
 import pytest
 
-browser.skip_module_without_browser()
+browser.skip_without_browser()
 
 SERVE = """
 from stpipe_prefect import as_flow

@@ -22,8 +22,8 @@ OPTIONS = (
 )
 
 
-def skip_module_without_browser() -> None:
-    """Skip the tests of a module where there is no browser; in CI they fail instead."""
+def skip_without_browser() -> None:
+    """Skip tests where there is no browser; in CI they fail instead."""
     if not CHROMIUM.exists() and "CI" not in os.environ:
         pytest.skip(f"there is no browser at {CHROMIUM}", allow_module_level=True)
 

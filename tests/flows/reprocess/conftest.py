@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from filelock import FileLock
 
 CONTEXTS = ("jwst_0001.pmap", "jwst_0002.pmap")
 
@@ -59,17 +60,21 @@ def command(environment):
 
 
 @pytest.fixture(scope="session")
-def calibrated(small, command, tmp_path_factory):
-    """Made by the command itself; not to be written into."""
-    archive = Archive(tmp_path_factory.mktemp("calibrated"))
-    for path, kind in ((archive.image, "NRC_IMAGE"), (archive.dark, "NRC_DARK")):
-        path.parent.mkdir()
-        with fits.open(small.programme.exposures[0]) as hdus:
-            hdus[0].header["EXP_TYPE"] = kind
-            hdus[0].header["FILENAME"] = path.name
-            hdus.writeto(path)
-    done = command(archive.folder)
-    assert done.returncode == 0, done.stderr
+def calibrated(small, command, shared_folder):
+    """Made by the command itself, once for all processes of tests; not to be written into."""
+    archive = Archive(shared_folder / "calibrated")
+    with FileLock(f"{archive.folder}.lock"):
+        if not archive.folder.exists():
+            unfinished = Archive(archive.folder.with_suffix(".unfinished"))
+            for path, kind in ((unfinished.image, "NRC_IMAGE"), (unfinished.dark, "NRC_DARK")):
+                path.parent.mkdir(parents=True)
+                with fits.open(small.programme.exposures[0]) as hdus:
+                    hdus[0].header["EXP_TYPE"] = kind
+                    hdus[0].header["FILENAME"] = path.name
+                    hdus.writeto(path)
+            done = command(unfinished.folder)
+            assert done.returncode == 0, done.stderr
+            unfinished.folder.rename(archive.folder)
     return archive
 
 

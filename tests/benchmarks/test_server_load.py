@@ -18,6 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import *
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
 from stpipe_prefect.orchestration.isolation import start_fork_server
+from stpipe_prefect.orchestration.server import prefect_api
 from misbehaving import FLOW
 
 number, log = int(sys.argv[1]), sys.argv[2]
@@ -28,7 +29,7 @@ exposures = [Exposure(f"e{n}", FLOW, {"name": f"e{n}", "how": "well", "log": log
 @flow
 def batch():
     from prefect.runtime import flow_run
-    with closing(calibrate_all(exposures, jobs=2)) as results:
+    with prefect_api(), closing(calibrate_all(exposures, jobs=2)) as results:
         return flow_run.id, sum(not result.failure for result in results)
 
 started = time.time()

@@ -16,6 +16,7 @@ import prefect.utilities.visualization  # noqa: F401
 
 import stpipe_prefect.orchestration.subflows  # noqa: F401
 from flows.calibrate.exposure import exposure  # noqa: F401
+from stpipe_prefect.schemas import parse_schemas_once
 
 # Ctrl-C reaches all processes of a terminal: this one and those forked from it are ended by the
 # one that started them.
@@ -23,3 +24,4 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 PIL.Image.preinit()
 anyio.run(anyio.sleep, 0)  # imports what runs it
+parse_schemas_once()

@@ -16,7 +16,6 @@ from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
 
-import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -38,6 +37,7 @@ from .isolation import (
     start_fork_server,
     stop_children,
 )
+from .patience import patient_client
 from .progress import ExposureProgress, PipelineProgress, StepProgress, from_message, report
 from .results import Result
 from .subflows import FUNCTION, close_flow_run, subflow
@@ -214,38 +214,20 @@ def process_of_its_own(
 def _record_this_run() -> None:
     """Have the server know of this task run before a flow run refers to it.
 
-    What it is told of task runs otherwise waits in queues. On SQLite it answers with 503 while
-    it records others; Prefect's client would only ask again after seconds.
+    What it is told of task runs otherwise waits in queues.
     """
     context = TaskRunContext.get()
     assert context is not None
     run = context.task_run
-    hooks = {"response": [_raise_if_busy]}
-    with get_client(sync_client=True, httpx_settings={"event_hooks": hooks}) as client:
-        for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, None):
-            try:
-                client.create_task_run(
-                    context.task,
-                    flow_run_id=run.flow_run_id,
-                    dynamic_key=run.dynamic_key,
-                    id=run.id,
-                    name=run.name,
-                    state=run.state,
-                )
-                return
-            except _BusyError:
-                if pause is None:
-                    raise
-                time.sleep(pause)
-
-
-class _BusyError(Exception):
-    """The server asks to be asked again."""
-
-
-def _raise_if_busy(response: httpx.Response) -> None:
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise _BusyError(f"{response.url} is not available")
+    with patient_client() as client:
+        client.create_task_run(
+            context.task,
+            flow_run_id=run.flow_run_id,
+            dynamic_key=run.dynamic_key,
+            id=run.id,
+            name=run.name,
+            state=run.state,
+        )
 
 
 class _Heard:

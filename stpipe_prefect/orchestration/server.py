@@ -3,8 +3,6 @@
 The embedded server is Prefect's own application in a child process, on a free port of the
 loopback interface, with the user's usual Prefect database. Of its services only those run that
 record a local run; it asks nobody outside and ends with the process that started it.
-
-Run as a module this file is that child process.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import StpipePrefectError
-from ..garbage import imported_for_good
 
 STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
 DRAIN_SECONDS = 20.0
@@ -67,7 +63,7 @@ class EmbeddedServer:
         with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
             self.api_url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(listener.fileno())],
+                [sys.executable, "-m", f"{__package__}.embedded", str(listener.fileno())],
                 env=os.environ | LEAN_SETTINGS,
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.PIPE,  # held open: its end tells the server to stop
@@ -218,32 +214,3 @@ def drain(since: datetime) -> None:
             if not client.read_task_runs(task_run_filter=unfinished, limit=1):
                 return
             time.sleep(0.1)
-
-
-def serve(listener: int) -> None:
-    """Serve Prefect's API on an open socket until standard input ends.
-
-    Parameters
-    ----------
-    listener : int
-        File descriptor of a listening socket.
-    """
-    with imported_for_good():
-        import uvicorn
-        from prefect.server.api.server import create_app
-
-        application = create_app(ephemeral=True, final=True)
-    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="on"))
-
-    def stop_with_parent() -> None:
-        sys.stdin.buffer.read()
-        server.should_exit = True
-
-    threading.Thread(target=stop_with_parent, daemon=True).start()
-    # Given the descriptor, uvicorn takes it for a socket of another family, which sends the two
-    # parts of an answer 0.04 s apart.
-    server.run(sockets=[socket.socket(fileno=listener)])
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]))

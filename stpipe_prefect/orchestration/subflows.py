@@ -27,6 +27,7 @@ from ..outcomes import Outcome
 from .brief import told_in_brief
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .isolation import Ended, Message, Tell
+from .patience import patient_client
 from .prefect_settings import changed_settings
 from .progress import as_message, listening
 
@@ -93,7 +94,7 @@ def run_as_told(told: Message, tell: Tell) -> None:
         _surroundings(told),
         told_in_brief(told["brief"]),
         listening(lambda event: tell(as_message(event))),
-        get_client(sync_client=True) as client,
+        patient_client() as client,
     ):
         try:
             run = client.create_flow_run(

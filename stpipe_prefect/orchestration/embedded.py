@@ -1,0 +1,63 @@
+"""What the process of an embedded Prefect server runs.
+
+It is Prefect's own application, started as a module with a listening socket.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from typing import Any
+
+from ..garbage import imported_for_good
+
+
+def serve(listener: int) -> None:
+    """Serve Prefect's API on an open socket until standard input ends.
+
+    Parameters
+    ----------
+    listener : int
+        File descriptor of a listening socket.
+    """
+    with imported_for_good():
+        import uvicorn
+        from prefect.server.api.server import create_app
+
+        _have_transactions_wait_their_turn()
+        application = create_app(ephemeral=True, final=True)
+    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="on"))
+
+    def stop_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    # Given the descriptor, uvicorn takes it for a socket of another family, which sends the two
+    # parts of an answer 0.04 s apart.
+    server.run(sockets=[socket.socket(fileno=listener)])
+
+
+def _have_transactions_wait_their_turn() -> None:
+    """Have SQLite's transactions begin as writers.
+
+    Prefect's begin as readers, and SQLite refuses to let one write if another has done so
+    meanwhile; the client, told 503, asks again only after seconds.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from prefect.server.database.dependencies import set_database_config
+    from prefect.settings import get_current_settings
+
+    class Waiting(AioSqliteConfiguration):
+        def begin_transaction(self, session: Any, with_for_update: bool = True) -> Any:
+            return super().begin_transaction(session, with_for_update=True)
+
+    url = get_current_settings().server.database.connection_url
+    assert url is not None
+    if "sqlite" in url.get_secret_value():
+        set_database_config(Waiting(connection_url=url.get_secret_value()))
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

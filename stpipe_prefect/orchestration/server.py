@@ -136,6 +136,7 @@ def prefect_api() -> Iterator[None]:
     from .deployments import in_deployment
     from .prefect_settings import changed_settings
 
+    settings = get_current_settings()
     changes: dict[str, Any] = {}
     server = None
     if server_is_configured():
@@ -143,12 +144,17 @@ def prefect_api() -> Iterator[None]:
     else:
         server = embedded_server()
         server.wait()
-        changes["api.url"] = server.api_url
-        changes["api.ssl_cert_file"] = str(Path(__file__).with_name("nobody.pem"))
-        if (credentials := get_current_settings().server.api.auth_string) is not None:
+        changes |= {
+            "api.url": server.api_url,
+            "api.ssl_cert_file": str(Path(__file__).with_name("nobody.pem")),
+            # Two questions that each client would ask first; the answers are known.
+            "client.csrf_support_enabled": settings.server.api.csrf_protection_enabled,
+            "client.server_version_check_enabled": False,
+        }
+        if (credentials := settings.server.api.auth_string) is not None:
             # Meant for servers started here, it holds for the embedded one as well.
             changes["api.auth_string"] = credentials
-    if get_current_settings().flows.heartbeat_frequency is not None and not in_deployment():
+    if settings.flows.heartbeat_frequency is not None and not in_deployment():
         changes["flows.heartbeat_frequency"] = None
     with changed_settings(changes):
         try:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from io import StringIO
+from operator import attrgetter
 from pkgutil import resolve_name
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,17 @@ FUNCTION = f"{__name__}:run_as_told"
 SENT = 20.0
 """Seconds that a process waits for what it has to tell the server to be sent."""
 
+_SETTINGS = (
+    "api.url",
+    "api.ssl_cert_file",
+    "api.key",
+    "api.auth_string",
+    "client.csrf_support_enabled",
+    "client.server_version_check_enabled",
+    "flows.heartbeat_frequency",
+)
+"""What `stpipe_prefect.orchestration.server.prefect_api` may have changed, and how to get in."""
+
 _SECRETS = ("api.key", "api.auth_string")
 _CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
@@ -61,13 +73,7 @@ def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bo
         "parameters": dict(parameters),
         "parent": str(parent),
         "brief": brief,
-        "settings": {
-            "api.url": settings.api.url,
-            "api.ssl_cert_file": settings.api.ssl_cert_file,
-            "api.key": _revealed(settings.api.key),
-            "api.auth_string": _revealed(settings.api.auth_string),
-            "flows.heartbeat_frequency": settings.flows.heartbeat_frequency,
-        },
+        "settings": {name: _revealed(attrgetter(name)(settings)) for name in _SETTINGS},
         "of_deployment": str(run.flow_run.id) if run and run.flow_run and in_deployment() else "",
         "quiet": os.environ.get(_CONSOLE) == "CRITICAL",
     }
@@ -125,8 +131,8 @@ def close_flow_run(flow_run: str, ended: Ended) -> None:
         )
 
 
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
+def _revealed(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 @contextmanager

@@ -98,14 +98,14 @@ def find_step(name: str | type, folder: Path | None = None) -> Any:
     if isinstance(name, type):
         return _checked(name, name.__qualname__)
     package, _, alias = name.rpartition("::")
+    if "." in name and not package:
+        return import_class(name, folder)
     matches = [step for step in registered_steps(package) if step.alias == alias]
     if len(matches) > 1:
         choices = ", ".join(f"{step.package}::{alias}" for step in matches)
         raise UnknownStepError(f"{name!r} is registered more than once; say which: {choices}")
     if matches:
         return import_class(matches[0].class_path)
-    if "." in name and not package:
-        return import_class(name, folder)
     raise UnknownStepError(
         f"No step or pipeline is called {name!r}{nearest(alias, _aliases())}; "
         "give an alias, package::alias or a dotted class path"

@@ -87,6 +87,7 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
     loud = options.verbose or options.debug
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
         options.context = _prepare(mission, pipelines_of(jobs), parameters, options)
+        mission.load_flow()
     results = _calibrate(mission, files, output_dir, parameters, options, console)
     if sample and not any(result.failure for result in results) and stage is None:
         return _judge(mission, sample, output_dir, console)

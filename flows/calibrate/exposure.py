@@ -36,7 +36,7 @@ def parameters_for(
     ----------
     job : Job
     package : str
-        That registers the pipelines.
+        That registers the pipelines, so that no other is asked; empty if that is not known.
     output_dir : pathlib.Path
     shares : mapping
         For each pipeline what it is told besides.
@@ -70,7 +70,7 @@ def exposure(
 
     Args:
         input: The exposure or association.
-        package: Which registers the pipelines.
+        package: Which registers the pipelines; if empty, all are asked.
         pipelines: Names of the pipelines, in order.
         handed_on: Suffix of the product that goes from one to the next.
         output_dir: Folder for the products.
@@ -88,7 +88,7 @@ def exposure(
         report(PipelineProgress(name))
         started = time.monotonic()
         told = {"input": str(data), "output_dir": output_dir, **shares[name]}
-        state = _run(f"{package}::{name}", told)
+        state = _run(f"{package}::{name}" if package else name, told)
         products = [Path(product) for product in state.result()]
         outcome = Outcome(str(state.name))
         outcomes.add(outcome)

@@ -103,7 +103,9 @@ def calibrate(
             Exposure(
                 job.input.name,
                 FLOW,
-                parameters_for(job, mission.package, folder, shares, crds_context=pinned, **again),
+                parameters_for(
+                    job, _package(job, mission), folder, shares, crds_context=pinned, **again
+                ),
                 needs_of(job, work),
                 _memory_mb(job, folder),
             )
@@ -134,6 +136,11 @@ def _cached(job: Job, plans: Iterable[Plan]) -> Result:
         for plan in plans
     ]
     return Result(job.input.name, Ended(Outcome.COMPLETED), tuple(pipelines))
+
+
+def _package(job: Job, mission: Mission) -> str:
+    """Name the package that registers all of a job's pipelines, if it is the mission's."""
+    return mission.package if set(job.pipelines) <= set(mission.pipelines) else ""
 
 
 def _memory_mb(job: Job, folder: Path) -> float:

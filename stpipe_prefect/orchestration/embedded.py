@@ -47,16 +47,18 @@ def _have_transactions_wait_their_turn() -> None:
     """
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.server.database.dependencies import set_database_config
+    from prefect.server.utilities.database import get_dialect
     from prefect.settings import get_current_settings
 
     class Waiting(AioSqliteConfiguration):
         def begin_transaction(self, session: Any, with_for_update: bool = True) -> Any:
             return super().begin_transaction(session, with_for_update=True)
 
-    url = get_current_settings().server.database.connection_url
-    assert url is not None
-    if "sqlite" in url.get_secret_value():
-        set_database_config(Waiting(connection_url=url.get_secret_value()))
+    setting = get_current_settings().server.database.connection_url
+    assert setting is not None
+    url = setting.get_secret_value()
+    if get_dialect(url).name == "sqlite":
+        set_database_config(Waiting(connection_url=url))
 
 
 if __name__ == "__main__":

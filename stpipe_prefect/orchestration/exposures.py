@@ -37,9 +37,9 @@ from .isolation import (
     start_fork_server,
     stop_children,
 )
-from .patience import patient_client
 from .progress import ExposureProgress, PipelineProgress, StepProgress, from_message, report
 from .results import Result
+from .retries import patient_client
 from .subflows import FUNCTION, close_flow_run, subflow
 
 ELSEWHERE = 100

@@ -19,13 +19,18 @@ def changed_settings(changes: Mapping[str, Any]) -> Iterator[None]:
     Parameters
     ----------
     changes : mapping
-        By a setting's path, such as ``"api.url"``; secrets as ``SecretStr``.
+        By a setting's path, such as ``"api.url"``; secrets as ``SecretStr``. What Prefect
+        derives from a setting, such as ``"ui_url"``, is not changed with it.
     """
     context = get_settings_context()
     settings = context.settings
     for path, value in changes.items():
-        group, name = path.split(".")
-        changed = getattr(settings, group).model_copy(update={name: value})
-        settings = settings.model_copy(update={group: changed})
+        settings = _changed(settings, path.split("."), value)
     with SettingsContext(profile=context.profile, settings=settings):
         yield
+
+
+def _changed(settings: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    new = _changed(getattr(settings, name), rest, value) if rest else value
+    return settings.model_copy(update={name: new})

@@ -147,7 +147,7 @@ def prefect_api() -> Iterator[None]:
         changes |= {
             "api.url": server.api_url,
             "api.ssl_cert_file": str(Path(__file__).with_name("nobody.pem")),
-            # Two questions that each client would ask first; the answers are known.
+            # Two questions of Prefect's clients; the answers are known.
             "client.csrf_support_enabled": settings.server.api.csrf_protection_enabled,
             "client.server_version_check_enabled": False,
         }

@@ -28,9 +28,9 @@ from ..outcomes import Outcome
 from .brief import told_in_brief
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .isolation import Ended, Message, Tell
-from .patience import patient_client
 from .prefect_settings import changed_settings
 from .progress import as_message, listening
+from .retries import patient_client
 
 FUNCTION = f"{__name__}:run_as_told"
 
@@ -40,13 +40,18 @@ SENT = 20.0
 _SETTINGS = (
     "api.url",
     "api.ssl_cert_file",
+    "api.tls_insecure_skip_verify",
     "api.key",
     "api.auth_string",
     "client.csrf_support_enabled",
+    "client.custom_headers",
     "client.server_version_check_enabled",
     "flows.heartbeat_frequency",
+    "logging.to_api.max_log_size",
+    "ui_url",
 )
-"""What `stpipe_prefect.orchestration.server.prefect_api` may have changed, and how to get in."""
+"""What says where the server is and how to get in, or follows from it; on another machine it may
+not be set. The rest is what `stpipe_prefect.orchestration.server.prefect_api` changes."""
 
 _SECRETS = ("api.key", "api.auth_string")
 _CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"

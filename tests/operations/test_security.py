@@ -89,6 +89,9 @@ def test_run_from_python_without_says_what_to_set(service, run, credentials):
     )
 
 
-def test_embedded_server_has_the_credentials_of_the_environment(run):
-    done = run(PREFECT_SERVER_API_AUTH_STRING="some:body")
+def test_embedded_server_is_protected_as_the_environment_says(run):
+    done = run(
+        PREFECT_SERVER_API_AUTH_STRING="some:body",
+        PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED="true",
+    )
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from stpipe_prefect.orchestration.patience import PAUSES, patient_client
+from stpipe_prefect.orchestration.retries import PAUSES, patient_client
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """One raw exposure, and files made from it."""
 
 import json
+import os
 
 import pytest
 from astropy.io import fits
@@ -9,6 +10,17 @@ from astropy.io import fits
 @pytest.fixture(scope="session")
 def uncal(small):
     return small.programme.exposures[0]
+
+
+@pytest.fixture(scope="session")
+def environment(small, prefect_url, tmp_path_factory):
+    """The variables of a user with a CRDS cache and a Prefect server."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
+    return inherited | {
+        "CRDS_PATH": str(small.crds_path),
+        "PREFECT_API_URL": prefect_url,
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+    }
 
 
 @pytest.fixture

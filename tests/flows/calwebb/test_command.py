@@ -27,17 +27,6 @@ class Run:
     products: list[str]
 
 
-@pytest.fixture(scope="session")
-def environment(small, prefect_url, tmp_path_factory):
-    """The variables of a user with a CRDS cache and a Prefect server."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    return inherited | {
-        "CRDS_PATH": str(small.crds_path),
-        "PREFECT_API_URL": prefect_url,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-    }
-
-
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "out"

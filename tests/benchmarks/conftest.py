@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -53,6 +54,25 @@ def running_server(start_server: Callable[..., AbstractContextManager[str]]) -> 
     """A Prefect server on its usual database."""
     with start_server() as url:
         yield url
+
+
+@pytest.fixture
+def peak_memory(environment: dict[str, str]) -> Callable[..., float]:
+    """Run a command to its end, and give the largest memory it took, in MB."""
+
+    def run(*command: object, **variables: str) -> float:
+        with subprocess.Popen(
+            list(map(str, command)),
+            env=environment | variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, command
+        return usage.ru_maxrss / 1e3  # kB on Linux
+
+    return run
 
 
 @pytest.fixture

@@ -126,15 +126,10 @@ def test_dask_worker_killed_midway(
     say(f"40 small exposures on 2 Dask workers, one killed: {seconds:.0f} s, all the same")
 
 
-def test_memory_does_not_grow_with_the_number(exposures, tmp_path, environment, say, held, small):
+def test_memory_does_not_grow_with_the_number(exposures, tmp_path, peak_memory, say, held, small):
+    cache = str(small.crds_path)
     started = time.perf_counter()
-    process = subprocess.Popen(
-        list(map(str, calwebb(exposures, tmp_path / "ours", "--jobs", "2"))),
-        env=environment | {"CRDS_PATH": str(small.crds_path)},
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0
+    of_command = peak_memory(*calwebb(exposures, tmp_path / "ours", "--jobs", "2"), CRDS_PATH=cache)
     seconds = time.perf_counter() - started
     peaks = [
         (record["run"]["started"], record["run"]["peak_memory_mb"])
@@ -142,15 +137,9 @@ def test_memory_does_not_grow_with_the_number(exposures, tmp_path, environment, 
         for record in [json.loads(path.read_text())]
     ]
     in_order = [peak for _, peak in sorted(peaks)]
-    plain = subprocess.Popen(
-        [STRUN, "calwebb_detector1", str(exposures[0]), f"--output_dir={tmp_path}"],
-        env=environment | {"CRDS_PATH": str(small.crds_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, _, plain_usage = os.wait4(plain.pid, 0)
-    by_strun = plain_usage.ru_maxrss / 1e3
-    say(f"50 small exposures in {seconds:.0f} s; the command itself {usage.ru_maxrss / 1e3:.0f} MB")
+    command = (STRUN, "calwebb_detector1", exposures[0], f"--output_dir={tmp_path}")
+    by_strun = peak_memory(*command, CRDS_PATH=cache)
+    say(f"50 small exposures in {seconds:.0f} s; the command itself {of_command:.0f} MB")
     held("peak memory of the 50th exposure / the 5th", in_order[-1] / in_order[4], limit=1.05)
     held("peak memory of the 50th exposure / strun", in_order[-1] / by_strun, limit=1.10)
 

@@ -83,5 +83,5 @@ def test_overhead_per_step_and_per_run(
     per_step = (times["flow many"] - times["flow few"]) / 30 - plain
     per_run = times["flow few"] - times["plain few"] - per_step
     say(f"a step without Prefect: {plain * 1e3:.1f} ms")
-    held(f"a flow run beyond the pipeline, {server}", per_run * 1e3, limit=300, unit="ms")
     held(f"a step as a task beyond the step, {server}", per_step * 1e3, limit=10, unit="ms")
+    held(f"a flow run beyond the pipeline, {server}", per_run * 1e3, limit=400, unit="ms")

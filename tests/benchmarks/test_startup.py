@@ -30,7 +30,7 @@ def seconds_to_first_step(command, environment) -> float:
     return begun
 
 
-@pytest.mark.parametrize(("server", "limit"), [("embedded", 1.8), ("running", 1.3)])
+@pytest.mark.parametrize(("server", "limit"), [("embedded", 1.8), ("running", 1.6)])
 def test_seconds_to_first_step(
     server, limit, small_exposure, tmp_path, environment, request, say, held
 ):

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 from ..logs import logged_run
+from ..step import Step
 
 
 @contextmanager
@@ -34,9 +35,11 @@ def captured_logs(step_class: Any, level: int = logging.INFO) -> Iterator[String
     names = [name for name in step_class.get_stpipe_loggers() if name != "root"]
     to_prefect = logging.getLogger("prefect.extra").handlers  # meant for loggers not its own
     text = StringIO()
+    # Steps of others keep their own records.
+    formatter = step_class._log_records_formatter if issubclass(step_class, Step) else None
     with logged_run(
         names,
-        step_class._log_records_formatter,
+        formatter,
         level=level,
         handlers=[logging.StreamHandler(text), *map(_To, to_prefect)],
     ):

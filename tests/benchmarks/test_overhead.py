@@ -29,7 +29,23 @@ def pipeline_of(count):
             return data
     return Steps
 
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 from stpipe_prefect import as_flow
+from stpipe_prefect.orchestration.server import prefect_api
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def nothing():
+    pass
+
+@flow(persist_result=False)
+def tasks(count):
+    for _ in range(count):
+        nothing()
+
+def prefect_alone(count):
+    with prefect_api():
+        tasks(count)
 
 exposure, out = sys.argv[1:]
 options = {"output_dir": out, "save_results": False, "overwrite": True}
@@ -39,6 +55,8 @@ runs = {
     "plain many": lambda: many.call(exposure, configure_log=False),
     "flow few": lambda: as_flow(few)(exposure, **options),
     "flow many": lambda: as_flow(many)(exposure, **options),
+    "prefect few": lambda: prefect_alone(1),
+    "prefect many": lambda: prefect_alone(31),
 }
 times = {name: [] for name in runs}
 for run in runs.values():  # imports and connections of a first time
@@ -82,6 +100,9 @@ def test_overhead_per_step_and_per_run(
     plain = (times["plain many"] - times["plain few"]) / 30
     per_step = (times["flow many"] - times["flow few"]) / 30 - plain
     per_run = times["flow few"] - times["plain few"] - per_step
-    say(f"a step without Prefect: {plain * 1e3:.1f} ms")
+    alone = (times["prefect many"] - times["prefect few"]) / 30
+    say(
+        f"a step without Prefect {plain * 1e3:.1f} ms, a task of Prefect alone {alone * 1e3:.1f} ms"
+    )
     held(f"a step as a task beyond the step, {server}", per_step * 1e3, limit=10, unit="ms")
     held(f"a flow run beyond the pipeline, {server}", per_run * 1e3, limit=400, unit="ms")

@@ -34,10 +34,20 @@ class Archive:
 
 
 @pytest.fixture(scope="session")
-def environment(small, prefect_url, tmp_path_factory):
+def crds_path(small, shared_folder):
+    """The CRDS cache that the archive is calibrated with: each process's own differs in times."""
+    folder = shared_folder / "calibrated-crds"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            shutil.copytree(small.crds_path, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(crds_path, prefect_url, tmp_path_factory):
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     return inherited | {
-        "CRDS_PATH": str(small.crds_path),
+        "CRDS_PATH": str(crds_path),
         "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
     }
@@ -85,13 +95,13 @@ def archive(calibrated, tmp_path):
 
 
 @pytest.fixture
-def crds(small, monkeypatch):
+def crds(crds_path, monkeypatch):
     """The small cache, for what is done in this process."""
     from crds.core import utils
 
     for name in ("CRDS_SERVER_URL", "CRDS_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CRDS_PATH", str(small.crds_path))
+    monkeypatch.setenv("CRDS_PATH", str(crds_path))
     utils.clear_function_caches()
     yield
     utils.clear_function_caches()

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import psutil
 
+from stpipe_prefect.orchestration.server import RECORDING
+
 PROJECT = Path(__file__).resolve().parents[1]
 STARTUP_SECONDS = 180.0
 GRACE = 20.0
@@ -140,8 +142,7 @@ def _prefect(url: str, state: Path) -> dict[str, str]:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",  # else one by one
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        **RECORDING,
         "PREFECT_SERVER_UI_API_URL": f"{url}/api",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))),
     }

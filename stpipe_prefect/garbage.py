@@ -26,9 +26,8 @@ def imported_for_good() -> Iterator[None]:
 def little_to_collect() -> Iterator[None]:
     """Spare the garbage collector what is there already, until the block ends.
 
-    Where something was spared for good before, as in the processes of exposures, it stays so.
-
     stpipe has it look through all objects twice a step: with jwst imported 0.1 s each time.
+    Where something was spared for good before, as in the processes of exposures, it stays so.
     """
     frozen_before = gc.get_freeze_count()
     gc.collect()

@@ -175,7 +175,7 @@ def _is_not_installed(top: str) -> bool:
 
 
 def _aliases() -> list[str]:
-    return [step.alias for step in registered_steps() if step.alias]
+    return [step.alias for step in registered_steps("") if step.alias]
 
 
 def _checked(found: Any, name: str) -> Any:

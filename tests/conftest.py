@@ -152,6 +152,22 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
 
 
 @pytest.fixture(scope="session")
+def made_once(shared_folder: Path) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Have a folder made by the process that needs it first; it gets its name when it is whole."""
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared_folder / name
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                unfinished = folder.with_suffix(".unfinished")
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
 def sample(shared_folder: Path) -> Sample:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared_folder / "cache"))
@@ -160,7 +176,7 @@ def sample(shared_folder: Path) -> Sample:
 
 @pytest.fixture(scope="session")
 def calibrated(
-    shared_folder: Path,
+    made_once: Callable[[str, Callable[[Path], object]], Path],
     sample: Sample,
     run_python: Callable[..., str],
     calibration_jobs: Callable[[Path], list[tuple[str, str]]],
@@ -168,19 +184,16 @@ def calibrated(
     """Make, once for all processes, what plain jwst makes under a context."""
 
     def make(context: str) -> Products:
-        out = shared_folder / f"products-{context}"
-        with FileLock(f"{out}.lock"):
-            if not out.exists():
-                unfinished = out.with_suffix(".unfinished")
-                unfinished.mkdir()
-                run_python(
-                    CALIBRATE,
-                    json.dumps(calibration_jobs(unfinished)),
-                    unfinished,
-                    CRDS_PATH=sample.crds_path,
-                    CRDS_CONTEXT=context,
-                )
-                unfinished.rename(out)
-        return Products(out, context)
+        def calibrate(out: Path) -> None:
+            out.mkdir()
+            run_python(
+                CALIBRATE,
+                json.dumps(calibration_jobs(out)),
+                out,
+                CRDS_PATH=sample.crds_path,
+                CRDS_CONTEXT=context,
+            )
+
+        return Products(made_once(f"products-{context}", calibrate), context)
 
     return make

@@ -69,6 +69,12 @@ def running_server(start_server: Callable[..., AbstractContextManager[str]]) -> 
         yield url
 
 
+@pytest.fixture(scope="session")
+def strun() -> str:
+    """The command that calibrates without this project."""
+    return str(Path(sys.executable).with_name("strun"))
+
+
 @pytest.fixture
 def peak_memory(environment: dict[str, str]) -> Callable[..., float]:
     """Run a command to its end, and give the largest memory it took, in MB."""

@@ -15,7 +15,6 @@ import pytest
 
 from flows.sample import make_crds_cache, make_programme
 
-STRUN = str(Path(sys.executable).with_name("strun"))
 CALWEBB = (sys.executable, "-m", "flows.calwebb")
 
 
@@ -52,9 +51,9 @@ def calwebb(exposures, out, *options):
     return (*CALWEBB, *exposures, "--stage", "1", "--output-dir", out, *options)
 
 
-def test_twenty_exposures_against_xargs_strun(exposures, timed, tmp_path, say, held):
+def test_twenty_exposures_against_xargs_strun(strun, exposures, timed, tmp_path, say, held):
     few = exposures[:20]
-    loop = f"xargs -P2 -I@ {STRUN} calwebb_detector1 @ --output_dir={tmp_path} --save_results=true"
+    loop = f"xargs -P2 -I@ {strun} calwebb_detector1 @ --output_dir={tmp_path} --save_results=true"
     timed(calwebb(few[:1], tmp_path / "first"))  # Prefect makes its database
     theirs = timed(["sh", "-c", f"printf '%s\\n' {' '.join(map(str, few))} | {loop}"])
     ours = timed(calwebb(few, tmp_path / "ours", "--jobs", "2"))
@@ -126,7 +125,9 @@ def test_dask_worker_killed_midway(
     say(f"40 small exposures on 2 Dask workers, one killed: {seconds:.0f} s, all the same")
 
 
-def test_memory_does_not_grow_with_the_number(exposures, tmp_path, peak_memory, say, held, small):
+def test_memory_does_not_grow_with_the_number(
+    strun, exposures, tmp_path, peak_memory, say, held, small
+):
     cache = str(small.crds_path)
     started = time.perf_counter()
     of_command = peak_memory(*calwebb(exposures, tmp_path / "ours", "--jobs", "2"), CRDS_PATH=cache)
@@ -137,7 +138,7 @@ def test_memory_does_not_grow_with_the_number(exposures, tmp_path, peak_memory, 
         for record in [json.loads(path.read_text())]
     ]
     in_order = [peak for _, peak in sorted(peaks)]
-    command = (STRUN, "calwebb_detector1", exposures[0], f"--output_dir={tmp_path}")
+    command = (strun, "calwebb_detector1", exposures[0], f"--output_dir={tmp_path}")
     by_strun = peak_memory(*command, CRDS_PATH=cache)
     say(f"50 small exposures in {seconds:.0f} s; the command itself {of_command:.0f} MB")
     held("peak memory of the 50th exposure / the 5th", in_order[-1] / in_order[4], limit=1.05)
@@ -146,7 +147,7 @@ def test_memory_does_not_grow_with_the_number(exposures, tmp_path, peak_memory, 
 
 @pytest.mark.parametrize(("size", "groups", "limit"), [(64, 5, 1.5), (1024, 10, 1.0)])
 def test_one_exposure_against_strun(
-    size, groups, limit, timed, tmp_path, running_server, say, held
+    size, groups, limit, strun, timed, tmp_path, running_server, say, held
 ):
     programme = make_programme(
         tmp_path / "raw", size=size, dithers=1, integrations=4, groups=groups, stars=3
@@ -155,7 +156,7 @@ def test_one_exposure_against_strun(
     exposure = programme.exposures[0]
     theirs, ours = [], []
     for number in range(3):
-        command = [STRUN, "calwebb_detector1", exposure, f"--output_dir={tmp_path}"]
+        command = [strun, "calwebb_detector1", exposure, f"--output_dir={tmp_path}"]
         theirs.append(timed(command, CRDS_PATH=cache))
         command = calwebb([exposure], tmp_path / str(number))
         ours.append(timed(command, CRDS_PATH=cache, PREFECT_API_URL=running_server))

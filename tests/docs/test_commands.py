@@ -46,7 +46,7 @@ ELSEWHERE = {
         "prefect worker start --pool process": SERVICE,
     },
     "many-exposures.md": {
-        "python -m flows.calwebb raw/ --output-dir products": "README.md has it, too",
+        "python -m flows.calwebb raw/ --output-dir products": "README.md has it, with --jobs",
     },
     "roman.md": {
         "python -m flows.romancal": ROMAN,

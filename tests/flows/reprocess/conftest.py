@@ -5,11 +5,11 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from astropy.io import fits
-from filelock import FileLock
 
 CONTEXTS = ("jwst_0001.pmap", "jwst_0002.pmap")
 
@@ -34,13 +34,9 @@ class Archive:
 
 
 @pytest.fixture(scope="session")
-def crds_path(small, shared_folder):
+def crds_path(small, made_once):
     """The CRDS cache that the archive is calibrated with: each process's own differs in times."""
-    folder = shared_folder / "calibrated-crds"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            shutil.copytree(small.crds_path, folder)
-    return folder
+    return made_once("calibrated-crds", partial(shutil.copytree, small.crds_path))
 
 
 @pytest.fixture(scope="session")
@@ -70,22 +66,21 @@ def command(environment):
 
 
 @pytest.fixture(scope="session")
-def calibrated(small, command, shared_folder):
+def calibrated(small, command, made_once):
     """Made by the command itself, once for all processes of tests; not to be written into."""
-    archive = Archive(shared_folder / "calibrated")
-    with FileLock(f"{archive.folder}.lock"):
-        if not archive.folder.exists():
-            unfinished = Archive(archive.folder.with_suffix(".unfinished"))
-            for path, kind in ((unfinished.image, "NRC_IMAGE"), (unfinished.dark, "NRC_DARK")):
-                path.parent.mkdir(parents=True)
-                with fits.open(small.programme.exposures[0]) as hdus:
-                    hdus[0].header["EXP_TYPE"] = kind
-                    hdus[0].header["FILENAME"] = path.name
-                    hdus.writeto(path)
-            done = command(unfinished.folder)
-            assert done.returncode == 0, done.stderr
-            unfinished.folder.rename(archive.folder)
-    return archive
+
+    def calibrate(folder):
+        archive = Archive(folder)
+        for path, kind in ((archive.image, "NRC_IMAGE"), (archive.dark, "NRC_DARK")):
+            path.parent.mkdir(parents=True)
+            with fits.open(small.programme.exposures[0]) as hdus:
+                hdus[0].header["EXP_TYPE"] = kind
+                hdus[0].header["FILENAME"] = path.name
+                hdus.writeto(path)
+        done = command(folder)
+        assert done.returncode == 0, done.stderr
+
+    return Archive(made_once("calibrated", calibrate))
 
 
 @pytest.fixture

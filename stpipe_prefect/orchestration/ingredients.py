@@ -62,7 +62,7 @@ def gather(
             row["value"] = f"<{type(row['value']).__name__}>"
             opaque.append(f"parameter {row['step']}.{row['parameter']}".replace(" .", " "))
     return Ingredients(
-        pipeline=f"{type(instance).__module__}.{type(instance).__qualname__}",
+        pipeline=class_path(type(instance)),
         observatory=observatory,
         context=context,
         server=os.environ.get("CRDS_SERVER_URL", ""),
@@ -76,6 +76,11 @@ def gather(
         software=versions(mission_of(type(instance))),
         opaque=opaque,
     )
+
+
+def class_path(step_class: type) -> str:
+    """Name a class by its module and its name there."""
+    return f"{step_class.__module__}.{step_class.__qualname__}"
 
 
 def input_files(data: Any, folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
 from ..references.selection import parameter_files, read_crds_parameters
-from .ingredients import fingerprint_of_request, gather, input_files
+from .ingredients import class_path, fingerprint_of_request, gather, input_files
 from .references import check_parameter_files
 from .request import Request
 
@@ -224,6 +224,7 @@ class Planner:
         return (
             bool(self._request)
             and self._request == before.request
+            and class_path(self._class) == before.pipeline
             and self.pinned_context(before.observatory) == before.context
             and (same_software or "versions" in self._ignore)
             and sorted(by_name) == sorted(path.name for path in files)

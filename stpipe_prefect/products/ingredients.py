@@ -87,6 +87,8 @@ def differences(
     ignore : collection of str
         Some of `ASPECTS`.
     """
+    if before.pipeline != now.pipeline:
+        yield f"pipeline {before.pipeline} → {now.pipeline}"
     yield from (f"{name} cannot be compared with another time" for name in now.opaque)
     if "inputs" not in ignore:
         yield from _input_differences(before, now)

@@ -55,6 +55,7 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, Any]) -> int:
     from rich.console import Console
 
+    from stpipe_prefect.products.names import folder_path
     from stpipe_prefect.products.staging import check_output_dir
 
     from .inputs import find_inputs
@@ -64,7 +65,9 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    output_dir = Path(options.output_dir or ("." if options.files else sample_products(mission)))
+    output_dir = folder_path(
+        options.output_dir or ("." if options.files else sample_products(mission))
+    )
     stage = options.stage if mission.stages else None
     if options.files:
         sample, files = None, list(find_inputs(options.files, mission))

@@ -19,6 +19,7 @@ from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.orchestration.progress import PipelineProgress, report
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.references.context import pinned_context
 
@@ -92,7 +93,7 @@ def calibrate(
         pinned_context(mission.observatory, crds_context) if work else nullcontext()
     )  # for all of them
     with context as pinned:
-        folder = Path(output_dir)
+        folder = folder_path(output_dir)
         if not overwrite:
             fresh = up_to_date(work, folder, shares, crds_context=pinned, ignore=ignore or [])
             results += [_cached(job, plans) for job, plans in fresh]

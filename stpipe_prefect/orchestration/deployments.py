@@ -11,6 +11,7 @@ from prefect.context import FlowRunContext
 
 from ..parameters.sources import Layer, Source
 from ..parameters.validation import raise_problems
+from ..products.names import folder_path
 from .settings import PREFIX, DeploymentSettings, switch_of
 
 FLOW_RUN = Source("flow run")
@@ -116,7 +117,7 @@ def _of_section(
 def _outside(path: str, value: str, roots: str, settings: DeploymentSettings) -> Iterator[str]:
     """Find a path that leads out of the folders allowed, by whatever detour or link."""
     folders = [folder.expanduser().resolve() for folder in getattr(settings, roots)]
-    file = Path(value).expanduser().resolve()
+    file = folder_path(value).resolve()
     # A part of a product's name, such as its suffix, does not start in the folder of the run.
     climbs = ".." in Path(value).parts and path not in ("input", "output_dir")
     if climbs or not any(file.is_relative_to(folder) for folder in folders):

@@ -21,6 +21,7 @@ from prefect.states import Completed
 from ..garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
+from ..products.names import folder_path
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
@@ -252,7 +253,7 @@ def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
     named = output_dir or {**(request.frozen or {}), **request.given}.get("output_dir")
     if not named and request.config_file:
         named = load_config_file(request.config_file).get("output_dir")
-    return Path(named or ".").expanduser()
+    return folder_path(named or ".")
 
 
 def _names(paths: Iterable[Path]) -> list[str]:

@@ -17,6 +17,7 @@ from prefect.runtime import flow_run
 from ..datamodel import file_name
 from ..products.fingerprint import FileContent
 from ..products.ingredients import Ingredients, Row
+from ..products.names import folder_path
 from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
 from .ingredients import described
@@ -84,7 +85,7 @@ def _redirect_steps(pipeline: Any, staging: Staging) -> None:
     for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
         if step.output_dir:
-            step.output_dir = str(staging.folder_for(Path(step.output_dir).expanduser()))
+            step.output_dir = str(staging.folder_for(folder_path(step.output_dir)))
         _redirect_steps(step, staging)
 
 

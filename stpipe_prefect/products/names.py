@@ -88,6 +88,11 @@ def in_folder(folder: str, name: str) -> str:
     return os.path.join(expanded(folder), name)  # noqa: PTH118 - keeps "" and "./" as given
 
 
+def folder_path(folder: str | Path) -> Path:
+    """Make a path of a folder that a user names, with ``~`` or environment variables."""
+    return Path(expanded(str(folder)))
+
+
 def expanded(folder: str) -> str:
     """Replace ``~`` and environment variables in the name of a folder."""
     return os.path.expandvars(os.path.expanduser(folder))  # noqa: PTH111 - must stay text

@@ -19,6 +19,19 @@ class Theirs(CalibratePipeline):
     """Another one."""
 
 
+@pytest.mark.parametrize("named", ["$PLACE/p", "~/p"])
+def test_folder_is_named_as_stpipe_lets_one_name_it(mission, monkeypatch, named):
+    for variable in ("PLACE", "HOME"):
+        monkeypatch.setenv(variable, str(mission / "there"))
+    for given in ({"output_dir": named}, {"steps": {"flat": {"output_dir": named}}}):
+        flat = {"save_results": True, "suffix": "flat"}
+        steps = {"flat": flat | given.pop("steps", {}).get("flat", {})}
+        made = as_flow(Ours)("one_raw.row", **given, steps=steps, overwrite=True)
+        assert str(mission / "there/p/one_flat.row") in made
+        assert (mission / "there/p/one_flat.row").is_file()
+    assert [path.name for path in mission.iterdir() if path.name.startswith((".", "$", "~"))] == []
+
+
 def test_another_class_of_the_same_alias_is_not_up_to_date():
     as_flow(Ours)("one_raw.row", output_dir="out")
     assert as_flow(Ours).plan("one_raw.row", output_dir="out").is_up_to_date

@@ -160,19 +160,20 @@ class Pipeline(Step):
         Raises
         ------
         ParameterError
-            A file is no good, or is for a step of another name.
+            A file is no good, or is for another step.
         """
         sections = config.get("steps")
         folder = Path(config_file).parent if config_file else Path()
         for name, step_class in cls.step_defs.items():
             given = sections.get(name) if isinstance(sections, Mapping) else None
-            if isinstance(given, Section) and isinstance(given.get("config_file"), str):
-                file = str(folder / given.pop("config_file"))
+            if not isinstance(given, Section):
+                continue
+            step_class.merge_config(given, config_file)  # type: ignore[arg-type] # a part of one
+            named = given.pop("config_file", None)
+            if named:
+                file = str(folder / named)
                 merged = load_config_file(file)
-                if merged.get("name", name) != name:
-                    raise ParameterError(
-                        f"{file} is for a step {merged['name']!r}, but given for {name!r}"
-                    )
+                _check_is_for(merged, name, step_class, file)
                 merged = step_class.merge_config(merged, file)
                 merge(merged, given)
                 sections[name] = {}
@@ -205,3 +206,17 @@ class Pipeline(Step):
     def _prefetching(self) -> list[Step]:
         steps: list[Step] = [getattr(self, name) for name in self.step_defs]
         return [step for step in steps if step.prefetch_references and not step.skip]
+
+
+def _check_is_for(config: Mapping[str, Any], name: str, step_class: type, file: str) -> None:
+    """Refuse a parameter file for another step, which neither its name nor its class fits.
+
+    A step exported by itself has the name of its class, whatever a pipeline calls it.
+    """
+    named, path = config.get("name", name), str(config.get("class") or "")
+    if named != name and path.rpartition(".")[2] not in _class_names(step_class):
+        raise ParameterError(f"{file} is for a step {named!r}, but given for {name!r}")
+
+
+def _class_names(step_class: type) -> list[str]:
+    return [each.__name__ for each in step_class.mro() if issubclass(each, Step)]

@@ -55,7 +55,8 @@ class Configured(Calibrated):
         self.config_file = str(config_file) if config_file is not None else None
         parameters: Mapping[str, Any] = kws
         if _validate_kwds:
-            parameters = new_config(kws)
+            origin = str(config_file) if config_file is not None else None
+            parameters = self.merge_config(new_config(kws), origin)
             validate(
                 parameters, self.load_spec_file(), title=self.name, folder=_folder(config_file)
             )

@@ -206,6 +206,35 @@ def test_nested_files_of_a_pipeline_of_pipelines(mission):
     assert NightPipeline.from_config_section(config).calibrate.clip.high == 3.0
 
 
+@pytest.mark.parametrize("place", ["keywords", "constructor", "file", "file in a folder"])
+def test_file_for_a_step_of_a_nested_pipeline(mission, place):
+    (mission / "clip.cfg").write_text("high = 3\n")
+    given = {"calibrate": {"steps": {"clip": {"config_file": "clip.cfg"}}}}
+    inline = "[steps]\n[[calibrate]]\n[[[steps]]]\n[[[[clip]]]]\nconfig_file = clip.cfg\n"
+    if place == "keywords":
+        config, _ = NightPipeline.build_config(None, steps=given)
+        night = NightPipeline.from_config_section(config)
+    elif place == "constructor":
+        night = NightPipeline(steps=given)
+    else:
+        folder = mission / ("deep" if "folder" in place else "")
+        folder.mkdir(exist_ok=True)
+        (folder / "night.cfg").write_text(inline)
+        (mission / "clip.cfg").replace(folder / "clip.cfg")  # names start beside the naming file
+        night = NightPipeline.from_config_file(folder / "night.cfg")
+    assert night.calibrate.clip.high == 3.0
+
+
+def test_file_that_a_step_was_exported_to_is_for_that_step_in_a_pipeline(mission):
+    ClipStep(high=3.0).export_config("clip.asdf")
+    CalibratePipeline(steps={"clip": {"high": 4.0}}).clip.export_config("of_pipeline.asdf")
+    for file, high in (("clip.asdf", 3.0), ("of_pipeline.asdf", 4.0)):
+        config, _ = CalibratePipeline.build_config(None, steps={"clip": {"config_file": file}})
+        assert CalibratePipeline.from_config_section(config).clip.high == high
+    with pytest.raises(ParameterError, match="is for a step 'ClipStep', but given for 'dark'"):
+        CalibratePipeline.build_config(None, steps={"dark": {"config_file": "clip.asdf"}})
+
+
 def test_parameters_from_crds_switched_off(mission, monkeypatch):
     monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
     assert ClipStep.build_config("one_raw.row")[0] == {}

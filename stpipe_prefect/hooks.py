@@ -15,7 +15,9 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from .datamodel import is_model
@@ -99,6 +101,8 @@ def _make_hook(step: Any, name: str, hook: Any) -> Hook:
         hook = import_object(path["path"], folder)
         if path["call"]:
             hook = hook(**{"output_ext": step.output_ext} | _keywords(path["call"]))
+    elif hasattr(hook, "get_pars") and not isinstance(hook, type):
+        hook.name = getattr(hook, "class_alias", None) or name
     if isinstance(hook, type) and hasattr(hook, "from_config_section"):
         hook = hook(
             getattr(hook, "class_alias", None) or name,
@@ -106,10 +110,11 @@ def _make_hook(step: Any, name: str, hook: Any) -> Hook:
             config_file=step.config_file,
             output_ext=step.output_ext,
         )
-    run = getattr(hook, "run", hook)
-    if not callable(run) or isinstance(hook, type):
+    if hasattr(hook, "run") and not isinstance(hook, type):
+        return StepHook(hook)
+    if not callable(hook) or isinstance(hook, type):
         raise TypeError("expected a Step, a function, the dotted path of one, or a command")
-    return run  # type: ignore[no-any-return]
+    return hook  # type: ignore[no-any-return]
 
 
 def _keywords(call: str) -> dict[str, Any]:
@@ -118,6 +123,17 @@ def _keywords(call: str) -> dict[str, Any]:
     if not isinstance(expression, ast.Call) or expression.args:
         raise ValueError("expected keyword=value arguments")
     return {word.arg or "": ast.literal_eval(word.value) for word in expression.keywords}
+
+
+@dataclass(frozen=True)
+class StepHook:
+    """A hook that is a step."""
+
+    step: Any
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the step."""
+        return self.step.run(*args)
 
 
 class _Command:
@@ -165,7 +181,11 @@ class _Command:
 
 
 def _with_arguments(command: str) -> str:
-    """Put the shell's own ``"$1"`` for ``{0}``: a file name never becomes part of the line."""
+    """Put the shell's own ``"$1"`` for ``{0}``: a file name never becomes part of the line.
+
+    In a command that is a format string, as stpipe asks for, braces that stay are doubled.
+    """
+    doubled = ("{{", "}}") if _is_format_string(command) else ()
     parts, quote, position = [], "", 0
     while position < len(command):
         field = re.compile(r"\{(\d+)\}").match(command, position)
@@ -174,6 +194,10 @@ def _with_arguments(command: str) -> str:
             argument = f"${{{int(field[1]) + 1}}}"
             parts.append({"": f'"{argument}"', '"': argument, "'": f"'\"{argument}\"'"}[quote])
             position = field.end()
+            continue
+        if command[position : position + 2] in doubled:
+            parts.append(character)
+            position += 2
             continue
         if character == "\\" and quote != "'":
             parts.append(command[position : position + 2])
@@ -184,6 +208,15 @@ def _with_arguments(command: str) -> str:
         parts.append(character)
         position += 1
     return "".join(parts)
+
+
+def _is_format_string(command: str) -> bool:
+    """Tell whether all fields in braces are numbers, so that no brace is the shell's."""
+    try:
+        fields = [field for _, field, _, _ in Formatter().parse(command) if field is not None]
+    except ValueError:
+        return False
+    return all(field.isdecimal() for field in fields)
 
 
 def _as_word(value: Any, folder: Path, extension: str) -> str:

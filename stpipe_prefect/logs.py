@@ -11,8 +11,9 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
+
+from .current import Current
 
 LINE_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _WARNINGS = "py.warnings"
@@ -26,9 +27,8 @@ class _Run:
     lines: list[str] = field(default_factory=list)
 
 
-_current: ContextVar[_Run | None] = ContextVar("current_run", default=None)
+_current: Current[_Run] = Current("logged_run")
 _lock = threading.RLock()
-_active: list[_Run] = []
 _levels: dict[str, tuple[int, int]] = {}
 _captures_warnings = 0
 
@@ -76,7 +76,7 @@ def logged_run(
     if formatter is not None:
         shown.append(_Recorder(run, formatter))
     with ExitStack() as stack:
-        stack.enter_context(_as_current(run))
+        stack.enter_context(_current.set(run))
         if level is not None:
             stack.enter_context(_lowered(names, level))
             if _WARNINGS in names:
@@ -105,21 +105,7 @@ class _OfRun(logging.Filter):
         self._run = run
 
     def filter(self, record: logging.LogRecord) -> bool:
-        # A thread that a step starts has no context of its run; while only one run is under
-        # way there is no doubt whose thread it is.
-        run = _current.get() or (_active[0] if len(_active) == 1 else None)
-        return run is self._run
-
-
-@contextmanager
-def _as_current(run: _Run) -> Iterator[None]:
-    token = _current.set(run)
-    _active.append(run)
-    try:
-        yield
-    finally:
-        _active.remove(run)
-        _current.reset(token)
+        return _current.inferred() is self._run
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from ..exceptions import InputError, reason
 from ..parameters.sources import ResolvedParameter
 from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
-from ..products.ingredients import Ingredients, Row
+from ..products.ingredients import Ingredients, Row, row_name
 from ..products.software import mission_of, versions
 from ..references.best import NOT_APPLICABLE, best_references
 from ..references.files import URI_SCHEME
@@ -28,7 +29,7 @@ def gather(
     observatory: str,
     context: str,
     request: str = "",
-    known: Iterable[FileContent] = (),
+    before: Ingredients | None = None,
 ) -> Ingredients:
     """Collect what a configured pipeline makes its products from.
 
@@ -46,21 +47,24 @@ def gather(
         As CRDS names them.
     request : str
         See `fingerprint_of_request`.
-    known : iterable of FileContent
-        What an earlier run found out about its inputs.
+    before : Ingredients, optional
+        Those of an earlier run: what that found out about its inputs need not be found out
+        again, and the references that were asked for in its midst may be other files now.
     """
-    by_path = {file.path: file for file in known}
+    by_path = {file.path: file for file in before.inputs} if before else {}
     parameters = [
         {"step": each.step, "parameter": each.name, "value": each.value, "source": str(each.source)}
         for each in settings
     ]
     opaque = [] if files else ["an open data model as input"]
     for row in parameters:
-        try:
-            fingerprint(row["value"])
-        except NoFingerprintError:
-            row["value"] = f"<{type(row['value']).__name__}>"
-            opaque.append(f"parameter {row['step']}.{row['parameter']}".replace(" .", " "))
+        row["value"], is_opaque = recordable(row["value"])
+        if is_opaque:
+            opaque.append(f"parameter {row_name(row)}")
+    selected = [
+        *selected_references(instance, crds_parameters, observatory, context),
+        *_asked_again(before, crds_parameters, observatory, context),
+    ]
     return Ingredients(
         pipeline=class_path(type(instance)),
         observatory=observatory,
@@ -69,18 +73,15 @@ def gather(
         request=request,
         inputs=[FileContent.of(file, by_path.get(str(file))) for file in files],
         parameters=parameters,
-        references=[
-            described(row, observatory)
-            for row in selected_references(instance, crds_parameters, observatory, context)
-        ],
+        references=[described(row, observatory) for row in selected],
         software=versions(mission_of(type(instance))),
         opaque=opaque,
     )
 
 
-def class_path(step_class: type) -> str:
-    """Name a class by its module and its name there."""
-    return f"{step_class.__module__}.{step_class.__qualname__}"
+def class_path(member: Any) -> str:
+    """Name a class or function by its module and its name there."""
+    return f"{member.__module__}.{member.__qualname__}"
 
 
 def input_files(data: Any, folder: Path) -> list[Path]:
@@ -125,6 +126,43 @@ def fingerprint_of_request(
         return ""
 
 
+def recordable(value: Any) -> tuple[Any, bool]:
+    """Put the value of a parameter into what a record can hold, and tell whether that is not all.
+
+    A hook that is a Step, or a class, or a function of a module, is known by its name and by its
+    parameters.
+    """
+    if isinstance(value, (list, tuple)):
+        items = [recordable(item) for item in value]
+        return [item for item, _ in items], any(is_opaque for _, is_opaque in items)
+    if hasattr(value, "get_pars") and not isinstance(value, type):
+        given = value.get_pars()
+        if given.get("suffix") == value.default_suffix():  # which its first run leaves there
+            given["suffix"] = None
+        parameters, is_opaque = recordable(given)
+        return {"class": class_path(type(value)), "parameters": parameters}, is_opaque
+    if isinstance(value, Mapping):
+        names = [str(name) for name in value]
+        plain, is_opaque = recordable([*value.values()])
+        return dict(zip(names, plain, strict=True)), is_opaque
+    if _is_importable(value):
+        return class_path(value), False
+    try:
+        fingerprint(value)
+    except NoFingerprintError:
+        return f"<{type(value).__name__}>", True
+    return value, False
+
+
+def _is_importable(value: Any) -> bool:
+    """Tell whether a class or function is a member of its module, as its name says."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    member: Any = sys.modules.get(module or "")
+    for part in (name or "").split("."):
+        member = getattr(member, part, None)
+    return name is not None and member is value
+
+
 def selected_references(
     instance: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
 ) -> Iterator[Row]:
@@ -143,6 +181,29 @@ def selected_references(
         else:
             name = override if isinstance(override, str) else f"<{type(override).__name__}>"
             yield {"step": step, "type": kind, "file": name.removeprefix(URI_SCHEME)}
+
+
+def _asked_again(
+    before: Ingredients | None, crds_parameters: Mapping[str, Any], observatory: str, context: str
+) -> Iterator[Row]:
+    """Answer once more what an earlier run asked in its midst."""
+    for row in before.references if before else ():
+        if not row.get("asked"):
+            continue
+        question: Row = {
+            key: row[key] for key in ("step", "type", "asked", "matched", "named") if key in row
+        }
+        name = row["file"]
+        if not row.get("named"):
+            names = best_references(
+                {**crds_parameters, **row.get("matched", {})},
+                [row["type"]],
+                observatory=observatory,
+                context=context,
+                required=False,
+            )
+            name = names[row["type"]]
+        yield {**question, "file": name}
 
 
 def described(row: Row, observatory: str) -> Row:

@@ -30,6 +30,7 @@ from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
 from .logs import captured_logs
+from .observation import Observation
 from .plan import Plan, Planner
 from .recording import recorded_products
 from .references import PipelineReferences
@@ -141,15 +142,18 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             )
             resumption = Resumption(instance, ingredients, checkpoint or ())
             with (
-                recorded_products(instance, ingredients, data, place, log) as (staging, steps),
-                observed(instance, context, resumption),
+                recorded_products(
+                    instance, ingredients, crds_parameters, data, place, log
+                ) as recording,
+                observed(instance, context, resumption, recording.observation),
                 little_to_collect(),
             ):
                 instance.run(data)
-            artifacts.show_products(staging.products)
-            artifacts.show_times(steps)
-            artifacts.show_quick_looks(staging.products)
-        return Completed(data=_names(staging.products))
+            products = recording.staging.products
+            artifacts.show_products(products)
+            artifacts.show_times(recording.steps)
+            artifacts.show_quick_looks(products)
+        return Completed(data=_names(products))
 
     def plan(
         input: str | Path,
@@ -181,7 +185,12 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
 
 
 @contextmanager
-def observed(pipeline: Any, context: str, resumption: Resumption | None = None) -> Iterator[None]:
+def observed(
+    pipeline: Any,
+    context: str,
+    resumption: Resumption | None = None,
+    observation: Observation | None = None,
+) -> Iterator[None]:
     """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
 
     The reference files it used are shown at the end of the block. Nothing about the pipeline's
@@ -196,6 +205,8 @@ def observed(pipeline: Any, context: str, resumption: Resumption | None = None) 
         The context that selects its reference files.
     resumption : Resumption, optional
         Decides which of its steps need not run.
+    observation : Observation, optional
+        Knows which reference files were asked for besides those selected in advance.
     """
     lineage = Lineage()
     references = PipelineReferences(pipeline, context)
@@ -205,7 +216,7 @@ def observed(pipeline: Any, context: str, resumption: Resumption | None = None) 
     try:
         yield
     finally:
-        references.show()
+        references.show(observation.asked if observation else ())
 
 
 def _observed_run(

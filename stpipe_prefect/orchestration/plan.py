@@ -11,7 +11,6 @@ from typing import Any, Self
 from ..datamodel import file_name
 from ..exceptions import InputError, UsageError, nearest
 from ..parameters.sources import ResolvedParameter, resolve
-from ..products.fingerprint import FileContent
 from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
 from ..products.provenance import Record, read_record, record_path, run_name
 from ..products.software import mission_of, versions
@@ -144,7 +143,7 @@ class Planner:
         folder: Path,
         crds_parameters: Mapping[str, Any],
         observatory: str,
-        known: Iterable[FileContent] = (),
+        before: Ingredients | None = None,
     ) -> Ingredients:
         """Collect what a configured pipeline will make its products from; see `gather`."""
         return gather(
@@ -155,7 +154,7 @@ class Planner:
             observatory=observatory,
             context=self.pinned_context(observatory),
             request=self._request,
-            known=known,
+            before=before,
         )
 
     def pinned_context(self, observatory: str) -> str:
@@ -207,9 +206,7 @@ class Planner:
         exposure = str(files[min(1, len(files) - 1)]) if files else data
         crds_parameters, observatory = read_crds_parameters(self._class, exposure)
         instance, settings = self.configured(crds_parameters, observatory, exposure, again=True)
-        now = self.gather(
-            instance, settings, data, folder, crds_parameters, observatory, known=before.inputs
-        )
+        now = self.gather(instance, settings, data, folder, crds_parameters, observatory, before)
         return list(differences(before, now, self._ignore))
 
     def _is_clearly_same(self, before: Ingredients, files: list[Path]) -> bool:
@@ -231,6 +228,7 @@ class Planner:
             and all(by_name[path.name].path == str(path) for path in files)
             and all(file.is_untouched for file in before.inputs)
             and all(_is_untouched(row) for row in before.references if "path" in row)
+            and not any("missing" in row for row in before.references)
         )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -20,14 +20,36 @@ from ..products.ingredients import Ingredients, Row
 from ..products.names import folder_path
 from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
-from .ingredients import described
+from .observation import Observation, observing
 from .timing import peak_memory_mb, timed_steps
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A run that is being recorded.
+
+    Attributes
+    ----------
+    staging : Staging
+    steps : list of dict
+        The steps as they end, see `stpipe_prefect.orchestration.timing`.
+    observation : Observation
+    """
+
+    staging: Staging
+    steps: list[Row]
+    observation: Observation
 
 
 @contextmanager
 def recorded_products(
-    instance: Any, ingredients: Ingredients, data: Any, folder: Path, log: StringIO
-) -> Iterator[tuple[Staging, list[Row]]]:
+    instance: Any,
+    ingredients: Ingredients,
+    crds_parameters: Mapping[str, Any],
+    data: Any,
+    folder: Path,
+    log: StringIO,
+) -> Iterator[Recording]:
     """Collect what a pipeline makes within the block; publish it with its log and record.
 
     Parameters
@@ -36,6 +58,8 @@ def recorded_products(
         The configured pipeline; it, and those of its steps that have a folder of their own for
         products, are made to write where unfinished products belong.
     ingredients : Ingredients
+    crds_parameters : mapping
+        What CRDS matches on for the input.
     data : str or data model
         The input.
     folder : pathlib.Path
@@ -45,8 +69,7 @@ def recorded_products(
 
     Yields
     ------
-    Staging, list of dict
-        The second lists the steps as they end, see `stpipe_prefect.orchestration.timing`.
+    Recording
 
     Raises
     ------
@@ -59,7 +82,9 @@ def recorded_products(
     with staged_products(folder, name, needed=_size(data)) as staging, timed_steps() as steps:
         instance.output_dir = str(staging.folder)
         _redirect_steps(instance, staging)
-        yield staging, steps
+        observation = Observation(instance, ingredients, crds_parameters, staging)
+        with observing(observation, instance):
+            yield Recording(staging, steps, observation)
         path = record_path(folder, name)
         log_file = log_path(staging.folder, name)
         log_file.write_text(log.getvalue())
@@ -74,9 +99,11 @@ def recorded_products(
             "seconds": round(time.monotonic() - begun, 3),
             "peak_memory_mb": peak_memory_mb(),
         }
-        fetched = [described(row, ingredients.observatory) for row in ingredients.references]
+        used = replace(
+            ingredients, parameters=observation.parameters, references=observation.references
+        )
         products = [FileContent.of(product.absolute()) for product in staging.products]
-        record = Record(path, replace(ingredients, references=fetched), run, steps, products)
+        record = Record(path, used, run, steps, products)
         record.write(by_way_of=staging.folder)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from ..exceptions import ReferenceFileError
 from ..references.best import NOT_APPLICABLE, exposure_name
 from ..references.files import URI_SCHEME, checked_file
-from ..references.prefetch import Cached, Wanted, prefetch
+from ..references.prefetch import Cached, Wanted
 from ..references.selection import (
     further_members,
     parameter_files,
@@ -44,8 +42,6 @@ class PipelineReferences:
         self._fetching: dict[str, PrefectFuture[list[Cached]]] = {}
         self._rows: list[dict[str, str]] = []
         pipeline.prefetch = self._prefetch
-        for name, step in (self._steps or {pipeline.name: pipeline}).items():
-            step.get_reference_file = partial(_guarded, step, name, context)
 
     def awaited_by(self, name: str, data: Any) -> list[PrefectFuture[list[Cached]]]:
         """Wait for the files of one step.
@@ -70,11 +66,18 @@ class PipelineReferences:
             future.result()  # raises what stopped the prefetch, rather than "not ready"
         return awaited
 
-    def show(self) -> None:
-        """Attach the table of all files to the flow run; those that did not arrive, too."""
+    def show(self, asked: Iterable[Mapping[str, str]] = ()) -> None:
+        """Attach the table of all files to the flow run.
+
+        Parameters
+        ----------
+        asked : iterable of mapping
+            Those that steps asked for besides.
+        """
         for step, future in self._fetching.items():
             if future.state.is_completed():
                 self._rows += [_row(step, cached) for cached in future.result()]
+        self._rows += [_asked_row(row) for row in asked]
         if self._rows:
             artifacts.show_references(self._rows, self._context)
         self._rows = []
@@ -91,6 +94,8 @@ class PipelineReferences:
         first = read_crds_parameters(type(pipeline), args[0])
         others = [read_crds_parameters(type(pipeline), path) for path in further_members(args[0])]
         self._fetch(steps, [first, *others])
+        if _precaches_itself(type(pipeline)):
+            pipeline._precache_references(args[0])
         if not self._steps:
             self.awaited_by(pipeline.name, args[0])
 
@@ -166,25 +171,22 @@ def check_parameter_files(
     fetch(parameter_files(pipeline_class, crds_parameters, observatory, context))
 
 
+def _precaches_itself(pipeline_class: type) -> bool:
+    """Tell whether a mission has a way of its own to fetch references in advance."""
+    owner = next(
+        (each for each in pipeline_class.mro() if "_precache_references" in vars(each)), object
+    )
+    return owner is not object and "get_ref_override" not in vars(owner)  # as the base's have
+
+
 def _asks_itself(step: Any) -> bool:
     """Tell whether a step runs, and by itself: a pipeline sees to its own steps."""
     return not step.skip and (not getattr(step, "step_defs", None))
 
 
-def _guarded(step: Any, name: str, context: str, input_file: Any, kind: str) -> Any:
-    if step.get_ref_override(kind) is None:
-        crds_parameters, observatory = step._get_crds_parameters(input_file)
-        (file,) = select(
-            crds_parameters, [kind], observatory=observatory, context=context, required=False
-        )
-        if file.applies and not file.path.exists():
-            raise ReferenceFileError(
-                f"{name} asks for the {file}, which was not fetched before it began: nothing is "
-                "fetched while steps run; fetch it into the cache, then run again"
-            )
-        if file.applies:
-            prefetch(file)  # nobody has touched it since
-    return type(step).get_reference_file(step, input_file, kind)
+def _asked_row(row: Mapping[str, str]) -> dict[str, str]:
+    how = "missing" if "missing" in row else "asked for by the step"
+    return {"step": row["step"], "type": row["type"], "file": row["file"], "from": how}
 
 
 def _about_override(override: Any) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..parameters.files import load_config_file, without_names
-from ..parameters.layers import merge, new_config
+from ..parameters.layers import merge, new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.sources import Layer, Source
 from ..parameters.validation import check_parameters
@@ -142,6 +142,7 @@ def chosen(values: Mapping[str, Any], but: Mapping[str, Any] | None = None) -> d
     found: dict[str, Any] = {}
     for name, value in values.items():
         shown = (but or {}).get(name)
+        value = with_text_paths(value)
         if isinstance(value, dict):
             section = chosen(value, shown if isinstance(shown, Mapping) else None)
             if section:

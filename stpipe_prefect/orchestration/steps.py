@@ -13,6 +13,7 @@ from prefect.states import Completed, Failed
 
 from ..exceptions import reason
 from ..outcomes import Outcome, outcome_of
+from ..parameters.layers import new_config
 from ..parameters.validation import check_parameters
 from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
@@ -152,7 +153,7 @@ def configure(
     step_class: Any, data: Any, config_file: str | None, parameters: Mapping[str, Any]
 ) -> Any:
     """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords."""
-    chosen = dict(parameters)
+    chosen = new_config(parameters).dict()
     if config_file is not None:
         chosen["config_file"] = config_file
     config, config_file = step_class.build_config(data, **chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,10 +34,14 @@ class Ingredients:
     inputs : list of FileContent
         The exposure; of an association, itself and its members.
     parameters : list of dict
-        ``step``, ``parameter``, ``value`` and ``source``.
+        ``step``, ``parameter``, ``value`` and ``source``; ``planned``, if the pipeline's code
+        set another value before the step ran; ``undeclared``, if the step is none of the
+        pipeline's own.
     references : list of dict
         ``step``, ``type``, ``file``, ``sha1``, and what tells that the file is untouched:
-        ``path``, ``size`` and ``mtime_ns``.
+        ``path``, ``size`` and ``mtime_ns``. Of those that were ``asked`` for in the middle of the
+        run, ``matched``, in what the question differed from one about the input, ``named``, if
+        it was for this very file, and ``missing``, why it was not to be had.
     software : dict of str to str
         Versions by package.
     opaque : list of str
@@ -63,7 +68,7 @@ class Ingredients:
             {
                 "pipeline": self.pipeline,
                 "inputs": {Path(file.path).name: file.sha256 for file in self.inputs},
-                "parameters": {_name(row): row["value"] for row in self.parameters},
+                "parameters": {row_name(row): planned(row) for row in _declared(self.parameters)},
                 "references": [[row["step"], *_file(row)] for row in _used(self.references)],
                 "software": self.calibrating,
             }
@@ -119,24 +124,28 @@ def _input_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
 
 
 def _parameter_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
-    earlier = {_name(row): row for row in before.parameters}
-    for row in now.parameters:
-        old = earlier.get(_name(row), {"value": None, "source": ""})
-        if old["value"] != row["value"]:
+    earlier = {row_name(row): row for row in _declared(before.parameters)}
+    for row in _declared(now.parameters):
+        old = earlier.get(row_name(row), {"value": None, "source": ""})
+        if planned(old) != row["value"]:
             said_by = [
                 short_name(each["source"] or _parameter_file(run, row["step"]))
                 for each, run in ((old, before), (row, now))
             ]
             why = _change(*said_by)
-            yield f"parameter {_name(row)} {old['value']} → {row['value']}" + (
+            yield f"parameter {row_name(row)} {planned(old)} → {row['value']}" + (
                 f" ({why})" if why else ""
             )
 
 
 def _reference_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
-    earlier = {(row["step"], row["type"]): _file(row) for row in _used(before.references)}
-    later = {(row["step"], row["type"]): _file(row) for row in _used(now.references)}
-    said = set()
+    earlier = {_question(row): _file(row) for row in _used(before.references)}
+    later = {_question(row): _file(row) for row in _used(now.references)}
+    said = {
+        f"reference {short_name(row['file'])} was not to be had"
+        for row in before.references
+        if "missing" in row and (now.server or later.get(_question(row), ("", "", ""))[2])
+    }
     for key in dict.fromkeys((*earlier, *later)):
         old, new = (files.get(key, (key[1], "none", "")) for files in (earlier, later))
         # The content of a file that is not in the cache is not known: its name has to do.
@@ -177,8 +186,24 @@ def _parameter_file(run: Ingredients, step: str) -> str:
     return ""
 
 
-def _name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """Name the parameter of a row, with its step."""
     return f"{row['step']}.{row['parameter']}".lstrip(".")
+
+
+def planned(row: Row) -> Any:
+    """Give the value a parameter had before the run began."""
+    return row.get("planned", row["value"])
+
+
+def _declared(rows: list[Row]) -> list[Row]:
+    """Leave out what nobody can know before the run: parameters of undeclared steps."""
+    return [row for row in rows if not row.get("undeclared")]
+
+
+def _question(row: Row) -> tuple[str, str, str]:
+    """Tell apart what a step asked for: a type, for other data than the input's."""
+    return row["step"], row["type"], json.dumps(row.get("matched"), sort_keys=True)
 
 
 def _file(row: Row) -> tuple[str, str, str]:
@@ -186,5 +211,5 @@ def _file(row: Row) -> tuple[str, str, str]:
 
 
 def _used(rows: list[Row]) -> list[Row]:
-    """Leave parameter files out: what they say is among the parameters."""
-    return [row for row in rows if not row["type"].startswith("pars-")]
+    """Leave out parameter files whose content is among the parameters."""
+    return [row for row in rows if row.get("asked") or not row["type"].startswith("pars-")]

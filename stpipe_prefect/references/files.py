@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import ReferenceFileError, reason
+from ..exceptions import NoReferenceFileError, ReferenceFileError, reason
+from .asked import obtained
 from .best import NOT_APPLICABLE, best_references, exposure_name
 from .context import resolve_context
-from .prefetch import Wanted, prefetch
+from .prefetch import Wanted
 
 URI_SCHEME = "crds://"
 
@@ -56,7 +57,7 @@ def reference_files(
     return {
         kind: name
         if name == NOT_APPLICABLE
-        else str(prefetch(Wanted(name, kind, observatory, context, exposure)).path)
+        else obtained(Wanted(name, kind, observatory, context, exposure), crds_parameters)
         for kind, name in names.items()
     }
 
@@ -74,9 +75,10 @@ def checked_file(path: str) -> str:
             with Path(path).open("rb"):
                 pass
         except OSError as error:
-            raise ReferenceFileError(
-                f"Reference file {path} cannot be read: {reason(error)}"
-            ) from error
+            kind = (
+                NoReferenceFileError if isinstance(error, FileNotFoundError) else ReferenceFileError
+            )
+            raise kind(f"Reference file {path} cannot be read: {reason(error)}") from error
     return path
 
 
@@ -90,7 +92,7 @@ def fetched(uri: str, reference_type: str, observatory: str) -> str:
     """
     name = uri.removeprefix(URI_SCHEME)
     context = resolve_context(observatory)
-    return str(prefetch(Wanted(name, reference_type, observatory, context)).path)
+    return obtained(Wanted(name, reference_type, observatory, context), {})
 
 
 def cache_path(uri: str, observatory: str) -> str:

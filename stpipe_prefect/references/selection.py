@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import InputError, reason
+from ..exceptions import input_error, reason
 from .best import best_references, exposure_name
 from .prefetch import Wanted
 
@@ -38,7 +38,9 @@ def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any],
             crds_parameters, observatory = step_class._get_crds_parameters(data)
     except Exception as error:
         label = Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
-        raise InputError(f"{label} cannot be read as an exposure: {reason(error)}") from error
+        raise input_error(
+            f"{label} cannot be read as an exposure: {reason(error)}", error
+        ) from error
     return crds_parameters, observatory
 
 
@@ -94,6 +96,33 @@ def parameter_files(
         crds_parameters, types, observatory=observatory, context=context, required=False
     )
     return [file for file in selected if file.applies]
+
+
+def differing_parameters(
+    wanted: Wanted, asked: Mapping[str, Any], exposure: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say in what a question for a reference file differed from one about the exposure itself.
+
+    Returns
+    -------
+    dict
+        Empty if the exposure's own parameters select the same file; else those that CRDS
+        matches on and that were different.
+    """
+    from crds.core import rmap
+
+    where = {"observatory": wanted.observatory, "context": wanted.context}
+    kind = wanted.reference_type
+    if best_references(exposure, [kind], required=False, **where)[kind] == wanted.name:
+        return {}
+    rules = rmap.get_cached_mapping(wanted.context).get_required_parkeys()
+    matched = {name.lower() for names in rules.values() for name in names}
+    before = {name.lower(): value for name, value in exposure.items()}
+    return {
+        name: value
+        for name, value in asked.items()
+        if name.lower() in matched and before.get(name.lower()) != value
+    }
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,213 @@
+"""What really happens in a run: which steps run, with which parameters, on which references.
+
+A pipeline's ``process`` is a program. It may set parameters, put another step in the place of
+one, or call steps that nobody has declared; hooks may be steps. So every ``run`` of a step is
+observed, on whichever base it is written, and every question for a reference file is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import Any
+
+from ..current import Current
+from ..exceptions import ReferenceFileError, reason
+from ..outcomes import Outcome, outcome_of
+from ..products.ingredients import Ingredients, Row, row_name
+from ..products.names import folder_path
+from ..products.staging import Staging
+from ..references.asked import asked_references
+from ..references.prefetch import Cached, Wanted
+from ..references.selection import differing_parameters
+from ..replaced import replaced
+from ..step import Step
+from .ingredients import described, recordable
+from .progress import StepProgress, report
+
+SET_IN_CODE = "set in code"
+
+_observing: Current[Observation] = Current("observation")
+_asking: ContextVar[str] = ContextVar("asking_step", default="")
+
+
+class Observation:
+    """What is observed of one run.
+
+    Parameters
+    ----------
+    pipeline : Step
+        The configured pipeline, or single step.
+    ingredients : Ingredients
+        What it is expected to make its products from.
+    crds_parameters : mapping
+        Of the input.
+    staging : Staging
+        Where steps that are not the pipeline's own are made to write.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        ingredients: Ingredients,
+        crds_parameters: Mapping[str, Any],
+        staging: Staging,
+    ) -> None:
+        self._ingredients = ingredients
+        self._crds_parameters = crds_parameters
+        self._staging = staging
+        self._paths = dict(_paths(pipeline, ""))
+        self._known = list(_steps(pipeline))  # so that no other gets the identity of one
+        self._parameters: dict[str, Row] = {}
+        self._references: dict[tuple[str, str, str], Row] = {}
+
+    @property
+    def parameters(self) -> list[Row]:
+        """All parameters as they were when their steps ran."""
+        planned = {row_name(row): row for row in self._ingredients.parameters}
+        return [*(planned | self._parameters).values()]
+
+    @property
+    def references(self) -> list[Row]:
+        """All reference files: those selected before, and those that were asked for besides."""
+        observatory = self._ingredients.observatory
+        rows = [*self._ingredients.references, *self._references.values()]
+        return [described(row, observatory) for row in rows]
+
+    @property
+    def asked(self) -> list[Row]:
+        """The reference files that were asked for besides those selected before."""
+        return [*self._references.values()]
+
+    def run(self, step: Any, args: tuple[Any, ...], run: Callable[..., Any]) -> Any:
+        """Run a step, and take note of that."""
+        declared = id(step) in self._paths
+        path = self._path(step)
+        self._note_parameters(step, path, declared)
+        token = _asking.set(path)
+        try:
+            return run(*args) if declared else self._run_undeclared(step, path, args, run)
+        finally:
+            _asking.reset(token)
+
+    def note_reference(
+        self,
+        wanted: Wanted,
+        crds_parameters: Mapping[str, Any],
+        answer: Cached | ReferenceFileError,
+    ) -> None:
+        """Note a reference file that was asked for, unless it was selected before."""
+        step, kind = _asking.get(), wanted.reference_type
+        if any(
+            (row["step"], row["type"], row["file"]) == (step, kind, wanted.name)
+            for row in self._ingredients.references
+        ):
+            return
+        row: Row = {"step": step, "type": kind, "file": wanted.name, "asked": True}
+        if not crds_parameters:
+            row["named"] = True
+        elif matched := differing_parameters(wanted, crds_parameters, self._crds_parameters):
+            row["matched"] = matched
+        if isinstance(answer, ReferenceFileError):
+            row["missing"] = reason(answer)
+        self._references[step, kind, wanted.name] = row
+
+    def _path(self, step: Any) -> str:
+        """Name a step by those it is part of."""
+        known = self._paths.get(id(step))
+        if known is not None:
+            return known
+        above = self._path(step.parent) if step.parent is not None else ""
+        return f"{above}.{step.name}".lstrip(".")
+
+    def _note_parameters(self, step: Any, path: str, declared: bool) -> None:
+        rows = [row for row in self._ingredients.parameters if row["step"] == path]
+        if not declared:
+            for name, value in _parameters(step).items():
+                row = {"step": path, "parameter": name, "value": recordable(value)[0]}
+                row |= {"source": SET_IN_CODE, "undeclared": True}
+                self._parameters[row_name(row)] = row
+            return
+        for row in rows:
+            name = row["parameter"]
+            value = recordable(getattr(step, name, None))[0]
+            by_run = name == "suffix" and value == step.default_suffix()  # from the run before
+            if value != row["value"] and name != "output_dir" and not by_run:
+                used = {**row, "value": value, "source": SET_IN_CODE, "planned": row["value"]}
+                self._parameters[row_name(row)] = used
+
+    def _run_undeclared(
+        self, step: Any, path: str, args: tuple[Any, ...], run: Callable[..., Any]
+    ) -> Any:
+        from .steps import was_skipped
+
+        folder = step.output_dir
+        place = self._staging.folder
+        if folder:
+            place = self._staging.folder_for(folder_path(folder))
+        step.output_dir = str(place)
+        report(StepProgress(path))
+        try:
+            result = run(*args)
+        except BaseException as error:
+            report(StepProgress(path, outcome_of(error)))
+            raise
+        finally:
+            step.output_dir = folder
+        outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
+        report(StepProgress(path, outcome))
+        return result
+
+
+@contextmanager
+def observing(observation: Observation, pipeline: Any) -> Iterator[None]:
+    """Observe what runs within the block."""
+    with ExitStack() as stack:
+        for base in {_base(Step), *(_base(type(step)) for step in _steps(pipeline))}:
+            stack.enter_context(replaced(base, "run", _observed))
+        stack.enter_context(asked_references(observation.note_reference))
+        stack.enter_context(_observing.set(observation))
+        yield
+
+
+def _observed(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def run(step: Any, *args: Any) -> Any:
+        observation = _observing.inferred()
+        if observation is None:
+            return original(step, *args)
+        return observation.run(step, args, partial(original, step))
+
+    return run
+
+
+def _base(step_class: type) -> type:
+    """Find the class that all steps of one base have their ``run`` from."""
+    return next(each for each in reversed(step_class.mro()) if "run" in vars(each))
+
+
+def _paths(step: Any, path: str) -> Iterator[tuple[int, str]]:
+    yield id(step), path
+    for name in getattr(step, "step_defs", {}):
+        yield from _paths(getattr(step, name), f"{path}.{name}".lstrip("."))
+
+
+def _steps(step: Any) -> Iterator[Any]:
+    """Go through a pipeline, its steps, theirs, and the hooks among them that are steps."""
+    yield step
+    for name in getattr(step, "step_defs", {}):
+        yield from _steps(getattr(step, name))
+    for hook in (*getattr(step, "_pre_hooks", ()), *getattr(step, "_post_hooks", ())):
+        step = getattr(hook, "step", hook)  # as ours keep it, or as upstream's do
+        if hasattr(step, "get_pars"):
+            yield step
+
+
+def _parameters(step: Any) -> Mapping[str, Any]:
+    """Give the parameters of a step without those of its own steps."""
+    try:
+        return {name: value for name, value in step.get_pars().items() if name != "steps"}
+    except Exception:  # set to what its declaration does not allow: the step will say so
+        return {}

@@ -1,0 +1,80 @@
+"""Reference files that are asked for while a run goes on, by whomever.
+
+A step asks through our own ``get_reference_file``, through stpipe's, or asks crds itself. All get
+a file as a prefetch would: under the run's context, fetched if need be, verified; and the run
+takes note of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..current import Current
+from ..exceptions import ReferenceFileError
+from ..replaced import replaced
+from .best import NOT_APPLICABLE, exposure_name
+from .prefetch import Cached, Wanted, prefetch
+
+Note = Callable[[Wanted, Mapping[str, Any], Cached | ReferenceFileError], None]
+"""Called with what was asked for, what CRDS matched on, and the file or what was wrong."""
+
+_noting: Current[Note] = Current("asked_references")
+
+
+def obtained(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
+    """Get a file into the cache, have the run note it, and give its path.
+
+    Raises
+    ------
+    ReferenceFileError
+        It is neither there nor can be fetched, or it is damaged.
+    """
+    note = _noting.inferred()
+    try:
+        cached = prefetch(wanted)
+    except ReferenceFileError as error:
+        if note is not None:
+            note(wanted, crds_parameters, error)
+        raise
+    if note is not None:
+        note(wanted, crds_parameters, cached)
+    return str(cached.path)
+
+
+@contextmanager
+def asked_references(note: Note) -> Iterator[None]:
+    """Have `note` called with every reference file that is asked for within the block."""
+    from crds.client import api
+
+    with replaced(api, "cache_references", _for_crds), _noting.set(note):
+        yield
+
+
+def _for_crds(original: Any) -> Any:
+    """Answer crds, and with it upstream's steps, as ours are answered."""
+
+    def cache_references(
+        context: str, best: Mapping[str, str], ignore_cache: bool = False, parameters: Any = None
+    ) -> Any:
+        if _noting.inferred() is None:
+            return original(context, best, ignore_cache, parameters)
+        unknown = {kind: name for kind, name in best.items() if name.startswith("NOT FOUND")}
+        if unknown:  # crds knows how to say so
+            original(context, unknown, ignore_cache, parameters)
+        observatory = context.partition("_")[0]
+        matched = parameters or {}
+        exposure = exposure_name(matched)
+        return {
+            kind: _path(Wanted(name, kind, observatory, context, exposure), matched)
+            for kind, name in best.items()
+        }
+
+    return cache_references
+
+
+def _path(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
+    if wanted.name.upper().endswith(NOT_APPLICABLE):
+        return wanted.name
+    return obtained(wanted, crds_parameters)

@@ -182,7 +182,7 @@ def common_options(command: str) -> argparse.ArgumentParser:
         help="go on without parameters from CRDS if the input cannot be read",
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="log everything")
-    parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR …")
+    parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING … or a number")
     parser.add_argument("--log-file", metavar="FILE", help="write the log here, too")
     parser.add_argument(
         "--log-stream", choices=_STREAMS, default="stderr", help="where to show the log [stderr]"
@@ -275,9 +275,11 @@ def _value(text: str, check: str, path: str) -> Any:
 
 def _level(args: argparse.Namespace) -> int:
     name = "DEBUG" if args.verbose else (args.log_level or "INFO").upper()
-    level = logging.getLevelNamesMapping().get(name)
+    level = int(name) if name.isdecimal() else logging.getLevelNamesMapping().get(name)
     if level is None:
-        raise UsageError(f"--log-level {args.log_level}: expected DEBUG, INFO, WARNING, ERROR …")
+        raise UsageError(
+            f"--log-level {args.log_level}: expected DEBUG, INFO, WARNING, ERROR … or a number"
+        )
     return level
 
 

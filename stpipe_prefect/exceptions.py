@@ -3,19 +3,23 @@
 ::
 
     StpipePrefectError            1   something failed
-    ├── UsageError                2   the request itself is wrong; nothing was run
+    ├── UsageError                2   the request itself is wrong; nothing was run (ValueError)
     │   ├── UnknownStepError          no such class, alias or step
     │   └── ParameterError            unknown parameter, or a value of the wrong type
+    │       └── NoParameterFileError  there is no such file (FileNotFoundError)
     ├── InputError                1   the exposure or association cannot be processed
-    ├── OutputError               1   the products cannot be written
-    ├── ReferenceFileError        1   a reference file is missing or not selected
+    │   └── NoInputError              there is no such file (FileNotFoundError)
+    ├── OutputError               1   the products cannot be written (OSError)
+    ├── ReferenceFileError        1   a reference file cannot be used, or none is selected
+    │   ├── NoReferenceFileError      there is no such file (FileNotFoundError)
     │   ├── ContextError              no usable CRDS cache or context
     │   └── CrdsServerError           the CRDS server does not do its part
     ├── HookError                 1   a command given as a hook failed
     ├── NoScienceDataError       64   the exposure holds nothing to calibrate
     └── StpipeExitException       n   a step ends the command with a status of its choice
 
-The number is the exit code at the command line. Each message is one line that names the
+The number is the exit code at the command line; in brackets, the built-in exception that code
+written for stpipe may catch instead. Each message is one line that names the
 file, step or parameter, what was expected, and what to do; the two functions below help
 to write it.
 """
@@ -32,7 +36,7 @@ class StpipePrefectError(Exception):
     exit_code = 1
 
 
-class UsageError(StpipePrefectError):
+class UsageError(StpipePrefectError, ValueError):
     """The request is wrong; nothing was run."""
 
     exit_code = 2
@@ -46,16 +50,28 @@ class ParameterError(UsageError):
     """An unknown parameter, or a value its specification does not allow."""
 
 
+class NoParameterFileError(ParameterError, FileNotFoundError):
+    """A parameter file that is not there."""
+
+
 class InputError(StpipePrefectError):
     """An exposure or association that cannot be processed."""
 
 
-class OutputError(StpipePrefectError):
+class NoInputError(InputError, FileNotFoundError):
+    """An exposure or association that is not there."""
+
+
+class OutputError(StpipePrefectError, OSError):
     """Products that cannot be written where they were asked for."""
 
 
 class ReferenceFileError(StpipePrefectError):
     """A reference file that is missing, or for which the context has no rule."""
+
+
+class NoReferenceFileError(ReferenceFileError, FileNotFoundError):
+    """A reference file that is not there."""
 
 
 class ContextError(ReferenceFileError):
@@ -103,6 +119,11 @@ class StpipeExitException(StpipePrefectError):  # noqa: N818 - the name steps kn
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in self.args[1:]) or f"exit status {self.exit_code}"
+
+
+def input_error(message: str, cause: Exception) -> InputError:
+    """Make the error of an input that could not be read for some reason."""
+    return (NoInputError if isinstance(cause, FileNotFoundError) else InputError)(message)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -74,15 +74,15 @@ class Pipeline(Step):
         overrides = (step.get_ref_override(reference_file_type) for step in self._prefetching())
         return next((override for override in overrides if override is not None), None)
 
-    def prefetch(self, *args: Any) -> None:
+    def _precache_references(self, input_file: Any) -> None:
         """Fetch the reference files of all steps before the work starts.
 
         Data that CRDS knows nothing about are left to the steps.
 
         Parameters
         ----------
-        *args
-            What ``process`` takes; the first is the data.
+        input_file : str, data model or library
+            The data.
 
         Raises
         ------
@@ -90,17 +90,17 @@ class Pipeline(Step):
             One is not selected, missing or cannot be read.
         """
         types = set(self.reference_file_types)
-        if not args or not types or self.skip:
-            return
         try:
-            crds_parameters, observatory = self._get_crds_parameters(args[0])
+            crds_parameters, observatory = self._get_crds_parameters(input_file)
         except (ValueError, TypeError, OSError):
-            logger.info("No references can be fetched in advance for %s", args[0])
+            logger.info("No references can be fetched in advance for %s", input_file)
             return
         overrides = {kind: self.get_ref_override(kind) for kind in types}
         wanted = sorted(kind for kind in types if overrides[kind] is None)
         logger.info(
-            "Prefetching reference files for dataset: %r reftypes = %r", file_name(args[0]), wanted
+            "Prefetching reference files for dataset: %r reftypes = %r",
+            file_name(input_file),
+            wanted,
         )
         fetched: dict[str, Any] = reference_files(crds_parameters, wanted, observatory)
         given = {kind: value for kind, value in overrides.items() if value is not None}
@@ -168,7 +168,7 @@ class Pipeline(Step):
             given = sections.get(name) if isinstance(sections, Mapping) else None
             if not isinstance(given, Section):
                 continue
-            step_class.merge_config(given, config_file)  # type: ignore[arg-type] # a part of one
+            step_class.merge_config(given, config_file)
             named = given.pop("config_file", None)
             if named:
                 file = str(folder / named)
@@ -196,12 +196,16 @@ class Pipeline(Step):
 
     @classmethod
     def _crds_config(cls, crds_parameters: Mapping[str, Any], observatory: str) -> ConfigObj:
-        config = new_config({"steps": {}})
+        config = cls._no_config()
         for name, step_class in cls.step_defs.items():
             config["steps"][name] = {}
             merge(config["steps"][name], step_class._crds_config(crds_parameters, observatory))
         merge(config, super()._crds_config(crds_parameters, observatory))
         return config
+
+    @classmethod
+    def _no_config(cls) -> ConfigObj:
+        return new_config({"steps": {}})
 
     def _prefetching(self) -> list[Step]:
         steps: list[Step] = [getattr(self, name) for name in self.step_defs]

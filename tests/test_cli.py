@@ -161,6 +161,8 @@ def test_logs_as_asked(run):
     assert run(*arguments, "--log-stream=null")[1:] == ("", "")
     assert "DEBUG" in run(*arguments, "-v")[2]
     assert "INFO" not in run(*arguments, "--log-level=warning")[2]
+    assert "INFO" not in run(*arguments, "--log-level=30")[2]
+    assert "INFO" in run(*arguments, "--log-level=20")[2]
 
 
 @pytest.mark.parametrize(

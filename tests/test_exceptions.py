@@ -32,6 +32,22 @@ def test_exit_code(error, code):
     assert error.exit_code == code
 
 
+@pytest.mark.parametrize(
+    ("error", "built_in"),
+    [
+        (exceptions.ParameterError, ValueError),
+        (exceptions.UnknownStepError, ValueError),
+        (exceptions.NoParameterFileError, FileNotFoundError),
+        (exceptions.NoInputError, FileNotFoundError),
+        (exceptions.NoReferenceFileError, FileNotFoundError),
+        (exceptions.OutputError, OSError),
+    ],
+)
+def test_code_for_stpipe_catches_what_it_knows(error, built_in):
+    with pytest.raises(built_in, match=r"^what it says$"):
+        raise error("what it says")
+
+
 def test_nearest_name_is_offered_if_there_is_one():
     assert nearest("jmp", ["dq_init", "jump"]) == " (did you mean 'jump'?)"
     assert nearest("quux", ["dq_init", "jump"]) == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lantern.model import Row
 from lantern.pipelines import CalibratePipeline
-from lantern.steps import ClipStep, double, look
+from lantern.steps import ClipStep, DarkStep, FlatStep, LanternStep, double, look
 
 from stpipe_prefect.exceptions import HookError, ParameterError
 
@@ -114,6 +114,30 @@ def test_other_braces_mean_what_the_shell_means(tmp_path, caplog):
         step.run(Row([1.0]))
     assert "pre_hook0: b" in caplog.messages
     assert "pre_hook0: {0} x" in caplog.messages
+
+
+def test_doubled_braces_of_a_format_string_are_single_ones(caplog):
+    step = ClipStep("clip", pre_hooks=["shell: echo 'a b' {0} | awk '{{print $2 $3}}'"])
+    with caplog.at_level(logging.INFO):
+        step._pre_hooks[0]("c")
+    assert "pre_hook0: bc" in caplog.messages
+
+
+def test_what_a_pre_hook_returns_takes_the_place_of_all_arguments():
+    class AddStep(LanternStep):
+        def process(self, one, other):
+            return one + other
+
+    assert AddStep(pre_hooks=[lambda one, other: (one, 10 * other)]).run(1, 2) == 21
+
+
+def test_a_hook_that_is_an_instance_names_its_products_as_one_that_is_a_class(mission):
+    for folder, hook in (("class", FlatStep), ("instance", FlatStep())):
+        step = DarkStep("dark", output_dir=folder, post_hooks=[hook])
+        hook = step._post_hooks[0].step
+        hook.parent, hook.save_results = step, True
+        step.run("one_raw.row")
+    assert {path.name for path in mission.glob("*/*.row")} == {"one_flat.row"}
 
 
 def test_megabytes_of_output_go_to_the_log(caplog):

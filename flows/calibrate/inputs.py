@@ -10,7 +10,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpipe_prefect.exceptions import InputError, reason
+from stpipe_prefect.exceptions import InputError, NoInputError, reason
 
 if TYPE_CHECKING:
     from .mission import Mission
@@ -76,8 +76,10 @@ def check_is_file(path: Path) -> None:
     InputError
         There is no such file.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder")
     if not path.is_file():
-        raise InputError(f"{path}: " + ("is a folder" if path.is_dir() else "no such file"))
+        raise NoInputError(f"{path}: no such file")
 
 
 def read_association(path: Path) -> Association:

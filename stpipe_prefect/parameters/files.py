@@ -10,7 +10,7 @@ from typing import Any
 
 from configobj import ConfigObj
 
-from ..exceptions import OutputError, ParameterError, reason
+from ..exceptions import NoParameterFileError, OutputError, ParameterError, reason
 from .layers import new_config
 
 _ASDF_MAGIC = b"#ASDF"
@@ -99,7 +99,7 @@ def load_config_file(path: str | Path) -> ConfigObj:
             is_asdf = file.suffix == ".asdf" or stream.read(len(_ASDF_MAGIC)) == _ASDF_MAGIC
         return _load_asdf(file) if is_asdf else _load_cfg(file)
     except FileNotFoundError:
-        raise ParameterError(f"{path}: no such parameter file") from None
+        raise NoParameterFileError(f"{path}: no such parameter file") from None
     except Exception as error:  # whatever asdf, yaml or configobj make of a damaged file
         raise ParameterError(f"{path}: not a readable parameter file: {reason(error)}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from configobj import ConfigObj, Section
@@ -42,8 +43,15 @@ def merge(into: Any, new: Mapping[str, Any]) -> None:
 
 
 def set_value(section: Any, name: str, value: Any) -> None:
-    """Set one parameter to any object, without configobj looking into it."""
-    section.__setitem__(name, value, unrepr=True)
+    """Set one parameter to any object, without configobj looking into it; a path to its text."""
+    section.__setitem__(name, with_text_paths(value), unrepr=True)
+
+
+def with_text_paths(value: Any) -> Any:
+    """Put text in the place of paths, also within lists: declarations know no other files."""
+    if isinstance(value, PurePath):
+        return str(value)
+    return [with_text_paths(item) for item in value] if type(value) is list else value
 
 
 def crds_parameters_disabled(disable: bool | str | None = None) -> bool:
@@ -52,8 +60,8 @@ def crds_parameters_disabled(disable: bool | str | None = None) -> bool:
     Parameters
     ----------
     disable : bool or str, optional
-        True or ``"true"``, ``"t"``, ``"yes"``, ``"y"`` for yes. Otherwise the environment
-        variable ``STPIPE_DISABLE_CRDS_STEPPARS`` says.
+        True or ``"true"``, ``"t"``, ``"yes"``, ``"y"`` for yes. Where nothing is given, or
+        False, the environment variable ``STPIPE_DISABLE_CRDS_STEPPARS`` says.
     """
     truths = ("true", "True", "t", "yes", "y")
     if disable:

@@ -138,7 +138,7 @@ def _files_of_steps(
         if not isinstance(section, Mapping):
             continue
         where = (*path, name)
-        if isinstance(section.get("config_file"), str):
+        if section.get("config_file"):
             file = folder / section["config_file"]
             content = load_config_file(file)
             yield from _files_of_steps(each, content, file.parent, where)

@@ -18,7 +18,7 @@ from configobj.validate import (
 
 from ..datamodel import is_model
 from ..exceptions import ParameterError, nearest, reason
-from .layers import set_value
+from .layers import set_value, with_text_paths
 
 
 def check_parameters(step_class: Any, given: Mapping[str, Any]) -> None:
@@ -136,6 +136,7 @@ class _Checker:
                 yield _section(path)
 
     def _check(self, path: str, check: str, value: Any, missing: bool = False) -> Any:
+        value = with_text_paths(value)
         try:
             if isinstance(value, (dict, Section)):  # a list check would make a list of its keys
                 raise VdtTypeError(value)
@@ -194,7 +195,7 @@ def path_checks(folder: str) -> dict[str, Callable[..., Any]]:
     """
 
     def absolute(value: Any) -> Path:
-        return Path(folder, _path(str(value) if isinstance(value, Path) else value)).absolute()
+        return Path(folder, _path(value)).absolute()
 
     def input_file(value: Any) -> str:
         path = absolute(value)

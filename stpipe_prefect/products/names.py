@@ -76,7 +76,7 @@ def output_name(
 
 
 def _join(components: Mapping[str, str], component_format: str, separator: str) -> str:
-    if component_format:
+    if component_format and components:
         return FormatTemplate(separator=separator, remove_unused=True)(
             component_format, **components
         )

@@ -132,14 +132,14 @@ def check_output_dir(output_dir: Path, needed: int = 0) -> None:
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(output_dir).free
-        if free < needed:
-            raise OutputError(
-                f"Output folder {output_dir} has {free / 1e6:.0f} MB free, "
-                f"the products need about {needed / 1e6:.0f} MB: make room or choose another"
-            )
         Path(tempfile.mkdtemp(prefix=".writable-", dir=output_dir)).rmdir()
     except OSError as error:
         raise _unwritable(output_dir, error) from error
+    if free < needed:
+        raise OutputError(
+            f"Output folder {output_dir} has {free / 1e6:.0f} MB free, "
+            f"the products need about {needed / 1e6:.0f} MB: make room or choose another"
+        )
 
 
 def synced(path: Path) -> None:

@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 
 from filelock import FileLock, Timeout
 
-from ..exceptions import CrdsServerError, ReferenceFileError, reason
+from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileError, reason
 from .best import NOT_APPLICABLE
 from .catalogue import Catalogue, Entry
 from .patience import LIMIT_VARIABLE, Patience
@@ -133,7 +133,7 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
     if record is None:
         server = configured_server()
         if absent and server is None:
-            raise ReferenceFileError(
+            raise NoReferenceFileError(
                 f"{wanted} is not in the CRDS cache: {path}; set CRDS_SERVER_URL to fetch it"
             )
         patience = Patience()
@@ -233,7 +233,7 @@ def _fetched(
 ) -> Verified:
     server = configured_server()
     if server is None:
-        raise ReferenceFileError(f"{wanted} is not in the CRDS cache: {path}")
+        raise NoReferenceFileError(f"{wanted} is not in the CRDS cache: {path}")
     try:
         catalogue = Catalogue(wanted.observatory)
         entry, url = catalogue.entry_for_download(wanted.name, server, patience)

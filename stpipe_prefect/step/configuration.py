@@ -11,7 +11,13 @@ from typing import Any, Self
 from configobj import ConfigObj
 
 from ..datamodel import is_library, is_model, is_sequence
-from ..exceptions import InputError, ParameterError, ReferenceFileError, UnknownStepError, reason
+from ..exceptions import (
+    ParameterError,
+    ReferenceFileError,
+    UnknownStepError,
+    input_error,
+    reason,
+)
 from ..hooks import hook_text
 from ..parameters.files import StepParameters, load_config_file, save_config_file
 from ..parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled, merge, new_config
@@ -55,8 +61,7 @@ class Configured(Calibrated):
         self.config_file = str(config_file) if config_file is not None else None
         parameters: Mapping[str, Any] = kws
         if _validate_kwds:
-            origin = str(config_file) if config_file is not None else None
-            parameters = self.merge_config(new_config(kws), origin)
+            parameters = self.merge_config(new_config(kws), self.config_file)
             validate(
                 parameters, self.load_spec_file(), title=self.name, folder=_folder(config_file)
             )
@@ -224,7 +229,7 @@ class Configured(Calibrated):
         merge(given, kwargs)
         if input is None or input == "":
             logger.info("No input given: no parameters are asked of CRDS")
-            config = new_config()
+            config = cls._no_config()
         else:
             config = cls.get_config_from_reference(input)
         merge(config, cls.merge_config(given, config_file))
@@ -241,7 +246,7 @@ class Configured(Calibrated):
         dataset : str, data model or dict
             The data, or what CRDS matches on.
         disable : bool or str, optional
-            Whether to do without; if not given, ``STPIPE_DISABLE_CRDS_STEPPARS`` says.
+            Whether to do without; if None, ``STPIPE_DISABLE_CRDS_STEPPARS`` says.
         crds_observatory : str, optional
             ``"jwst"`` or ``"roman"``, for `dataset` a dict.
 
@@ -257,9 +262,9 @@ class Configured(Calibrated):
         ReferenceFileError
             The file is missing, or no good.
         """
-        if crds_parameters_disabled(disable):
+        if disable is not False and crds_parameters_disabled(disable):
             logger.debug("Parameters from CRDS are switched off")
-            return new_config()
+            return cls._no_config()
         if isinstance(dataset, dict):
             if crds_observatory is None:
                 raise ValueError("crds_observatory is needed with a dict")
@@ -269,10 +274,11 @@ class Configured(Calibrated):
         except Exception as error:
             if isinstance(error, (TypeError, ValueError)) and not _is_file(dataset):
                 logger.warning("The input is not a data model: no parameters are asked of CRDS")
-                return new_config()
-            raise InputError(
+                return cls._no_config()
+            raise input_error(
                 f"{_label(dataset)} cannot be read as an exposure: {reason(error)}; "
-                f"to go on without parameters from CRDS, set {DISABLE_VARIABLE}=true"
+                f"to go on without parameters from CRDS, set {DISABLE_VARIABLE}=true",
+                error,
             ) from error
         return cls._crds_config(crds_parameters, observatory)
 
@@ -349,6 +355,11 @@ class Configured(Calibrated):
                     f"{config_file} is for {config['class']}, which is not a {cls.__name__}"
                 )
         return step_class, name or config.get("name") or config_file.stem
+
+    @classmethod
+    def _no_config(cls) -> ConfigObj:
+        """Give what CRDS has to say where nothing is asked of it."""
+        return new_config()
 
     @classmethod
     def _crds_config(cls, crds_parameters: Mapping[str, Any], observatory: str) -> ConfigObj:

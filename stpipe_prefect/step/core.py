@@ -137,7 +137,9 @@ class Step(Producing):
         """Do all that belongs to running a step, ``process`` at the core of it.
 
         Hooks, prefetch of reference files, recording in the result, saving. What the run
-        sets of ``suffix``, ``save_results`` and ``output_*`` is undone afterwards.
+        sets of ``suffix``, ``save_results`` and ``output_*`` is undone afterwards, but for a
+        ``suffix`` that nobody gave: it is the `default_suffix` from the first run on, as code
+        that saves the result by itself expects.
 
         Parameters
         ----------
@@ -149,6 +151,8 @@ class Step(Producing):
         object
             What ``process`` returns; the first argument if the step is skipped.
         """
+        if self.suffix is None:
+            self.suffix = self.default_suffix()
         with (
             logged_run(self.get_stpipe_loggers(), self._log_records_formatter) as records,
             self._settings_kept(),
@@ -158,7 +162,8 @@ class Step(Producing):
             self._prepare(args)
             for hook in self._pre_hooks:
                 replaced = hook(*args)
-                args = args if replaced is None else (replaced,)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
             result = self._skip(*args) if self.skip else self._process(*args)
             for hook in self._post_hooks:
                 replaced = hook(result)
@@ -169,6 +174,10 @@ class Step(Producing):
             if not self.skip:
                 logger.info("Step %s done", self.name)
         return result
+
+    def __call__(self, *args: Any) -> Any:
+        """Run the step, as `run` does."""
+        return self.run(*args)
 
     def process(self, *args: Any) -> Any:
         """Do the work; for every step to override.
@@ -207,8 +216,6 @@ class Step(Producing):
             self.save_results = True
         if self.output_dir:
             Path(expanded(self.output_dir)).mkdir(parents=True, exist_ok=True)
-        if self.suffix is None:
-            self.suffix = self.default_suffix()
         self._reference_files_used = []
         if self.parent is None and self.skip:
             logger.info("Step run as standalone, so skip set to False")

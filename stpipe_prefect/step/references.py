@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..datamodel import is_library, is_model, is_sequence
+from ..parameters.layers import with_text_paths
 from ..parameters.spec import override_name
 from ..references.best import NOT_APPLICABLE
 from ..references.files import URI_SCHEME, cache_path, checked_file, fetched, reference_files
@@ -29,6 +30,7 @@ class Calibrated(Member):
 
     reference_file_types: Any = ()  # a property in Pipeline
     prefetch_references: ClassVar[bool] = True
+    skip: bool
     _reference_files_used: list[tuple[str, str]]
 
     @classmethod
@@ -59,6 +61,8 @@ class Calibrated(Member):
             The matching parameters by dotted name, and the observatory.
         """
         if is_sequence(dataset):
+            if not dataset:
+                raise ValueError("an empty list of data")
             return cls._get_crds_parameters(dataset[0])
         if is_library(dataset) or is_model(dataset):
             return dataset.get_crds_parameters(), dataset.crds_observatory
@@ -67,6 +71,8 @@ class Calibrated(Member):
             options = {"asn_n_members": 1, "asn_exptypes": ["science"]}
         opened = cls._datamodels_open(dataset, **options)
         with opened if hasattr(opened, "__exit__") else nullcontext(opened) as model:
+            if not (is_library(model) or is_model(model) or is_sequence(model)):
+                raise TypeError(f"{type(model).__name__} is not a data model")
             return cls._get_crds_parameters(model)
 
     def get_reference_file(self, input_file: Any, reference_file_type: str) -> Any:
@@ -119,7 +125,7 @@ class Calibrated(Member):
             An absolute path, a ``crds://`` URI, ``"N/A"``, an open data model, or None where
             nothing was given.
         """
-        override = getattr(self, override_name(reference_file_type), None)
+        override = with_text_paths(getattr(self, override_name(reference_file_type), None))
         if not isinstance(override, str):
             return override
         override = override.strip()
@@ -148,6 +154,22 @@ class Calibrated(Member):
     def prefetch(self, *args: Any) -> None:
         """Fetch the reference files before the work starts.
 
+        Parameters
+        ----------
+        *args
+            What ``process`` takes; the first is the data.
+        """
+        if args and len(self.reference_file_types) and not self.skip:
+            self._precache_references(args[0])
+
+    def _precache_references(self, input_file: Any) -> None:
+        """Do the fetching; for missions to override.
+
         A single step asks for its own right away, so there is nothing to do in advance; a
         pipeline fetches those of all its steps.
+
+        Parameters
+        ----------
+        input_file : str, data model or library
+            The data.
         """

@@ -225,6 +225,30 @@ def test_file_for_a_step_of_a_nested_pipeline(mission, place):
     assert night.calibrate.clip.high == 3.0
 
 
+def test_paths_are_as_good_as_text(mission):
+    class FilesStep(ClipStep):
+        reference_file_types = ("dark",)
+        spec = "catalog = string(default=None)\nothers = list(default=list())"
+
+    (mission / "clip.cfg").write_text("high = 3\n")
+    file = mission / "mine.json"
+    file.write_text("7.0")
+    config, config_file = FilesStep.build_config(None, config_file=mission / "clip.cfg")
+    given = {"catalog": file, "others": [file], "override_dark": file}
+    step = FilesStep.from_config_section(config | given, config_file=config_file)
+    assert step.high == 3.0
+    assert (step.catalog, step.others) == (str(file), [str(file)])
+    assert step.get_reference_file("one_raw.row", "dark") == str(file)
+    step.override_dark = file.relative_to(mission)
+    step.catalog = file
+    assert step.get_reference_file("one_raw.row", "dark") == str(file)
+    assert step.get_pars()["catalog"] == str(file)
+    night = NightPipeline(
+        steps={"calibrate": {"steps": {"clip": {"config_file": mission / "clip.cfg"}}}}
+    )
+    assert night.calibrate.clip.high == 3.0
+
+
 def test_file_that_a_step_was_exported_to_is_for_that_step_in_a_pipeline(mission):
     ClipStep(high=3.0).export_config("clip.asdf")
     CalibratePipeline(steps={"clip": {"high": 4.0}}).clip.export_config("of_pipeline.asdf")
@@ -241,6 +265,11 @@ def test_parameters_from_crds_switched_off(mission, monkeypatch):
     assert ClipStep.build_config("not even there")[0] == {}
     monkeypatch.delenv("STPIPE_DISABLE_CRDS_STEPPARS")
     assert ClipStep.get_config_from_reference("one_raw.row", disable=True) == {}
+    off = CalibratePipeline.get_config_from_reference("one_raw.row", disable=True)
+    assert off == {"steps": {}}
+    monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
+    assert ClipStep.get_config_from_reference("one_raw.row", disable=False)["high"] == 40.0
+    monkeypatch.delenv("STPIPE_DISABLE_CRDS_STEPPARS")
     assert ClipStep.get_config_from_reference("one_raw.row")["high"] == 40.0
 
 

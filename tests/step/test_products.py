@@ -37,6 +37,7 @@ class GiveStep(LanternStep):
         ({"name_format": "{basename}{idx}.{ext}", "idx": 3}, "one3.row"),
         ({"name_format": False, "basepath": "all_{suffix}_is.row"}, "all_clip_is.row"),
         ({"component_format": "-{b}{a}", "a": 1, "b": 2}, "one-21_clip.row"),
+        ({"component_format": "_{idx}", "idx": None}, "one_clip.row"),
         ({"separator": "-", "idx": 3, "basepath": "two"}, "two-3-clip.row"),
     ],
 )
@@ -147,7 +148,7 @@ def test_a_library_is_saved_model_by_model(mission):
 
 def test_a_used_instance_is_as_before(mission):
     step = ClipStep("clip", output_file="named.row")
-    before = {name: getattr(step, name) for name in ("suffix", "save_results", "output_file")}
+    before = {name: getattr(step, name) for name in ("output_dir", "save_results", "output_file")}
     step.run("one_raw.row")
     assert {name: getattr(step, name) for name in before} == before
 

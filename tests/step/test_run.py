@@ -174,6 +174,42 @@ def test_run_of_a_sub_step_and_prefetch_can_be_replaced(mission):
     assert seen == [("one_raw.row",), "clip"]
 
 
+def test_a_step_is_called_as_it_is_run(mission):
+    assert ClipStep(low=5.0)("one_raw.row").data == [5.0, 10.0, 50.0, 100.0]
+
+
+def test_pipeline_has_its_own_way_to_fetch_references_in_advance(mission):
+    class Own(CalibratePipeline):
+        def _precache_references(self, input_file):
+            seen.append(input_file)
+
+    seen = []
+    Own().run("one_raw.row")
+    ClipStep()._precache_references("one_raw.row")  # does nothing, and can be called
+    assert seen == ["one_raw.row"]
+
+
+def test_suffix_is_there_for_who_saves_by_himself(mission):
+    pipeline = CalibratePipeline()
+    row = pipeline.run("one_raw.row")
+    names = [step.make_output_path() for step in (pipeline.dark, pipeline.flat, pipeline)]
+    assert names == ["one_dark.row", "one_flat.row", "one_cal.row"]
+    step = ClipStep("clip")
+    step.run(row)
+    assert step.suffix == "clip"
+
+
+@pytest.mark.parametrize("data", [5, [], None])
+def test_call_with_what_is_no_data_model(mission, data):
+    class GiveBackStep(ClipStep):
+        _datamodels_open = classmethod(lambda cls, init, **kwargs: init)
+
+        def process(self, data):
+            return data
+
+    assert GiveBackStep.call(data, configure_log=False) == data
+
+
 def test_parameters_preserved():
     pipeline = CalibratePipeline()
     with preserve_step_pars(pipeline) as saved:

@@ -34,6 +34,7 @@ docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong wi
 bench: $(INSTALLED)  ## measure time and memory against plain jwst: make bench BASELINE=file
 	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s $(if $(BASELINE),--baseline $(BASELINE))
 	STPIPE_PREFECT_KILLS=20 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m pytest -m slow
 
 clean:  ## remove the environment and everything that was generated
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..exceptions import ReferenceFileError, reason
 from .client import client_offline
+
+logger = logging.getLogger("stpipe.references")
 
 NOT_APPLICABLE = "N/A"
 
@@ -45,7 +48,8 @@ def best_references(
     Raises
     ------
     ReferenceFileError
-        The context has no rule that fits the exposure; every such type is named.
+        The context has no rule that fits the exposure; every such type is named. Or CRDS marks
+        a file, or a rule, as bad.
     """
     import crds
 
@@ -69,6 +73,10 @@ def best_references(
             f"{reason(_absent(error))}"
         ) from error
     names = {kind: _name(answer) for kind, answer in selected.items()}
+    exposure = exposure_name(crds_parameters)
+    refuse_bad_rules(crds_parameters, observatory, context)
+    for kind, name in names.items():
+        refuse_bad(kind, name, observatory, exposure)
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
     if missing and required:
         reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
@@ -76,10 +84,68 @@ def best_references(
 
         raise ReferenceNotSelectedError(
             f"{context} selects no {', '.join(sorted(missing))} reference for "
-            f"{exposure_name(crds_parameters)}: {'; '.join(sorted(reasons))}; use a context that "
+            f"{exposure}: {'; '.join(sorted(reasons))}; use a context that "
             f"covers it, or give a file of your own as override_<type>"
         )
     return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
+
+
+def refuse_bad(kind: str, name: str, observatory: str, exposure: str = "") -> None:
+    """Refuse a file that CRDS marks as scientifically invalid, as crds itself does.
+
+    Raises
+    ------
+    ReferenceFileError
+        It is; unless ``CRDS_ALLOW_BAD_REFERENCES`` is set.
+    """
+    from crds.core import config
+
+    if name in bad_files(observatory):
+        problem = (
+            f"{kind} reference {name}{f' for {exposure}' if exposure else ''} is marked as bad"
+        )
+        if config.ALLOW_BAD_REFERENCES:
+            logger.warning("The %s by CRDS", problem)
+        else:
+            raise ReferenceFileError(
+                f"{problem} by CRDS: use another context, give a file of your own as "
+                f"override_{kind}, or set CRDS_ALLOW_BAD_REFERENCES=true"
+            )
+
+
+def refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> None:
+    """Refuse a context whose rules for an instrument CRDS marks as invalid.
+
+    Raises
+    ------
+    ReferenceFileError
+        They are; unless ``CRDS_ALLOW_BAD_RULES`` is set.
+    """
+    from crds.core import config, heavy_client, utils
+
+    if not any(config.is_mapping(name) for name in bad_files(observatory)):
+        return
+    instrument = utils.header_to_instrument(dict(crds_parameters))
+    bad = heavy_client.get_bad_mappings_in_context(observatory, context, instrument)
+    if bad and config.ALLOW_BAD_RULES:
+        logger.warning("%s contains %s, marked as bad by CRDS", context, ", ".join(bad))
+    elif bad:
+        raise ReferenceFileError(
+            f"{context} contains {', '.join(bad)}, marked as bad by CRDS: use another context, "
+            "or set CRDS_ALLOW_BAD_RULES=true"
+        )
+
+
+def bad_files(observatory: str) -> frozenset[str]:
+    """List the files that CRDS marks as bad, as far as the cache knows."""
+    from crds.core import heavy_client
+
+    with client_offline(observatory):
+        try:
+            info = heavy_client.get_config_info(observatory)
+        except (Exception, SystemExit):  # no server_config: who needs one says so
+            return frozenset()
+    return frozenset(info.get("bad_files_list") or ())
 
 
 def exposure_name(crds_parameters: Mapping[str, Any]) -> str:

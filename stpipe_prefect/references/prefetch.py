@@ -20,7 +20,7 @@ from urllib.error import HTTPError
 from filelock import FileLock, Timeout
 
 from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileError, reason
-from .best import NOT_APPLICABLE
+from .best import NOT_APPLICABLE, refuse_bad
 from .catalogue import Catalogue, Entry
 from .patience import LIMIT_VARIABLE, Patience
 from .server import chunks, configured_server, is_transient, pauses, wait, why
@@ -127,6 +127,7 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
     CrdsServerError
         The server does not do its part.
     """
+    refuse_bad(wanted.reference_type, wanted.name, wanted.observatory, wanted.exposure)
     path = wanted.path
     absent = not path.exists()
     record = recall(path)

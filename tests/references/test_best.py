@@ -1,8 +1,10 @@
 """Which reference files suit an exposure, and whether they are whole."""
 
+import ast
 from pathlib import Path
 
 import pytest
+from crds.core import utils
 from stdatamodels.jwst.datamodels import read_metadata
 
 from stpipe_prefect.exceptions import ReferenceFileError
@@ -30,6 +32,44 @@ def test_contexts_select_different_files(crds_path, exposure):
         "pars-jumpstep": "jwst_nircam_pars-jumpstep_0002.asdf",
         "dark": "jwst_nircam_dark_0001.fits",
     }
+
+
+@pytest.fixture
+def mark_as_bad(crds_path):
+    """Have CRDS mark a file as bad."""
+
+    def mark(name):
+        config = crds_path / "config/jwst/server_config"
+        config.write_text(repr(ast.literal_eval(config.read_text()) | {"bad_files_list": [name]}))
+        utils.clear_function_caches()
+
+    yield mark
+    utils.clear_function_caches()
+
+
+def test_file_that_crds_marks_as_bad_is_refused(mark_as_bad, exposure, monkeypatch, caplog):
+    name = "jwst_nircam_flat_0001.fits"
+    mark_as_bad(name)
+    match = rf"flat reference {name} for jw\S+ is marked as bad by CRDS: .* override_flat, or set"
+    with pytest.raises(ReferenceFileError, match=match):
+        best_references(exposure, ["flat", "dark"], **FIRST)
+    best_references(exposure, ["dark"], **FIRST)
+    with pytest.raises(ReferenceFileError, match="marked as bad"):
+        prefetch(Wanted(name, "flat", "jwst", "jwst_0001.pmap"))
+    monkeypatch.setenv("CRDS_ALLOW_BAD_REFERENCES", "1")
+    assert best_references(exposure, ["flat"], **FIRST) == {"flat": name}
+    assert name in caplog.text
+
+
+def test_rules_that_crds_marks_as_bad_are_refused(mark_as_bad, exposure, monkeypatch, caplog):
+    mark_as_bad("jwst_nircam_flat_0001.rmap")
+    match = r"jwst_0001.pmap contains jwst_nircam_flat_0001.rmap, marked as bad by CRDS: use"
+    with pytest.raises(ReferenceFileError, match=match):
+        best_references(exposure, ["dark"], **FIRST)
+    best_references(exposure, ["dark"], **SECOND)
+    monkeypatch.setenv("CRDS_ALLOW_BAD_RULES", "1")
+    assert best_references(exposure, ["dark"], **FIRST)
+    assert "jwst_nircam_flat_0001.rmap" in caplog.text
 
 
 def test_no_types_need_no_files(crds_path, exposure):

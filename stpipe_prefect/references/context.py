@@ -6,8 +6,10 @@ A run resolves its context once and keeps it, whatever the server declares meanw
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -67,6 +69,9 @@ def pinned_context(observatory: str, context: str | None = None) -> Iterator[str
     client's memory of an earlier context is dropped on the way in and out. Within the block the
     client works with what is in the cache, and contacts no server.
 
+    The client has one context a process. Blocks in several threads overlap if they use the same
+    one; else a block waits until those of the other context have ended.
+
     Yields
     ------
     str
@@ -75,25 +80,116 @@ def pinned_context(observatory: str, context: str | None = None) -> Iterator[str
     Raises
     ------
     ContextError
-        There is no cache, or no such context.
+        There is no cache, or no such context. Or the block is within one of another context,
+        beside which others are under way: it would wait for itself.
     """
+    within = _within.get()
+    if within and context in (None, within):
+        yield within
+        return
+    with _of_this_process.of_a_run(observatory, context, is_nested=bool(within)) as name:
+        token = _within.set(name)
+        try:
+            with client_offline(observatory):
+                yield name
+        finally:
+            _within.reset(token)
+
+
+_within: ContextVar[str] = ContextVar("pinned_context", default="")
+
+
+class _ProcessContext:
+    """The one context that the crds client of this process can have, and who uses it."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._name = ""
+        self._users = 0
+        self._before: str | None = None
+        self._defaults: dict[tuple[str | None, ...], str] = {}
+
+    @contextmanager
+    def of_a_run(self, observatory: str, context: str | None, *, is_nested: bool) -> Iterator[str]:
+        """Have a context for the time of the block; see `pinned_context`."""
+        if is_nested:
+            name = resolve_context(observatory, context)
+            outer = self._exchange(name, "")
+            try:
+                yield name
+            finally:
+                self._exchange(outer, outer)
+            return
+        name = self._acquire(observatory, context)
+        try:
+            yield name
+        finally:
+            self._release()
+
+    def _acquire(self, observatory: str, context: str | None) -> str:
+        with self._turn:
+            while (name := self._available(observatory, context)) is None:
+                self._turn.wait()
+            if not self._users:
+                self._before = os.environ.get(CONTEXT_VARIABLE)
+                self._name = name
+                _use(name)
+            self._users += 1
+        return name
+
+    def _release(self) -> None:
+        with self._turn:
+            self._users -= 1
+            if not self._users:
+                _use(self._before)
+                self._turn.notify_all()
+
+    def _exchange(self, name: str, shared: str) -> str:
+        """Use another context in the midst of a run; nobody can share that."""
+        with self._turn:
+            if self._users > 1:
+                raise ContextError(
+                    f"{name} cannot be used within a run under {self._name}, which other runs of "
+                    "this process use, too: begin them in processes of their own"
+                )
+            outer = os.environ[CONTEXT_VARIABLE]
+            self._name = shared
+            _use(name)
+            self._turn.notify_all()
+        return outer
+
+    def _available(self, observatory: str, context: str | None) -> str | None:
+        """Name the context, unless another one is in use or it cannot be told yet."""
+        variable = self._before if self._users else os.environ.get(CONTEXT_VARIABLE)
+        server = configured_server()
+        default = (_cache_folder(), server.url if server else "", observatory, variable)
+        if not self._users:
+            _forget()
+            name = resolve_context(observatory, context)
+            if context is None:
+                self._defaults[default] = name
+            return name
+        wanted = context or self._defaults.get(default)
+        return wanted if wanted == self._name else None
+
+
+_of_this_process = _ProcessContext()
+
+
+def _use(name: str | None) -> None:
+    """Set the variable, and have crds forget what it knows of the context before."""
+    if name is None:
+        os.environ.pop(CONTEXT_VARIABLE, None)
+    else:
+        os.environ[CONTEXT_VARIABLE] = name
+    _forget()
+
+
+def _forget() -> None:
     from crds.core import utils
 
-    before = os.environ.get(CONTEXT_VARIABLE)
     utils.clear_function_caches()
     _context_of_server.cache_clear()
-    try:
-        name = resolve_context(observatory, context)
-        os.environ[CONTEXT_VARIABLE] = name
-        utils.clear_function_caches()
-        with client_offline(observatory):
-            yield name
-    finally:
-        if before is None:
-            os.environ.pop(CONTEXT_VARIABLE, None)
-        else:
-            os.environ[CONTEXT_VARIABLE] = before
-        utils.clear_function_caches()
 
 
 def _default_context(observatory: str) -> str:

@@ -1,7 +1,9 @@
 """What really happened in a run is what its record says, and what a plan compares with."""
 
 import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -237,3 +239,25 @@ def test_hooks_are_recorded_with_their_parameters(cache):
     assert hook["parameters"]["high"] == 7.0
     assert plan(ClipStep("mine", high=7.0)).is_up_to_date
     assert "7.0" in str(plan(ClipStep("mine", high=8.0)))
+
+
+def test_runs_in_threads_use_the_contexts_that_their_records_name(cache):
+    contexts = ["jwst_0001.pmap", "jwst_0002.pmap"] * 2
+    with ThreadPoolExecutor(4) as threads:
+        made = list(
+            threads.map(
+                lambda number: as_flow(CalibratePipeline)(
+                    "one_raw.row", output_dir=f"out{number}", crds_context=contexts[number]
+                ),
+                range(4),
+            )
+        )
+    for (product,), context in zip(made, contexts, strict=True):
+        record = find_record(Path(product))
+        flat = references(record)["flat", "flat"]["file"]
+        assert (record.ingredients.context, flat) == (
+            context,
+            f"jwst_nircam_flat_000{1 if context == contexts[0] else 3}.json",
+        )
+        assert Row.open(product).meta.references["flat"] == f"crds://{flat}"
+    assert "CRDS_CONTEXT" not in os.environ

@@ -1,6 +1,8 @@
 """Which context a run uses."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import crds
 import pytest
@@ -27,6 +29,61 @@ def test_operational_context_unless_another_is_named(crds_path, monkeypatch):
 
 def test_no_server_no_network(crds_path):
     assert configured_server() is None
+
+
+def test_threads_with_one_context_overlap_and_those_with_another_wait(crds_path, monkeypatch):
+    monkeypatch.setenv(CONTEXT_VARIABLE, "jwst_0002.pmap")
+    both_in, first_out, seen = threading.Barrier(2, timeout=60), threading.Event(), []
+
+    def share(context):
+        with pinned_context("jwst", context):
+            both_in.wait()
+            if context:  # ends first, and takes nothing away from the other
+                seen.append(("shared", crds.get_context_name("jwst")))
+            else:
+                assert first_out.wait(60)
+                seen.append(("last", crds.get_context_name("jwst")))
+
+    def other():
+        with pinned_context("jwst", "jwst_0001.pmap"):
+            seen.append(("other", crds.get_context_name("jwst")))
+
+    with ThreadPoolExecutor(3) as threads:
+        last = threads.submit(share, None)
+        first = threads.submit(share, "jwst_0002.pmap")
+        first.result(60)
+        another = threads.submit(other)
+        first_out.set()
+        last.result(60)
+        another.result(60)
+    assert seen == [
+        ("shared", "jwst_0002.pmap"),
+        ("last", "jwst_0002.pmap"),
+        ("other", "jwst_0001.pmap"),
+    ]
+    assert os.environ[CONTEXT_VARIABLE] == "jwst_0002.pmap"
+
+
+def test_another_context_within_a_run_is_refused_while_others_share_the_first(crds_path):
+    with pinned_context("jwst", "jwst_0001.pmap"), ThreadPoolExecutor(1) as thread:
+        done = threading.Event()
+
+        def share():
+            with pinned_context("jwst", "jwst_0001.pmap"):
+                inside.set()
+                assert done.wait(60)
+
+        inside = threading.Event()
+        sharing = thread.submit(share)
+        assert inside.wait(60)
+        with (
+            pytest.raises(ContextError, match=r"jwst_0002.pmap cannot be used within a run under"),
+            pinned_context("jwst", "jwst_0002.pmap"),
+        ):
+            pass
+        done.set()
+        sharing.result(60)
+    assert CONTEXT_VARIABLE not in os.environ
 
 
 def test_pinned_context_is_what_crds_uses_and_ends_with_the_block(crds_path):

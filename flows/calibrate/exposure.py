@@ -18,7 +18,7 @@ from stpipe_prefect.orchestration.pipelines import as_flow
 from stpipe_prefect.orchestration.progress import PipelineProgress, report
 from stpipe_prefect.outcomes import Outcome
 
-from .jobs import Job, handed_on, with_members_beside
+from .jobs import Job, handed_on
 
 FLOW = f"{__name__}:exposure"
 
@@ -83,8 +83,6 @@ def exposure(
     for number, name in enumerate(job.pipelines):
         if number > 0:
             data = _next_input(products, job)
-        elif data.suffix == ".json":
-            data = with_members_beside(data, Path(output_dir))
         report(PipelineProgress(name))
         started = time.monotonic()
         told = {"input": str(data), "output_dir": output_dir, **shares[name]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,44 +116,6 @@ def pipelines_of(jobs: Iterable[Job]) -> list[str]:
     return list(dict.fromkeys(name for job in jobs for name in job.pipelines))
 
 
-def with_members_beside(association: Path, folder: Path) -> Path:
-    """Return an association whose members are found where they are.
-
-    Pipelines look for members in the association's folder. Where they were made into another one,
-    a copy of the association is put there.
-
-    Raises
-    ------
-    InputError
-        A member is in neither folder.
-    """
-    members = read_association(association).members
-    if _missing(members, association.parent):
-        absent = _missing(members, folder)
-        if absent:
-            raise InputError(
-                f"{association}: its member {absent[0]} is neither beside it nor in {folder}"
-                + (f", nor are {len(absent) - 1} more" if absent[1:] else "")
-            )
-        copy = folder / association.name
-        if in_place(association, folder) != copy:
-            shutil.copyfile(association, copy)
-        return copy
-    return association
-
-
-def in_place(data: Path, folder: Path) -> Path:
-    """Return the copy of an association that an earlier run put beside its members, if any."""
-    copy = folder / data.name
-    if data.suffix == ".json" and copy.is_file() and copy.read_bytes() == data.read_bytes():
-        return copy
-    return data
-
-
 def handed_on(products: Iterable[Path], job: Job) -> Iterator[Path]:
     """Find among the products of one pipeline what the next one of the job takes."""
     return (path for path in products if path.stem.endswith(f"_{job.handed_on}"))
-
-
-def _missing(members: Iterable[str], folder: Path) -> list[str]:
-    return [member for member in members if not (folder / member).is_file()]

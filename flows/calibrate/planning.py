@@ -20,7 +20,7 @@ from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.registry import find_step
 
 from .inputs import read_association
-from .jobs import Job, handed_on, in_place, pipelines_of
+from .jobs import Job, handed_on, pipelines_of
 
 
 def plans(
@@ -56,7 +56,7 @@ def plans(
         anew: dict[Path, set[str]] = defaultdict(set)
         for job in jobs:
             folder = output_dir or job.input.parent
-            data: Path | None = in_place(job.input, folder)
+            data: Path | None = job.input
             made: tuple[Path, ...] = ()
             for number, name in enumerate(job.pipelines):
                 if number > 0:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import InputError, reason
 from ..parameters.sources import ResolvedParameter
 from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
 from ..products.ingredients import Ingredients, Row, row_name
@@ -23,7 +22,7 @@ from ..references.verified import recall, sha1_of
 def gather(
     instance: Any,
     settings: Iterable[ResolvedParameter],
-    files: Sequence[Path],
+    inputs: Sequence[FileContent],
     crds_parameters: Mapping[str, Any],
     *,
     observatory: str,
@@ -39,8 +38,8 @@ def gather(
         The pipeline, or a single step.
     settings : iterable of ResolvedParameter
         Its parameters.
-    files : sequence of pathlib.Path
-        The input and, of an association, its members; none for an open data model.
+    inputs : sequence of FileContent
+        The exposures, or models; of an association, itself and its members.
     crds_parameters : mapping
         What CRDS matches on.
     observatory, context : str
@@ -48,19 +47,25 @@ def gather(
     request : str
         See `fingerprint_of_request`.
     before : Ingredients, optional
-        Those of an earlier run: what that found out about its inputs need not be found out
-        again, and the references that were asked for in its midst may be other files now.
+        Those of an earlier run: the references that were asked for in its midst may be other
+        files now.
     """
-    by_path = {file.path: file for file in before.inputs} if before else {}
     parameters = [
         {"step": each.step, "parameter": each.name, "value": each.value, "source": str(each.source)}
         for each in settings
     ]
-    opaque = [] if files else ["an open data model as input"]
+    opaque: list[str] = []
+    known = {
+        file["path"]: FileContent(**file)
+        for row in (before.parameters if before else ())
+        for file in row.get("files", ())
+    }
     for row in parameters:
         row["value"], is_opaque = recordable(row["value"])
         if is_opaque:
             opaque.append(f"parameter {row_name(row)}")
+        if files := _named_files(row):
+            row["files"] = [FileContent.of(file, known.get(str(file))).as_json() for file in files]
     selected = [
         *selected_references(instance, crds_parameters, observatory, context),
         *_asked_again(before, crds_parameters, observatory, context),
@@ -71,7 +76,7 @@ def gather(
         context=context,
         server=os.environ.get("CRDS_SERVER_URL", ""),
         request=request,
-        inputs=[FileContent.of(file, by_path.get(str(file))) for file in files],
+        inputs=[*inputs],
         parameters=parameters,
         references=[described(row, observatory) for row in selected],
         software=versions(mission_of(type(instance))),
@@ -82,26 +87,6 @@ def gather(
 def class_path(member: Any) -> str:
     """Name a class or function by its module and its name there."""
     return f"{member.__module__}.{member.__qualname__}"
-
-
-def input_files(data: Any, folder: Path) -> list[Path]:
-    """List the files that make up an input: an exposure, or an association and its members.
-
-    Parameters
-    ----------
-    data : str, path or data model
-    folder : pathlib.Path
-        Where members are that are not beside their association.
-
-    Raises
-    ------
-    InputError
-        The association cannot be read.
-    """
-    if not isinstance(data, (str, Path)):
-        return []
-    path = Path(data).absolute()
-    return [path, *_members(path, folder)] if path.suffix == ".json" else [path]
 
 
 def fingerprint_of_request(
@@ -152,6 +137,22 @@ def recordable(value: Any) -> tuple[Any, bool]:
     except NoFingerprintError:
         return f"<{type(value).__name__}>", True
     return value, False
+
+
+def _named_files(row: Row) -> list[Path]:
+    """List the files that the value of a parameter names; references have rows of their own."""
+    if row["parameter"] in _NO_INPUT or row["parameter"].startswith("override_"):
+        return []
+    values = row["value"] if isinstance(row["value"], list) else [row["value"]]
+    names = [value for value in values if isinstance(value, str) and _LIKE_A_FILE.search(value)]
+    try:
+        return [path for path in (Path(name).absolute() for name in names) if path.is_file()]
+    except (OSError, ValueError):  # no path at all
+        return []
+
+
+_NO_INPUT = ("output_dir", "output_file", "input_dir", "pre_hooks", "post_hooks")
+_LIKE_A_FILE = re.compile(r"[/.]")
 
 
 def _is_importable(value: Any) -> bool:
@@ -232,19 +233,6 @@ def _reference_types(step: Any, path: str) -> Iterator[tuple[str, str, Any]]:
     if not steps:
         for kind in step.reference_file_types:
             yield path, kind, step.get_ref_override(kind)
-
-
-def _members(association: Path, folder: Path) -> Iterator[Path]:
-    try:
-        products = json.loads(association.read_text())["products"]
-        names = dict.fromkeys(
-            member["expname"] for product in products for member in product["members"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{association}: not an association: {reason(error)}") from error
-    for name in names:
-        beside = association.parent / name
-        yield beside if beside.exists() else (folder / name).absolute()
 
 
 def _mentions(values: Mapping[str, Any], name: str) -> bool:

@@ -7,7 +7,7 @@ task, so that the graph shown is the graph that ran.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from inspect import Signature
 from pathlib import Path
@@ -29,6 +29,7 @@ from .brief import is_brief
 from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, unboxed
+from .inputs import opened_input
 from .logs import captured_logs
 from .observation import Observation
 from .plan import Plan, Planner
@@ -129,13 +130,15 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         with (
             captured_logs(pipeline_class) as log,
             Planner(request, crds_context, ignore or ()) as planner,
+            ExitStack() as opening,
         ):
             plan = None if overwrite else planner.plan(data, place)
             if plan is not None and plan.is_up_to_date:
                 return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
-            crds_parameters, observatory = read_crds_parameters(pipeline_class, data)
+            opened = opening.enter_context(opened_input(data, place))
+            crds_parameters, observatory = read_crds_parameters(pipeline_class, opened)
             context = planner.pinned_context(observatory)
-            instance, settings = planner.configured(crds_parameters, observatory, data)
+            instance, settings = planner.configured(crds_parameters, observatory, opened)
             artifacts.show_parameters(name, settings)
             ingredients = planner.gather(
                 instance, settings, data, place, crds_parameters, observatory
@@ -148,7 +151,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
                 observed(instance, context, resumption, recording.observation),
                 little_to_collect(),
             ):
-                instance.run(data)
+                instance.run(opened)
             products = recording.staging.products
             artifacts.show_products(products)
             artifacts.show_times(recording.steps)

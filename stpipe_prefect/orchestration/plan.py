@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from ..datamodel import file_name
 from ..exceptions import InputError, UsageError, nearest
 from ..parameters.sources import ResolvedParameter, resolve
+from ..products.fingerprint import FileContent
 from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
 from ..products.provenance import Record, read_record, record_path, run_name
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
 from ..references.selection import parameter_files, read_crds_parameters
-from .ingredients import class_path, fingerprint_of_request, gather, input_files
+from .ingredients import class_path, fingerprint_of_request, gather
+from .inputs import input_contents, input_files
 from .references import check_parameter_files
 from .request import Request
 
@@ -103,6 +105,7 @@ class Planner:
         )
         self._pinned = ExitStack()
         self._contexts: dict[str, str] = {}
+        self._open: tuple[Any, tuple[list[FileContent], list[str]]] | None = None
         self._configured: dict[tuple[str, ...], tuple[Any, list[ResolvedParameter]]] = {}
 
     def __enter__(self) -> Self:
@@ -146,16 +149,29 @@ class Planner:
         before: Ingredients | None = None,
     ) -> Ingredients:
         """Collect what a configured pipeline will make its products from; see `gather`."""
-        return gather(
+        inputs, opaque = self._contents(data, folder, before)
+        gathered = gather(
             instance,
             parameters,
-            input_files(data, folder),
+            inputs,
             crds_parameters,
             observatory=observatory,
             context=self.pinned_context(observatory),
             request=self._request,
             before=before,
         )
+        return replace(gathered, opaque=[*opaque, *gathered.opaque])
+
+    def _contents(
+        self, data: Any, folder: Path, before: Ingredients | None
+    ) -> tuple[list[FileContent], list[str]]:
+        """Describe the input; open models once, as that takes its time."""
+        known = {file.path: file for file in before.inputs} if before else {}
+        if isinstance(data, (str, Path)):
+            return input_contents(data, folder, known)
+        if self._open is None or self._open[0] is not data:
+            self._open = (data, input_contents(data, folder, known))
+        return self._open[1]
 
     def pinned_context(self, observatory: str) -> str:
         """Name the context, the same until the planner is closed."""
@@ -219,7 +235,8 @@ class Planner:
         same_software = not [*version_differences(before.software, software)]
         by_name = {Path(file.path).name: file for file in before.inputs}
         return (
-            bool(self._request)
+            bool(self._request and files)
+            and not before.opaque
             and self._request == before.request
             and class_path(self._class) == before.pipeline
             and self.pinned_context(before.observatory) == before.context
@@ -229,6 +246,11 @@ class Planner:
             and all(file.is_untouched for file in before.inputs)
             and all(_is_untouched(row) for row in before.references if "path" in row)
             and not any("missing" in row for row in before.references)
+            and all(
+                FileContent(**file).is_untouched
+                for row in before.parameters
+                for file in row.get("files", ())
+            )
         )
 
 

@@ -6,12 +6,16 @@ Kinds of things are registered with `fingerprint`; what nobody registered has no
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, singledispatch
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..exceptions import StpipePrefectError
 
@@ -37,7 +41,7 @@ def fingerprint(thing: Any) -> str:
     Raises
     ------
     NoFingerprintError
-        Nothing is registered for its type; an open data model is such a thing.
+        Nothing is registered for its type.
     """
     raise NoFingerprintError(f"no fingerprint of a {type(thing).__name__}: give a file instead")
 
@@ -135,6 +139,58 @@ class FileContent:
     def as_json(self) -> dict[str, Any]:
         """Give what is recorded of it."""
         return asdict(self)
+
+
+UNTOLD = ("meta.date", "meta.filename", "cal_logs", "history")
+"""What two models with the same data may differ in: when they were made, and where they lie."""
+
+
+def content_of_model(model: Any, name: str) -> FileContent:
+    """Describe the content of an open data model as that of a file.
+
+    Parameters
+    ----------
+    model : data model
+        With ``to_flat_dict``, as those of stdatamodels and roman_datamodels have it.
+    name : str
+        What to call it.
+
+    Raises
+    ------
+    NoFingerprintError
+        It has no such method, or holds what cannot be compared.
+    """
+    if not hasattr(model, "to_flat_dict"):
+        raise NoFingerprintError(f"an open {type(model).__name__}")
+    digest, size = hashlib.sha256(type(model).__qualname__.encode()), 0
+    for key, value in model.to_flat_dict().items():
+        if key.removeprefix("roman.").startswith(UNTOLD):
+            continue
+        if hasattr(value, "__array__"):
+            array = np.ascontiguousarray(value)
+            if array.dtype.hasobject:
+                raise NoFingerprintError(f"{key} of {name}")
+            size += array.nbytes
+            digest.update(f"{key}{array.dtype}{array.shape}".encode())
+            digest.update(array.reshape(-1).view(np.uint8).data)
+        else:
+            digest.update(f"{key}{_text_of(value)}".encode())
+    return FileContent(f"memory:/{name}", size, 0, 0, digest.hexdigest())
+
+
+def _text_of(value: Any) -> str:
+    """Write what a model holds beside arrays: plain values, and what ASDF can store."""
+    try:
+        return json.dumps(value)
+    except TypeError:
+        import asdf
+
+        content = io.BytesIO()
+        try:
+            asdf.AsdfFile({"value": value}).write_to(content)
+        except Exception as error:
+            raise NoFingerprintError(f"a {type(value).__name__}") from error
+        return sha256(content.getvalue()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

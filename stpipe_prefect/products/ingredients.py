@@ -34,7 +34,8 @@ class Ingredients:
     inputs : list of FileContent
         The exposure; of an association, itself and its members.
     parameters : list of dict
-        ``step``, ``parameter``, ``value`` and ``source``; ``planned``, if the pipeline's code
+        ``step``, ``parameter``, ``value`` and ``source``; ``files``, if the value names some, as
+        `FileContent` describes them; ``planned``, if the pipeline's code
         set another value before the step ran; ``undeclared``, if the step is none of the
         pipeline's own.
     references : list of dict
@@ -68,7 +69,10 @@ class Ingredients:
             {
                 "pipeline": self.pipeline,
                 "inputs": {Path(file.path).name: file.sha256 for file in self.inputs},
-                "parameters": {row_name(row): planned(row) for row in _declared(self.parameters)},
+                "parameters": {
+                    row_name(row): [planned(row), [file["sha256"] for file in row.get("files", ())]]
+                    for row in _declared(self.parameters)
+                },
                 "references": [[row["step"], *_file(row)] for row in _used(self.references)],
                 "software": self.calibrating,
             }
@@ -127,6 +131,9 @@ def _parameter_differences(before: Ingredients, now: Ingredients) -> Iterator[st
     earlier = {row_name(row): row for row in _declared(before.parameters)}
     for row in _declared(now.parameters):
         old = earlier.get(row_name(row), {"value": None, "source": ""})
+        changed = _changed_files(old, row)
+        if changed and planned(old) == row["value"]:
+            yield f"parameter {row_name(row)}: {', '.join(changed)} changed"
         if planned(old) != row["value"]:
             said_by = [
                 short_name(each["source"] or _parameter_file(run, row["step"]))
@@ -136,6 +143,15 @@ def _parameter_differences(before: Ingredients, now: Ingredients) -> Iterator[st
             yield f"parameter {row_name(row)} {planned(old)} → {row['value']}" + (
                 f" ({why})" if why else ""
             )
+
+
+def _changed_files(old: Row, new: Row) -> list[str]:
+    """Name the files of a parameter with another content; of an older record nothing is known."""
+    before, now = (
+        {Path(file["path"]).name: file["sha256"] for file in row.get("files", ())}
+        for row in (old, new)
+    )
+    return [name for name in before if before[name] != now.get(name)]
 
 
 def _reference_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:

@@ -1,11 +1,10 @@
 """Which pipelines a file goes through."""
 
-import json
 import shutil
 
 import pytest
 
-from flows.calibrate.jobs import Job, pipelines_of, plan_jobs, with_members_beside
+from flows.calibrate.jobs import Job, pipelines_of, plan_jobs
 from flows.calwebb.mission import JWST
 from flows.calwebb.stages import job_for
 from stpipe_prefect.exceptions import InputError, UsageError
@@ -120,29 +119,3 @@ def test_two_files_of_one_name_are_refused(uncal, tmp_path):
     with pytest.raises(UsageError, match="products would take the place of those of"):
         plan_jobs([uncal, tmp_path / uncal.name], JWST)
     assert twin
-
-
-def test_association_beside_its_members_is_used_as_it_is(association, tmp_path):
-    (tmp_path / "a_cal.fits").touch()
-    path = association("a_cal.fits")
-    assert with_members_beside(path, tmp_path / "out") == path
-
-
-def test_association_is_put_beside_members_made_elsewhere(association, tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "a_cal.fits").touch()
-    path = association("a_cal.fits")
-    copy = with_members_beside(path, out)
-    assert copy == out / path.name
-    assert json.loads(copy.read_text()) == json.loads(path.read_text())
-
-
-def test_absent_members_are_named(association, tmp_path):
-    path = association("a_cal.fits", "b_cal.fits", "c_cal.fits")
-    out = tmp_path / "out"
-    with pytest.raises(InputError) as caught:
-        with_members_beside(path, out)
-    assert str(caught.value) == (
-        f"{path}: its member a_cal.fits is neither beside it nor in {out}, nor are 2 more"
-    )

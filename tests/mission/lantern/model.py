@@ -33,6 +33,9 @@ class Row:
         Path(path).write_text(json.dumps({"data": self.data, "meta": meta}, indent=1))
         return path
 
+    def to_flat_dict(self, include_arrays: bool = True) -> dict[str, Any]:
+        return {f"meta.{k}": str(v) for k, v in vars(self.meta).items()} | {"data": self.data}
+
     def get_crds_parameters(self) -> dict[str, Any]:
         return {
             "meta.instrument.name": "NIRCAM",

@@ -1,0 +1,216 @@
+"""What a run opens, and how it is known to be the same another time."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lantern.model import Row
+from lantern.pipelines import CalibratePipeline
+from lantern.steps import ClipStep, LanternStep
+
+from stpipe_prefect import as_flow
+from stpipe_prefect.exceptions import InputError
+from stpipe_prefect.orchestration.inputs import input_contents, input_files, opened_input
+from stpipe_prefect.products.provenance import find_record
+
+pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
+
+
+class AddStep(LanternStep):
+    """Adds up the members of an association, opened as jwst's pipelines of stage 2 do."""
+
+    class_alias = "lantern_add"
+    spec = """
+    catalog = string(default=None)
+    catalogs = list(default=list())
+    """
+
+    @classmethod
+    def _datamodels_open(cls, init, **kwargs):
+        if str(init).endswith(".json"):
+            init = json.loads(Path(init).read_text())["products"][0]["members"][0]["expname"]
+        return super()._datamodels_open(init, **kwargs)
+
+    def process(self, association):
+        product = json.loads(Path(association).read_text())["products"][0]
+        rows = [self.open_model(member["expname"]) for member in product["members"]]
+        return Row([sum(pixels) for pixels in zip(*(row.data for row in rows), strict=True)])
+
+
+def associate(path, *members, **more):
+    path.parent.mkdir(exist_ok=True)
+    listed = [{"expname": name, "exptype": "science", **more} for name in members]
+    path.write_text(json.dumps({"products": [{"name": "sum", "members": listed}]}))
+    return str(path)
+
+
+@pytest.fixture
+def changed_model(small):
+    """The raw exposure, open, and what changes it."""
+    from stdatamodels.jwst import datamodels
+
+    with datamodels.open(small.programme.exposures[0]) as model:
+        yield model
+
+
+def test_model_is_known_by_its_content(changed_model, small, tmp_path):
+    from stdatamodels.jwst import datamodels
+
+    def content(model):
+        ((content,), opaque) = input_contents(model, tmp_path, {})
+        assert opaque == []
+        return content.sha256
+
+    first = content(changed_model)
+    with datamodels.open(small.programme.exposures[0]) as again:
+        again.meta.date = "2026-11-26T00:00:00"
+        assert content(again) == first
+    changed_model.data[0, 0, 3, 3] += 1
+    second = content(changed_model)
+    changed_model.meta.instrument.filter = "F150W"
+    assert len({first, second, content(changed_model)}) == 3
+
+
+def test_models_of_a_library_are_looked_at_and_given_back(calibrated_small, tmp_path):
+    from jwst.datamodels import ModelLibrary
+
+    library = ModelLibrary(calibrated_small, on_disk=False)
+    contents, opaque = input_contents(library, tmp_path, {})
+    assert (len(contents), opaque) == (2, [])
+    with library:
+        model = library.borrow(1)
+        model.data = np.asarray(model.data) * 2
+        library.shelve(model, 1)
+    changed, _ = input_contents(library, tmp_path, {})
+    assert [a.sha256 == b.sha256 for a, b in zip(contents, changed, strict=True)] == [True, False]
+
+
+@pytest.fixture
+def calibrated_small(small):
+    """Two small images with a WCS, as image3 takes them."""
+    from astropy import units
+    from astropy.coordinates import ICRS
+    from astropy.modeling.models import Identity
+    from gwcs import WCS, coordinate_frames
+    from stdatamodels.jwst.datamodels import ImageModel
+
+    models = []
+    for number in range(2):
+        model = ImageModel(np.full((4, 4), float(number)))
+        frames = (
+            coordinate_frames.Frame2D(name="detector", unit=(units.pix, units.pix)),
+            coordinate_frames.CelestialFrame(reference_frame=ICRS(), name="world"),
+        )
+        model.meta.wcs = WCS([(frames[0], Identity(2)), (frames[1], None)])
+        model.meta.filename = f"{number}_cal.fits"
+        model.meta.observation.observation_number = str(number)
+        model.meta.observation.program_number = "01234"
+        models.append(model)
+    return models
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_changed_model_is_calibrated_anew():
+    row = Row([1.0, 10.0, 50.0, 100.0], filename="mem_raw.row")
+    flow = as_flow(CalibratePipeline)
+
+    def outcome(data):
+        return flow(data, output_dir="out", return_state=True).name
+
+    assert outcome(row) == "Completed"
+    row = Row([1.0, 10.0, 50.0, 100.0], filename="mem_raw.row")
+    assert outcome(row) == "Cached"
+    row.data[0] = 2.0
+    assert outcome(row) == "Completed"
+    record = find_record(Path("out/mem_cal.row"))
+    assert [Path(file.path).name for file in record.ingredients.inputs] == ["mem_raw.row"]
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_model_that_cannot_be_compared_is_calibrated_every_time(monkeypatch):
+    monkeypatch.delattr(Row, "to_flat_dict")
+    flow = as_flow(ClipStep)
+    for _ in range(2):
+        row = Row([1.0], filename="mem_raw.row")
+        assert flow(row, output_dir="out", return_state=True).name == "Completed"
+
+
+def test_members_are_those_beside_the_association_first(tmp_path, monkeypatch):
+    for folder in ("beside", "out", "here"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    association = associate(tmp_path / "beside/a.json", "x.row", "y.row", "z.row", "s3://b/m.row")
+    for place in ("here/x.row", "beside/x.row", "out/y.row", "here/y.row", "here/z.row"):
+        (tmp_path / place).touch()
+    with opened_input(association, tmp_path / "out") as opened:
+        members = json.loads(Path(opened).read_text())["products"][0]["members"]
+        assert Path(opened).name == "a.json"
+    places = [str(tmp_path / place) for place in ("beside/x.row", "out/y.row", "here/z.row")]
+    assert [member["expname"] for member in members] == [*places, "s3://b/m.row"]
+    assert [str(path) for path in input_files(association, tmp_path / "out")[1:]] == places
+
+
+def test_absent_members_are_named(tmp_path):
+    association = associate(tmp_path / "a.json", "a.row", "b.row", "c.row")
+    with (
+        pytest.raises(FileNotFoundError) as caught,
+        opened_input(association, tmp_path / "out"),
+    ):
+        pass
+    assert str(caught.value) == (
+        f"{association}: its member a.row is neither beside it nor in {tmp_path / 'out'}, "
+        "nor are 2 more"
+    )
+
+
+def test_no_association(tmp_path):
+    (tmp_path / "a.json").write_text('{"products": [{"members": [5]}]}')
+    with pytest.raises(InputError, match="not an association"):
+        input_files(tmp_path / "a.json", tmp_path)
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_record_names_the_members_that_were_opened():
+    association = associate(Path("there/sum.json"), "one.row", "two.row")
+    for folder, factor in (("there", 1.0), ("", 10.0)):
+        Row([1.0 * factor, 2.0]).save(str(Path(folder, "one.row")))
+        Row([3.0 * factor, 4.0]).save(str(Path(folder, "two.row")))
+    (product,) = as_flow(AddStep)(association, output_dir="out")
+    assert Row.open(product).data == [4.0, 6.0]
+    record = find_record(Path(product))
+    assert [file.path for file in record.ingredients.inputs] == [
+        str(Path("there", name).absolute()) for name in ("sum.json", "one.row", "two.row")
+    ]
+    plan = as_flow(AddStep).plan
+    assert plan(association, output_dir="out").is_up_to_date
+    Row([7.0, 2.0]).save("there/one.row")
+    assert plan(association, output_dir="out").reasons == ("input one.row changed",)
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_files_that_parameters_and_members_name_count():
+    for name in ("one.row", "sky.row"):
+        Row([1.0]).save(name)
+    association = associate(Path("sum.json"), "one.row", tweakreg_catalog="stars.ecsv")
+    names = ("stars.ecsv", "mine.cat", "first.cat", "second.cat")
+    for name in names:
+        Path(name).write_text("1")
+    given = {"catalog": "mine.cat", "catalogs": [Path("first.cat"), "second.cat"]}
+    as_flow(AddStep)(association, output_dir="out", **given)
+
+    def reasons():
+        return as_flow(AddStep).plan(association, output_dir="out", **given).reasons
+
+    assert reasons() == ()
+    Path("stars.ecsv").write_text("2")
+    Path("mine.cat").write_text("2")
+    Path("second.cat").write_text("2")
+    assert reasons() == (
+        "input stars.ecsv changed",
+        "parameter catalog: mine.cat changed",
+        "parameter catalogs: second.cat changed",
+    )
+    for name in names:
+        Path(name).write_text("1")
+    assert reasons() == ()

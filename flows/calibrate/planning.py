@@ -105,10 +105,10 @@ def show(planned: Iterable[Plan], console: Console) -> None:
         table.add_column(title, overflow="fold")
     all_plans = list(planned)
     for plan in all_plans:
-        style = "green" if plan.is_up_to_date else "yellow"
+        style = "green" if plan.is_up_to_date else "red" if plan.refusal else "yellow"
         table.add_row(plan.input, plan.pipeline, f"[{style}]{plan}[/]")
     console.print(table)
-    to_run = sum(not plan.is_up_to_date for plan in all_plans)
+    to_run = sum(not plan.is_up_to_date and not plan.refusal for plan in all_plans)
     console.print(f"{to_run} of {len(all_plans)} will run")
 
 

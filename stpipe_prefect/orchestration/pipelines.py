@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from ..exceptions import OutputError
 from ..garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
@@ -135,6 +136,8 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             plan = None if overwrite else planner.plan(data, place)
             if plan is not None and plan.is_up_to_date:
                 return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
+            if plan is not None and plan.refusal:
+                raise OutputError(plan.refusal)
             opened = opening.enter_context(opened_input(data, place))
             crds_parameters, observatory = read_crds_parameters(pipeline_class, opened)
             context = planner.pinned_context(observatory)
@@ -146,7 +149,13 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             resumption = Resumption(instance, ingredients, checkpoint or ())
             with (
                 recorded_products(
-                    instance, ingredients, crds_parameters, data, place, log
+                    instance,
+                    ingredients,
+                    crds_parameters,
+                    data,
+                    place,
+                    log,
+                    overwrite=overwrite,
                 ) as recording,
                 observed(instance, context, resumption, recording.observation),
                 little_to_collect(),

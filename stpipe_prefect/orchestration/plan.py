@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..datamodel import file_name
-from ..exceptions import InputError, UsageError, nearest
+from ..exceptions import InputError, UnknownStepError, UsageError, nearest
 from ..parameters.sources import ResolvedParameter, resolve
+from ..products.claims import changed_since, made_by_another
 from ..products.fingerprint import FileContent
 from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
-from ..products.provenance import Record, read_record, record_path, run_name
+from ..products.provenance import SUFFIX, Record, read_record, record_path, run_name
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
 from ..references.selection import parameter_files, read_crds_parameters
+from ..registry import find_step
 from .ingredients import class_path, fingerprint_of_request, gather
 from .inputs import input_contents, input_files
 from .references import check_parameter_files
@@ -38,19 +41,24 @@ class Plan:
         Why it will run; none if it is up to date.
     products : tuple of pathlib.Path
         What an earlier run made.
+    refusal : str
+        Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
     """
 
     input: str
     pipeline: str
     reasons: tuple[str, ...]
     products: tuple[Path, ...] = ()
+    refusal: str = ""
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.reasons
+        return not self.reasons and not self.refusal
 
     def __str__(self) -> str:
+        if self.refusal:
+            return f"refused: {self.refusal}"
         return f"will run: {'; '.join(self.reasons)}" if self.reasons else "up to date"
 
     def as_json(self) -> dict[str, Any]:
@@ -60,6 +68,7 @@ class Plan:
             "pipeline": self.pipeline,
             "up_to_date": self.is_up_to_date,
             "reasons": list(self.reasons),
+            "refusal": self.refusal,
             "products": [str(path) for path in self.products],
         }
 
@@ -105,6 +114,7 @@ class Planner:
         )
         self._pinned = ExitStack()
         self._contexts: dict[str, str] = {}
+        self._records: dict[Path, dict[str, list[Path]]] = {}
         self._open: tuple[Any, tuple[list[FileContent], list[str]]] | None = None
         self._configured: dict[tuple[str, ...], tuple[Any, list[ResolvedParameter]]] = {}
 
@@ -129,14 +139,16 @@ class Planner:
         path = record_path(folder, name)
         if not path.exists():
             why = INTERRUPTED if was_interrupted(folder, name) else NO_PRODUCT
-            return Plan(label, self._pipeline, (why,))
+            return Plan(label, self._pipeline, (why,), refusal=self._taken(folder, label))
         try:
             record = read_record(path)
         except InputError:
             return Plan(label, self._pipeline, ("provenance record is damaged",))
         products = tuple(Path(product.path) for product in record.products)
-        reasons = record.problems() + self._differences(record, data, folder)
-        return Plan(label, self._pipeline, tuple(reasons), products)
+        refusal = made_by_another(record, class_path(self._class)) or changed_since(record)
+        changed = [] if refusal else record.problems()
+        reasons = [*changed, *self._differences(record, data, folder)]
+        return Plan(label, self._pipeline, tuple(reasons), products, refusal)
 
     def gather(
         self,
@@ -212,6 +224,23 @@ class Planner:
             instance = self._told.configure(data)
             self._configured[key] = (instance, resolve(instance, layers))
         return self._configured[key]
+
+    def _taken(self, folder: Path, input_name: str) -> str:
+        """Say that a pipeline derived from this one has made its products of the same input."""
+        if folder not in self._records:
+            self._records[folder] = defaultdict(list)
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                of_input, _, _ = path.name.removesuffix(SUFFIX).rpartition(".")
+                self._records[folder][of_input].append(path)
+        for path in self._records[folder][Path(input_name).stem]:
+            try:
+                record = read_record(path)
+                made_by = find_step(record.ingredients.pipeline)
+            except (InputError, UnknownStepError):
+                continue
+            if made_by is not self._class and issubclass(made_by, self._class):
+                return made_by_another(record, class_path(self._class))
+        return ""
 
     def _differences(self, record: Record, data: Any, folder: Path) -> list[str]:
         before = record.ingredients

@@ -15,6 +15,7 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from ..datamodel import file_name
+from ..products.claims import check_replaceable
 from ..products.fingerprint import FileContent
 from ..products.ingredients import Ingredients, Row
 from ..products.names import folder_path
@@ -49,6 +50,8 @@ def recorded_products(
     data: Any,
     folder: Path,
     log: StringIO,
+    *,
+    overwrite: bool,
 ) -> Iterator[Recording]:
     """Collect what a pipeline makes within the block; publish it with its log and record.
 
@@ -66,6 +69,8 @@ def recorded_products(
         For the products.
     log : io.StringIO
         What the steps log.
+    overwrite : bool
+        Whether products may take the place of what is not an earlier run's.
 
     Yields
     ------
@@ -86,6 +91,8 @@ def recorded_products(
         with observing(observation, instance):
             yield Recording(staging, steps, observation)
         path = record_path(folder, name)
+        if not overwrite:
+            check_replaceable(staging.places(), path, ingredients.pipeline)
         log_file = log_path(staging.folder, name)
         log_file.write_text(log.getvalue())
         staging.publish(obsolete=path, besides=[log_file])

@@ -53,6 +53,18 @@ class Staging:
             self._folders[place] = (folder, output_dir)
         return self._folders[place][0]
 
+    def places(self) -> list[Path]:
+        """List where everything will be that is there so far."""
+        return [*self._made().values()]
+
+    def _made(self) -> dict[Path, Path]:
+        return {
+            path: place / path.relative_to(folder)
+            for folder, place in self._folders.values()
+            for path in folder.rglob("*")
+            if path.is_file() and path != folder / LOCK
+        }
+
     def publish(self, obsolete: Path | None = None, besides: Collection[Path] = ()) -> list[Path]:
         """Move everything to its name: first all is on the disk, then all is renamed.
 
@@ -63,12 +75,7 @@ class Staging:
         besides : collection of pathlib.Path
             Files of the folder that go along and are no products.
         """
-        made = {
-            path: place / path.relative_to(folder)
-            for folder, place in self._folders.values()
-            for path in folder.rglob("*")
-            if path.is_file() and path != folder / LOCK
-        }
+        made = self._made()
         for path in made:
             synced(path)
         if obsolete is not None:

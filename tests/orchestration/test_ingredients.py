@@ -35,5 +35,6 @@ def test_folder_is_named_as_stpipe_lets_one_name_it(mission, monkeypatch, named)
 def test_another_class_of_the_same_alias_is_not_up_to_date():
     as_flow(Ours)("one_raw.row", output_dir="out")
     assert as_flow(Ours).plan("one_raw.row", output_dir="out").is_up_to_date
-    (reason,) = as_flow(Theirs).plan("one_raw.row", output_dir="out").reasons
-    assert reason == f"pipeline {__name__}.Ours → {__name__}.Theirs"
+    plan = as_flow(Theirs).plan("one_raw.row", output_dir="out")
+    assert plan.reasons == (f"pipeline {__name__}.Ours → {__name__}.Theirs",)
+    assert "one_cal.row made by" in plan.refusal

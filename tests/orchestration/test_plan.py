@@ -67,7 +67,11 @@ def test_flipped_byte(raw, made):
     product = next(made.glob("*_rate.fits"))
     content = bytearray(product.read_bytes())
     content[len(content) // 2] ^= 1
-    product.write_bytes(content)
+    product.write_bytes(content)  # it opens: it may be what somebody has made of it
+    plan = DETECTOR1.plan(raw, output_dir=made, **AS_BEFORE)
+    assert (plan.reasons, plan.is_up_to_date) == ((), False)
+    assert plan.refusal.startswith(f"{product} was changed since calwebb_detector1 made it (")
+    product.write_bytes(content[:-2880])
     assert reasons(raw, made) == [f"product {product.name} is damaged"]
 
 

@@ -1,0 +1,95 @@
+"""Nobody's work is overwritten unasked."""
+
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+from lantern.model import Row
+from lantern.pipelines import CalibratePipeline
+
+from stpipe_prefect import as_flow
+from stpipe_prefect.exceptions import OutputError
+from stpipe_prefect.products.claims import is_whole
+from stpipe_prefect.products.provenance import find_record
+
+pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
+
+PRODUCT = Path("out/one_cal.row")
+
+
+class OtherPipeline(CalibratePipeline):
+    """Makes products of the same names, and is called otherwise."""
+
+    class_alias = "lantern_other"
+
+
+def calibrate(pipeline=CalibratePipeline, **options):
+    return as_flow(pipeline)("one_raw.row", output_dir="out", return_state=True, **options)
+
+
+@pytest.fixture
+def made(mission, prefect_server):
+    assert calibrate().name == "Completed"
+    return PRODUCT
+
+
+def test_product_that_somebody_changed_is_left_alone(made):
+    Row([7.0]).save(str(made))
+    with pytest.raises(OutputError) as caught:
+        as_flow(CalibratePipeline)("one_raw.row", output_dir="out")
+    line = str(caught.value)
+    assert line.startswith("out/one_cal.row was changed since lantern_calibrate made it (20")
+    assert "calibrate that file to go on from it, or replace it with --overwrite" in line
+    assert Row.open(made).data == [7.0]
+    assert calibrate(overwrite=True).name == "Completed"
+    assert Row.open(made).data == [0.0, 4.5, 24.5, 0.0]
+
+
+def test_product_that_was_cut_short_is_made_again(made):
+    made.write_text(made.read_text()[:-20])
+    assert as_flow(CalibratePipeline).plan("one_raw.row", output_dir="out").reasons == (
+        "product one_cal.row is damaged",
+    )
+    assert calibrate().name == "Completed"
+    assert is_whole(made)
+
+
+def test_product_that_another_pipeline_made_is_left_alone(made):
+    before = made.read_bytes()
+    with pytest.raises(OutputError, match=r"one_cal.row was made by lantern_calibrate .*replaced"):
+        as_flow(OtherPipeline)("one_raw.row", output_dir="out")
+    assert made.read_bytes() == before
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "one_cal.row",
+        "one_raw.lantern_calibrate.log",
+        "one_raw.lantern_calibrate.provenance.json",
+    ]
+    assert calibrate(OtherPipeline, overwrite=True).name == "Completed"
+    assert find_record(made)
+
+
+def test_what_a_derived_pipeline_made_is_known_beforehand(mission, prefect_server):
+    calibrate(OtherPipeline)
+    plan = as_flow(CalibratePipeline).plan("one_raw.row", output_dir="out")
+    assert plan.reasons == ("no product",)
+    assert str(plan).startswith("refused: out: one_cal.row made by ")
+    assert "choose another output folder, or replace with --overwrite" in str(plan)
+
+
+@pytest.mark.parametrize("kind", ["fits", "asdf", "json", "ecsv"])
+def test_whole_files_and_others(tmp_path, kind):
+    import asdf
+    import numpy as np
+
+    path = tmp_path / f"x.{kind}"
+    if kind == "fits":
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((64, 64)))]).writeto(path)
+    elif kind == "asdf":
+        asdf.AsdfFile({"data": np.ones((64, 64))}).write_to(path)
+    else:
+        path.write_text({"json": '{"a": [1, 2]}', "ecsv": "# %ECSV 1.0\na b\n1 2\n"}[kind])
+    assert is_whole(path)
+    path.write_bytes(path.read_bytes()[: -3000 if kind in ("fits", "asdf") else -3])
+    assert not is_whole(path)
+    path.write_bytes(b"")
+    assert not is_whole(path)

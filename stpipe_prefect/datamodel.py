@@ -60,9 +60,14 @@ def file_name(dataset: object) -> str | None:
 
     Parameters
     ----------
-    dataset : str, path, data model, library or sequence of these
+    dataset : str, path, data model, library, association as a dict, or sequence of these
         Of a sequence, the first counts; of a library, its association.
     """
+    if isinstance(dataset, dict):
+        name = dataset.get("table_name") or next(
+            (each.get("name") for each in dataset.get("products", ())), None
+        )
+        return file_name(name)
     if isinstance(dataset, (str, Path)):
         return Path(dataset).name
     if is_sequence(dataset):

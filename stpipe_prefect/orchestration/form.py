@@ -57,7 +57,7 @@ NOT_SHOWN = (
 
 def call_signature(spec: Mapping[str, Any]) -> Signature:
     """Make the signature by which the flow is called: whatever it is given gets through."""
-    names = [name for name in spec if name not in OWN and name != "steps"]
+    names = [name for name in spec if name not in OWN and name != "steps"] + ["return_models"]
     return Signature(
         [
             Parameter("input", Parameter.POSITIONAL_OR_KEYWORD),

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..datamodel import file_name, is_library, is_model
 from ..exceptions import UsageError
 
 
@@ -20,12 +21,18 @@ class Handle:
     ----------
     *contents : object
         What a step's ``run`` takes or gives: data models, file names, lists of them, `None`.
+
+    Attributes
+    ----------
+    label : str
+        What to call the first of them.
     """
 
-    __slots__ = ("__weakref__", "_carried", "_contents")
+    __slots__ = ("__weakref__", "_carried", "_contents", "label")
 
     def __init__(self, *contents: Any) -> None:
         self._contents: tuple[Any, ...] | None = contents
+        self.label = label_of(contents[0]) if contents else "nothing"
         self._carried = tuple(weakref.ref(item) for item in _models(contents))
 
     def take_all(self) -> tuple[Any, ...]:
@@ -59,12 +66,17 @@ class Handle:
         return any(reference() is item for reference in self._carried)
 
 
+def label_of(data: Any) -> str:
+    """Name what a run is given: by its file, or else by its type."""
+    return (file_name(data) if data else None) or type(data).__name__
+
+
 def boxed(data: Any) -> Any:
     """Put every data model, in a list or dict or by itself, into a handle."""
     if isinstance(data, dict):
         return {name: boxed(value) for name, value in data.items()}
     items = data if isinstance(data, (list, tuple)) else [data]
-    return Handle(data) if any(hasattr(item, "get_crds_parameters") for item in items) else data
+    return Handle(data) if any(is_library(item) or is_model(item) for item in items) else data
 
 
 def unboxed(data: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,10 +63,13 @@ def input_contents(
     """
     contents = [FileContent.of(path, known.get(str(path))) for path in input_files(data, folder)]
     opaque = []
-    for number, model in enumerate(_models(data)):
+    labels: Counter[str] = Counter()
+    for model in each_model(data):
         label = file_name(model) or type(model).__name__
+        labels[label] += 1
+        number = f"#{labels[label]}" if labels[label] > 1 else ""
         try:
-            contents.append(content_of_model(model, f"{label}#{number}" if number else label))
+            contents.append(content_of_model(model, f"{label}{number}"))
         except NoFingerprintError as error:
             opaque.append(str(error))
     return contents, opaque
@@ -154,8 +158,8 @@ def _placed(
     return copy
 
 
-def _models(data: Any) -> Iterator[Any]:
-    """Go through the models that are given open; those of a library are lent and taken back."""
+def each_model(data: Any) -> Iterator[Any]:
+    """Go through models that are open; those of a library are lent and taken back."""
     if is_library(data):
         with data:
             for index, model in enumerate(data):
@@ -165,6 +169,6 @@ def _models(data: Any) -> Iterator[Any]:
                     data.shelve(model, index, modify=False)
     elif is_sequence(data):
         for item in data:
-            yield from _models(item)
+            yield from each_model(item)
     elif not isinstance(data, (str, Path, dict)):
         yield data

@@ -22,6 +22,7 @@ from ..exceptions import OutputError
 from ..garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
+from ..parameters.layers import with_text_paths
 from ..products.names import folder_path
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
@@ -29,14 +30,21 @@ from . import artifacts
 from .brief import is_brief
 from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
-from .handles import Handle, Lineage, boxed, unboxed
+from .handles import Handle, Lineage, boxed, label_of, unboxed
 from .inputs import opened_input
 from .logs import captured_logs
 from .observation import Observation
 from .plan import Plan, Planner
-from .recording import recorded_products
+from .recording import recorded_products, returned_models
 from .references import PipelineReferences
-from .request import Request, chosen, frozen_parameters
+from .request import (
+    FROZEN,
+    ON_INSTANCE,
+    Request,
+    chosen,
+    frozen_parameters,
+    parameters_set_on,
+)
 from .server import prefect_api
 from .settings import DeploymentSettings
 from .steps import as_task, told_by_state, untold
@@ -59,11 +67,12 @@ class PipelineFlow(Flow[..., Any]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline; see `as_flow` for the arguments."""
         with prefect_api():
-            return super().__call__(*map(boxed, args), **boxed(kwargs))
+            result = super().__call__(*_packed(args), **boxed(kwargs))
+        return result.take() if isinstance(result, Handle) else result
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:
         """Say whether the flow, called with these arguments, has anything to do, and why."""
-        plan: Plan = self.fn.plan(*args, **kwargs)  # type: ignore[attr-defined]
+        plan: Plan = self.fn.planned(*_packed(args), **kwargs)  # type: ignore[attr-defined]
         return plan
 
 
@@ -72,9 +81,10 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
 
     Parameters
     ----------
-    pipeline : type or str
+    pipeline : type, str or Pipeline
         A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
-        will do, too.
+        will do, too. Or an instance: what is set on it takes the place of what CRDS has, as it
+        does for its ``run``. The instance itself is not changed.
     config : mapping, str or pathlib.Path, optional
         Freeze these parameters, or those of this parameter file: they are the defaults of the
         flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
@@ -82,14 +92,16 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     Returns
     -------
     PipelineFlow
-        Its parameters are ``input`` (file name of an exposure or association, or an open
-        model), ``output_dir``, ``crds_context``, ``config_file``, and those of
-        the pipeline, with those of its steps under ``steps``; None leaves a parameter alone.
-        It returns the file names of the products. Where they are up to date nothing is run, and
-        the run ends as ``Cached``, unless ``overwrite`` is true; ``ignore`` names what may be
-        different from the earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After
-        the steps that ``checkpoint`` names, or ``["all"]``, models are kept, for another run to
-        go on from.
+        Its parameters are ``input`` (file name of an exposure or association, an association as
+        a dict, an open model or library, or a list of files or models; where the pipeline takes
+        several arguments, all of them), ``output_dir``, ``crds_context``, ``config_file``, and
+        those of the pipeline, with those of its steps under ``steps``; None leaves a parameter
+        alone. It returns the file names of the products, or with ``return_models=True`` what the
+        pipeline's ``run`` returns. Where products are up to date nothing is run, and the run
+        ends as ``Cached``, unless ``overwrite`` is true; models are then read from the products,
+        several in a list. ``ignore`` names what may be different from the earlier run, see
+        `stpipe_prefect.orchestration.plan.Planner`. After the steps that ``checkpoint`` names,
+        or ``["all"]``, models are kept, for another run to go on from.
 
     Raises
     ------
@@ -108,25 +120,32 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     ... )  # doctest: +SKIP
     ['products/jw01234001001_02101_00001_nrcb1_rate.fits', ...]
     """
-    pipeline_class = find_step(pipeline)
+    is_instance = not isinstance(pipeline, (str, type))
+    pipeline_class = type(pipeline) if is_instance else find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
-    frozen = None if config is None else frozen_parameters(pipeline_class, config)
+    frozen, origin = None, FROZEN
+    if is_instance:
+        frozen, origin = parameters_set_on(pipeline), ON_INSTANCE
+    elif config is not None:
+        frozen = frozen_parameters(pipeline_class, config)
 
     @told_by_state
     def calibrate(
-        input: str | Path | Handle,
+        input: Any,
         output_dir: str | Path | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
         overwrite: bool = False,
         ignore: Sequence[str] = (),
         checkpoint: Sequence[str] = (),
+        return_models: bool = False,
         **parameters: Any,
-    ) -> State[list[str]]:
+    ) -> State[Any]:
         given = chosen(unboxed(parameters), frozen)
-        request = Request(pipeline_class, given, config_file, frozen)
+        request = Request(pipeline_class, given, config_file, frozen, origin)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
-        data = input.take() if isinstance(input, Handle) else str(input)
+        arguments = _unpacked(input)
+        data = arguments if arguments[1:] else arguments[0]
         place = _folder_for(output_dir, request)
         with (
             captured_logs(pipeline_class) as log,
@@ -134,14 +153,18 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             ExitStack() as opening,
         ):
             plan = None if overwrite else planner.plan(data, place)
-            if plan is not None and plan.is_up_to_date:
-                return Completed(name=Outcome.CACHED, message=str(plan), data=_names(plan.products))
+            there = plan is not None and not (return_models and plan.returned is None)
+            if plan is not None and plan.is_up_to_date and there:
+                made: Any = _names(plan.products)
+                if return_models:
+                    made = Handle(returned_models(pipeline_class, plan))
+                return Completed(name=Outcome.CACHED, message=str(plan), data=made)
             if plan is not None and plan.refusal:
                 raise OutputError(plan.refusal)
-            opened = opening.enter_context(opened_input(data, place))
-            crds_parameters, observatory = read_crds_parameters(pipeline_class, opened)
+            opened = [opening.enter_context(opened_input(each, place)) for each in arguments]
+            crds_parameters, observatory = read_crds_parameters(pipeline_class, opened[0])
             context = planner.pinned_context(observatory)
-            instance, settings = planner.configured(crds_parameters, observatory, opened)
+            instance, settings = planner.configured(crds_parameters, observatory, opened[0])
             artifacts.show_parameters(name, settings)
             ingredients = planner.gather(
                 instance, settings, data, place, crds_parameters, observatory
@@ -160,27 +183,33 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
                 observed(instance, context, resumption, recording.observation),
                 little_to_collect(),
             ):
-                instance.run(opened)
+                result = instance.run(*opened)
+                recording.note_returned(result)
+                made = Handle(result) if return_models else None
+                del result
             products = recording.staging.products
             artifacts.show_products(products)
             artifacts.show_times(recording.steps)
             artifacts.show_quick_looks(products)
-        return Completed(data=_names(products))
+        return Completed(data=made or _names(products))
 
     def plan(
-        input: str | Path,
+        input: Any,
         output_dir: str | Path | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
         ignore: Sequence[str] = (),
         **parameters: Any,
     ) -> Plan:
-        request = Request(pipeline_class, chosen(parameters, frozen), config_file, frozen)
+        given = chosen(parameters, frozen)
+        request = Request(pipeline_class, given, config_file, frozen, origin)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
+        arguments = _unpacked(input)
         with Planner(request, crds_context, ignore) as planner:
-            return planner.plan(input, _folder_for(output_dir, request))
+            data = arguments if arguments[1:] else arguments[0]
+            return planner.plan(data, _folder_for(output_dir, request))
 
-    calibrate.plan = plan  # type: ignore[attr-defined]
+    calibrate.planned = plan  # type: ignore[attr-defined]
     spec = pipeline_class.load_spec_file()
     calibrate.__doc__ = pipeline_class.__doc__
     flow = PipelineFlow(
@@ -192,7 +221,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     )
     # Prefect binds arguments by the function's signature, and makes the form of the flow's.
     calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
-    flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
+    flow.__signature__ = form_signature(spec, DeploymentSettings(), None if is_instance else frozen)
     return flow
 
 
@@ -245,7 +274,7 @@ def _observed_run(
             return untold(step, data)
         awaited = references.awaited_by(name, data[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
-        result = runner(Handle(*data), lineage.of(data), wait_for=awaited)
+        result = runner(Handle(*data), made_by=lineage.of(data), wait_for=awaited)
         lineage.add(result)
         return result.take()
 
@@ -268,8 +297,20 @@ def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
     )
 
 
+def _packed(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put what the pipeline takes into the one parameter of the flow that Prefect knows."""
+    return (Handle(*arguments),) if arguments[1:] else tuple(map(boxed, arguments))
+
+
+def _unpacked(data: Any) -> tuple[Any, ...]:
+    """Give what the pipeline takes; files as text."""
+    if isinstance(data, Handle):
+        return data.take_all()
+    return (with_text_paths([*data] if isinstance(data, tuple) else data),)
+
+
 def _label(data: Any) -> str:
-    return Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
+    return data.label if isinstance(data, Handle) else label_of(data)
 
 
 def _folder_for(output_dir: str | Path | None, request: Request) -> Path:

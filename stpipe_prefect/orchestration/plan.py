@@ -41,6 +41,8 @@ class Plan:
         Why it will run; none if it is up to date.
     products : tuple of pathlib.Path
         What an earlier run made.
+    returned : tuple of pathlib.Path or None
+        Those of them that hold what its pipeline returned; None if that cannot be told.
     refusal : str
         Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
     """
@@ -50,6 +52,7 @@ class Plan:
     reasons: tuple[str, ...]
     products: tuple[Path, ...] = ()
     refusal: str = ""
+    returned: tuple[Path, ...] | None = None
 
     @property
     def is_up_to_date(self) -> bool:
@@ -148,7 +151,9 @@ class Planner:
         refusal = made_by_another(record, class_path(self._class)) or changed_since(record)
         changed = [] if refusal else record.problems()
         reasons = [*changed, *self._differences(record, data, folder)]
-        return Plan(label, self._pipeline, tuple(reasons), products, refusal)
+        return Plan(
+            label, self._pipeline, tuple(reasons), products, refusal, _returned(record, products)
+        )
 
     def gather(
         self,
@@ -281,6 +286,14 @@ class Planner:
                 for file in row.get("files", ())
             )
         )
+
+
+def _returned(record: Record, products: tuple[Path, ...]) -> tuple[Path, ...] | None:
+    by_name = {path.name: path for path in products}
+    names = record.run.get("returned")
+    if not names or not all(name in by_name for name in names):
+        return None
+    return tuple(by_name[name] for name in names)
 
 
 def _is_untouched(row: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -21,7 +21,9 @@ from ..products.ingredients import Ingredients, Row
 from ..products.names import folder_path
 from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
+from .inputs import each_model
 from .observation import Observation, observing
+from .plan import Plan
 from .timing import peak_memory_mb, timed_steps
 
 
@@ -35,11 +37,18 @@ class Recording:
     steps : list of dict
         The steps as they end, see `stpipe_prefect.orchestration.timing`.
     observation : Observation
+    returned : list of str or None
+        File names of what the pipeline returned.
     """
 
     staging: Staging
     steps: list[Row]
     observation: Observation
+    returned: list[str | None] = field(default_factory=list)
+
+    def note_returned(self, result: Any) -> None:
+        """Note the names of what the pipeline returned: a model has that of its product."""
+        self.returned.extend(file_name(model) for model in each_model(result))
 
 
 @contextmanager
@@ -89,7 +98,8 @@ def recorded_products(
         _redirect_steps(instance, staging)
         observation = Observation(instance, ingredients, crds_parameters, staging)
         with observing(observation, instance):
-            yield Recording(staging, steps, observation)
+            recording = Recording(staging, steps, observation)
+            yield recording
         path = record_path(folder, name)
         if not overwrite:
             check_replaceable(staging.places(), path, ingredients.pipeline)
@@ -105,6 +115,7 @@ def recorded_products(
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - begun, 3),
             "peak_memory_mb": peak_memory_mb(),
+            "returned": recording.returned,
         }
         used = replace(
             ingredients, parameters=observation.parameters, references=observation.references
@@ -112,6 +123,12 @@ def recorded_products(
         products = [FileContent.of(product.absolute()) for product in staging.products]
         record = Record(path, used, run, steps, products)
         record.write(by_way_of=staging.folder)
+
+
+def returned_models(pipeline_class: Any, plan: Plan) -> Any:
+    """Open those products of an up-to-date run that it returned; several in a list."""
+    models = [pipeline_class._datamodels_open(str(path)) for path in plan.returned or ()]
+    return models[0] if len(models) == 1 else models
 
 
 def _redirect_steps(pipeline: Any, staging: Staging) -> None:

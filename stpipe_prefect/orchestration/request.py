@@ -10,12 +10,13 @@ from typing import Any
 from ..parameters.files import load_config_file, without_names
 from ..parameters.layers import merge, new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
-from ..parameters.sources import Layer, Source
+from ..parameters.sources import Layer, Source, same_value
 from ..parameters.validation import check_parameters
 from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
 from .steps import configure
 
 FROZEN = Source("frozen")
+ON_INSTANCE = Source("set on the instance")
 FLOW = Source("flow")
 
 
@@ -33,12 +34,15 @@ class Request:
         The user's parameter file.
     frozen : mapping or None
         Parameters the flow was frozen to; None if CRDS is to be asked.
+    origin : Source
+        Where these come from.
     """
 
     pipeline_class: Any
     given: Mapping[str, Any]
     config_file: str | None = None
     frozen: Mapping[str, Any] | None = None
+    origin: Source = FROZEN
 
     def check(self, input: Any, **own: Any) -> None:
         """Refuse what the pipeline does not have, and what a deployment may not be told.
@@ -57,7 +61,7 @@ class Request:
         """
         check_parameters(self.pipeline_class, self.given)
         told = {**own, "config_file": self.config_file, **self.given}
-        check_told(self._title, [input], told)
+        check_told(self._title, input if isinstance(input, list) else [input], told)
 
     def layers(
         self, crds_parameters: Mapping[str, Any], observatory: str, context: str
@@ -75,7 +79,7 @@ class Request:
         if self.frozen is None:
             crds = crds_layers(self.pipeline_class, crds_parameters, observatory, context)
         else:
-            crds = [Layer(FROZEN, self.frozen)]
+            crds = [Layer(self.origin, self.frozen)]
         if in_deployment():
             check_allowed(self._title, [layer for layer in [*crds, *files] if layer.source.file])
         layers = [*code_layers(self.pipeline_class), *crds, *files, Layer(FLOW_RUN, self.given)]
@@ -127,6 +131,27 @@ def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Pat
     frozen = without_names(values.dict())
     check_parameters(pipeline_class, frozen)
     return frozen
+
+
+def parameters_set_on(instance: Any) -> dict[str, Any]:
+    """List the parameters of a step, and of its steps, that are not as the code has them."""
+    try:
+        default = type(instance)().get_pars()
+    except Exception:  # it cannot be made without some of them
+        default = {}
+    return _differing(instance.get_pars(), default)
+
+
+def _differing(values: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            section = _differing(value, default.get(name, {}))
+            if section:
+                found[name] = section
+        elif not same_value(value, default.get(name)):
+            found[name] = value
+    return found
 
 
 def chosen(values: Mapping[str, Any], but: Mapping[str, Any] | None = None) -> dict[str, Any]:

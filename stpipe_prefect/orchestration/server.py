@@ -63,6 +63,7 @@ class EmbeddedServer:
     def __init__(self) -> None:
         self.started = datetime.now(UTC)
         self._answered = False
+        self._started_by = os.getpid()
         # The listening socket is made here and handed down: the port is known at once, and no
         # other process can take it meanwhile.
         with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
@@ -88,7 +89,7 @@ class EmbeddedServer:
         import httpx
 
         deadline = time.monotonic() + STARTUP_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and not self._has_ended():
             try:
                 if httpx.get(f"{self.api_url}/health", timeout=STARTUP_SECONDS).is_success:
                     self._answered = True
@@ -99,6 +100,10 @@ class EmbeddedServer:
             "The embedded Prefect server did not start; see why with `prefect server start`, "
             "or set PREFECT_API_URL to a running one"
         )
+
+    def _has_ended(self) -> bool:
+        """Tell whether its process is gone; only that which started it can be told so."""
+        return os.getpid() == self._started_by and self._process.poll() is not None
 
     def stop(self) -> None:
         """Tell the server to end; it does so by itself, and the process need not wait."""

@@ -22,6 +22,7 @@ from ..references.prefetch import prefetch as prefetch_file
 from ..registry import find_step
 from .downloads import Downloads
 from .handles import Handle, boxed, unboxed
+from .logs import captured_logs
 from .progress import StepProgress, report
 
 
@@ -53,10 +54,10 @@ def as_task(step: Any) -> StepTask:
     Returns
     -------
     StepTask
-        Takes a file name, an open model or what another step returned, and returns its result
-        in a `Handle`. A task made from a class also takes ``config_file`` and the
-        step's parameters. The run ends as ``Completed``, or ``Skipped`` where the step left
-        the data alone.
+        Takes what the step's ``process`` takes, file names, open models or what another step
+        returned, and returns its result in a `Handle`. A task made from a class also takes
+        ``config_file`` and the step's parameters, by keyword. The run ends as ``Completed``, or
+        ``Skipped`` where the step left the data alone.
 
     Raises
     ------
@@ -75,12 +76,13 @@ def as_task(step: Any) -> StepTask:
         return _task(_run_instance(step), step.name)
     step_class = find_step(step)
 
-    def run_step(data: Any, config_file: str | None = None, **parameters: Any) -> State[Handle]:
+    def run_step(*data: Any, config_file: str | None = None, **parameters: Any) -> State[Handle]:
         parameters = unboxed(parameters)
         check_parameters(step_class, parameters)
-        contents = data.take_all() if isinstance(data, Handle) else (data,)
-        instance = configure(step_class, contents[0], config_file, parameters)
-        return _outcome(instance, contents)
+        contents = _contents(data)
+        with captured_logs(step_class):
+            instance = configure(step_class, contents[0], config_file, parameters)
+            return _outcome(instance, contents)
 
     return _task(run_step, step_class.class_alias or step_class.__name__)
 
@@ -193,10 +195,20 @@ def told_by_state(function: Callable[..., State[Any]]) -> Callable[..., State[An
 
 
 def _run_instance(step: Any) -> Any:
-    def run_step(data: Handle, made_by: Iterable[Handle] = ()) -> State[Handle]:
-        return _outcome(step, data.take_all())
+    def run_step(*data: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
+        with captured_logs(type(step)):
+            return _outcome(step, _contents(data))
 
     return run_step
+
+
+def _contents(data: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Take out what handles among the arguments of a step hold."""
+    return tuple(
+        content
+        for each in data
+        for content in (each.take_all() if isinstance(each, Handle) else (each,))
+    )
 
 
 @told_by_state

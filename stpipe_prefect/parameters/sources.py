@@ -99,7 +99,7 @@ class ResolvedParameter:
     def is_changed(self) -> bool:
         """Whether its value is another than the code alone would give."""
         by_code = [setting.value for setting in self.settings if setting.source.is_code]
-        return not by_code or not _same(by_code[-1], self.value)
+        return not by_code or not same_value(by_code[-1], self.value)
 
     def row(self) -> dict[str, str]:
         """Put it into words, for a table."""
@@ -175,7 +175,7 @@ def _of_step(layer: Layer, step: str) -> Layer:
 def _settled(settings: list[Setting], value: Any, class_name: str) -> tuple[Setting, ...]:
     """Put the setting on top that gave the value the step has."""
     for setting in reversed(settings):
-        if _same(setting.value, value):
+        if same_value(setting.value, value):
             lower = (other for other in settings if other is not setting)
             return (*lower, Setting(setting.source, value))
     return (*settings, Setting(Source(f"merged by {class_name}"), value))
@@ -188,7 +188,8 @@ def _typed(validator: Validator, check: str, value: Any) -> Any:
         return value
 
 
-def _same(one: Any, other: Any) -> bool:
+def same_value(one: Any, other: Any) -> bool:
+    """Tell whether two values of a parameter are the same."""
     if _is_nothing(one) and _is_nothing(other):
         return True
     if isinstance(one, str) and isinstance(other, str):

@@ -265,7 +265,7 @@ class Configured(Calibrated):
         if disable is not False and crds_parameters_disabled(disable):
             logger.debug("Parameters from CRDS are switched off")
             return cls._no_config()
-        if isinstance(dataset, dict):
+        if isinstance(dataset, dict) and "products" not in dataset:  # no association either
             if crds_observatory is None:
                 raise ValueError("crds_observatory is needed with a dict")
             return cls._crds_config(dataset, crds_observatory)

@@ -33,3 +33,29 @@ def test_nobody_is_sent_away_because_others_write(api):
     with ThreadPoolExecutor(8) as threads:
         statuses = [status for some in threads.map(begin_runs, range(8)) for status in some]
     assert statuses == [201] * 120
+
+
+FORKED = """
+import multiprocessing, sys
+sys.path.insert(0, sys.argv[1])
+from lantern.pipelines import CalibratePipeline
+from stpipe_prefect import as_flow
+
+flow = as_flow(CalibratePipeline)
+
+def run(folder):
+    return flow("one_raw.row", output_dir=folder)[0]
+
+run("a")  # as a notebook does; then its pool is forked
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(*pool.map(run, ["b", "c", "d"]))
+"""
+
+
+def test_processes_forked_after_a_run_report_to_its_server(
+    mission, run_python, lantern_cache, monkeypatch
+):
+    monkeypatch.setenv("PREFECT_HOME", str(mission / "prefect"))
+    folder = Path(__file__).parents[1] / "mission"
+    printed = run_python(FORKED, folder, CRDS_PATH=lantern_cache)
+    assert printed.split() == ["b/one_cal.row", "c/one_cal.row", "d/one_cal.row"]

@@ -25,6 +25,7 @@ from .parameters.files import load_config_file
 from .parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled
 from .parameters.spec import help_text
 from .parameters.validation import check_parameters
+from .products.names import in_folder
 from .registry import find_step
 
 logger = logging.getLogger("stpipe.commandline")
@@ -67,7 +68,7 @@ class Command:
         if not self.args.inputs:
             return None
         folder = getattr(self.args, "input_dir", None)
-        return str(Path(folder or "", self.args.inputs[0]))
+        return in_folder(folder or "", self.args.inputs[0])
 
     @contextmanager
     def logged(self) -> Iterator[None]:

@@ -125,10 +125,12 @@ def test_paths_start_where_the_user_is(run, mission):
     assert (mission / "made").is_dir() and not (mission / "deep/made").exists()
 
 
-def test_input_folder(run, mission):
+@pytest.mark.parametrize("folder", ["data", "~/data", "$HOME/data"])
+def test_input_folder(run, mission, monkeypatch, folder):
+    monkeypatch.setenv("HOME", str(mission))
     (mission / "data").mkdir()
     Row([9.0], detector="NRCB2").save("data/two_raw.row")
-    status, _, log = run("run", "lantern.steps.DarkStep", "two_raw.row", "--input_dir=data")
+    status, _, log = run("run", "lantern.steps.DarkStep", "two_raw.row", f"--input_dir={folder}")
     assert status == 0, log
     assert Row.open("two_darkstep.row").data == [7.0]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.exceptions import InputError, NoInputError, reason
+from stpipe_prefect.products.names import folder_path
 
 if TYPE_CHECKING:
     from .mission import Mission
@@ -46,11 +47,12 @@ def find_inputs(names: Iterable[str], mission: Mission) -> Iterator[Path]:
         A pattern or folder that there is nothing for.
     """
     for name in names:
-        path = Path(name)
+        path = folder_path(name)
         if path.is_dir():
             found = _in_folder(path, mission)
         elif has_magic(name) and not path.exists():
-            found = [Path(match) for match in sorted(glob(name, recursive=True))]  # noqa: PTH207
+            pattern = str(path)
+            found = [Path(match) for match in sorted(glob(pattern, recursive=True))]  # noqa: PTH207
         else:
             found = [path]
         if not found:

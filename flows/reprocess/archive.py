@@ -11,7 +11,6 @@ from pathlib import Path
 from flows.calibrate.inputs import find_inputs
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import InputError
-from stpipe_prefect.products.names import folder_path
 
 PREVIOUS = "previous"
 """Folder of products that others have taken the place of."""
@@ -36,7 +35,7 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
     InputError
         There is no such archive, or the list cannot be read.
     """
-    inputs = {path for archive in archives for path in _inputs(folder_path(archive).absolute())}
+    inputs = {path for archive in archives for path in _inputs(archive.absolute())}
     for _, group in groupby(sorted(inputs, key=_order), key=lambda path: _order(path)[:2]):
         yield list(group)
 

@@ -26,6 +26,7 @@ from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.progress import listening
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.orchestration.settings import DeploymentSettings
+from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.references.context import pinned_context
 
 from .previous import previous_products
@@ -55,7 +56,7 @@ def _run_name() -> str:
 
 def _archives(names: list[str] | None) -> list[Path]:
     roots = DeploymentSettings().input_roots
-    return [Path(name).absolute() for name in names or roots]
+    return [folder_path(name).absolute() for name in names or roots]
 
 
 @flow(name="reprocess", flow_run_name=_run_name, persist_result=False)

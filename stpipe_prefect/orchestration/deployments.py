@@ -116,7 +116,7 @@ def _of_section(
 
 def _outside(path: str, value: str, roots: str, settings: DeploymentSettings) -> Iterator[str]:
     """Find a path that leads out of the folders allowed, by whatever detour or link."""
-    folders = [folder.expanduser().resolve() for folder in getattr(settings, roots)]
+    folders = [folder_path(folder).resolve() for folder in getattr(settings, roots)]
     file = folder_path(value).resolve()
     # A part of a product's name, such as its suffix, does not start in the folder of the run.
     climbs = ".." in Path(value).parts and path not in ("input", "output_dir")

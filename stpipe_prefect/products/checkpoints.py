@@ -16,6 +16,7 @@ from typing import Any
 
 from .fingerprint import sha256_of
 from .lock import LOCK, locked_folder, remove_abandoned
+from .names import folder_path
 from .staging import synced
 
 FOLDER_VARIABLE = "STPIPE_PREFECT_CHECKPOINTS"
@@ -75,7 +76,7 @@ def checkpoint_folder() -> Path:
     from platformdirs import user_cache_path
 
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else user_cache_path("stpipe_prefect") / "checkpoints"
+    return folder_path(named) if named else user_cache_path("stpipe_prefect") / "checkpoints"
 
 
 def checkpoints() -> list[Checkpoint]:

@@ -207,6 +207,7 @@ HOOK = {"dark": {"pre_hooks": ["shell: touch hooked"]}}
         ({"own": {"output_dir": "/tmp"}}, "STPIPE_PREFECT_OUTPUT_ROOTS where"),
         ({"own": {"output_dir": "link"}}, "output_dir = 'link' is not below"),
         ({"own": {"output_dir": "~"}}, "output_dir = '~' is not below"),
+        ({"own": {"output_dir": "$HOME/p"}}, "output_dir = '$HOME/p' is not below"),
         ({"own": {"crds_context": "/tmp/mine.pmap"}}, "expected the name of a context"),
         ({"output_file": "../x"}, "output_file = '../x' is not below"),
         ({"suffix": "x/../../y"}, "suffix = 'x/../../y' is not below"),
@@ -226,10 +227,12 @@ def test_deployment_may_be_told_what_settings_allow(told, mission, tmp_path_fact
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     roots = os.pathsep.join(map(str, (mission, elsewhere)))
     monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", roots)
-    monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", str(elsewhere))
+    monkeypatch.setenv("ELSEWHERE", str(elsewhere))
+    monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", "$ELSEWHERE")
     monkeypatch.setenv("STPIPE_PREFECT_ALLOW_HOOKS", "true")
     monkeypatch.setenv("STPIPE_PREFECT_ALLOW_OVERRIDES", "1")
     told({"output_dir": str(elsewhere / "a")}, steps=HOOK)
+    told({"output_dir": "$ELSEWHERE/a"})
     override = {"override_dark": "crds://jwst_nircam_dark_0001.json"}
     told(
         {"input": str(elsewhere / "x.row"), "output_dir": str(elsewhere)}, steps={"dark": override}

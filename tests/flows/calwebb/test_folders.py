@@ -1,0 +1,41 @@
+"""Folders are named with ``~`` and environment variables wherever a user names one."""
+
+import pytest
+
+from flows.calibrate import command
+from flows.calwebb.mission import JWST
+from flows.reprocess import flow as reprocess
+from stpipe_prefect.products.checkpoints import checkpoint_folder
+
+NAMED = pytest.mark.parametrize("named", ["~/there", "$HOME/there"])
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home/there").mkdir(parents=True)
+    return tmp_path / "home/there"
+
+
+@NAMED
+def test_command_takes_exposures_from_and_has_products_go_there(uncal, there, monkeypatch, named):
+    (there / uncal.name).symlink_to(uncal)
+    calls = []
+    monkeypatch.setattr(command, "_prepare", lambda *args: "jwst_0001.pmap")
+    monkeypatch.setattr(command, "_calibrate", lambda *args: calls.append(args[1:3]) or [])
+    monkeypatch.setattr(type(JWST), "load_flow", lambda mission: None)
+    assert command.main(JWST, [named, f"--output-dir={named}/p"]) == 0
+    assert calls == [([there / uncal.name], there / "p")]
+    assert not any(path.name.startswith(("~", "$")) for path in there.parent.parent.iterdir())
+
+
+@NAMED
+def test_reprocess_looks_into_archives_there(there, named):
+    assert reprocess._archives([named]) == [there]
+
+
+@NAMED
+def test_checkpoints_are_kept_there(there, monkeypatch, named):
+    monkeypatch.setenv("STPIPE_PREFECT_CHECKPOINTS", named)
+    assert checkpoint_folder() == there

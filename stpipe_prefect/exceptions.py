@@ -4,7 +4,8 @@
 
     StpipePrefectError            1   something failed
     ├── UsageError                2   the request itself is wrong; nothing was run (ValueError)
-    │   ├── UnknownStepError          no such class, alias or step
+    │   ├── UnknownStepError          no such class, alias or step (ImportError)
+    │   │   └── WrongStepError        there is one, but not of the kind expected (TypeError)
     │   └── ParameterError            unknown parameter, or a value of the wrong type
     │       └── NoParameterFileError  there is no such file (FileNotFoundError)
     ├── InputError                1   the exposure or association cannot be processed
@@ -14,7 +15,7 @@
     │   ├── NoReferenceFileError      there is no such file (FileNotFoundError)
     │   ├── ContextError              no usable CRDS cache or context
     │   └── CrdsServerError           the CRDS server does not do its part
-    ├── HookError                 1   a command given as a hook failed
+    ├── HookError                 1   a command given as a hook failed (OSError)
     ├── NoScienceDataError       64   the exposure holds nothing to calibrate
     └── StpipeExitException       n   a step ends the command with a status of its choice
 
@@ -42,8 +43,12 @@ class UsageError(StpipePrefectError, ValueError):
     exit_code = 2
 
 
-class UnknownStepError(UsageError):
+class UnknownStepError(UsageError, ImportError):
     """No Step or Pipeline goes by that class path, alias or name."""
+
+
+class WrongStepError(UnknownStepError, TypeError):
+    """A class that is no Step, or another Step than the one expected."""
 
 
 class ParameterError(UsageError):
@@ -82,7 +87,7 @@ class CrdsServerError(ReferenceFileError):
     """A CRDS server that cannot be reached, is silent, or answers something else than it should."""
 
 
-class HookError(StpipePrefectError):
+class HookError(StpipePrefectError, OSError):
     """A command given as a hook of a step that failed."""
 
 

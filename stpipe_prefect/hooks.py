@@ -58,6 +58,8 @@ def make_hooks(step: Any, kind: str, given: Sequence[Any]) -> list[Hook]:
     for number, hook in enumerate(given):
         try:
             hooks.append(_make_hook(step, f"{kind.removesuffix('s')}{number}", hook))
+        except ParameterError:  # of the hook itself
+            raise
         except (UnknownStepError, ValueError, TypeError, SyntaxError) as error:
             raise ParameterError(
                 f"{step.name}: {kind} {_shown(hook)} cannot be used: {error} "

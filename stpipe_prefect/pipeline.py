@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from configobj import ConfigObj, Section
 
 from .datamodel import file_name, is_model
-from .exceptions import ParameterError
+from .exceptions import ParameterError, WrongStepError
 from .parameters.files import load_config_file
 from .parameters.layers import merge, new_config
 from .parameters.spec import merged_spec
@@ -140,6 +140,8 @@ class Pipeline(Step):
         own = spec.pop("steps", {})
         spec["steps"] = {}
         for name, step_class in cls.step_defs.items():
+            if not (isinstance(step_class, type) and issubclass(step_class, Step)):
+                raise WrongStepError(f"{cls.__name__}: {name!r} in step_defs is not a Step class")
             spec["steps"][name] = {}
             merge(spec["steps"][name], step_class.load_spec_file())
             merge(spec["steps"][name], _NAMES_OF_STEP)

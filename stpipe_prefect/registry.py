@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .exceptions import UnknownStepError, nearest
+from .exceptions import UnknownStepError, WrongStepError, nearest
 
 ENTRY_POINT_GROUP = "stpipe.steps"
 
@@ -183,5 +183,5 @@ def _checked(found: Any, name: str) -> Any:
     needed = ("spec", "run", "process", "load_spec_file", "build_config", "from_config_section")
     missing = [attribute for attribute in needed if not hasattr(found, attribute)]
     if not isinstance(found, type) or missing:
-        raise UnknownStepError(f"{name!r} is not a Step: it has no {', '.join(missing) or 'class'}")
+        raise WrongStepError(f"{name!r} is not a Step: it has no {', '.join(missing) or 'class'}")
     return found

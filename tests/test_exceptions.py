@@ -37,6 +37,9 @@ def test_exit_code(error, code):
     [
         (exceptions.ParameterError, ValueError),
         (exceptions.UnknownStepError, ValueError),
+        (exceptions.UnknownStepError, ImportError),
+        (exceptions.WrongStepError, TypeError),
+        (exceptions.HookError, OSError),
         (exceptions.NoParameterFileError, FileNotFoundError),
         (exceptions.NoInputError, FileNotFoundError),
         (exceptions.NoReferenceFileError, FileNotFoundError),

@@ -87,6 +87,13 @@ def test_hooks_that_are_none(hook, message):
     assert message in text and "shell: …" in text and "\n" not in text
 
 
+def test_parameters_that_a_hook_does_not_have():
+    with pytest.raises(ParameterError) as caught:
+        ClipStep(pre_hooks=["lantern.steps.FlatStep(invers=True)"])
+    expected = "FlatStep: there is no parameter 'invers' (did you mean 'inverse'?)"
+    assert str(caught.value) == expected
+
+
 def test_a_command_gets_models_as_files(tmp_path):
     row = Row([3.0], filename="one_raw.row")
     ClipStep(pre_hooks=[f"cp {{0}} {tmp_path}/copy"]).run(row)

@@ -64,3 +64,11 @@ def test_a_used_pipeline_is_as_before(mission, options):
     before = pipeline.get_pars()
     pipeline.run("one_raw.row")
     assert pipeline.get_pars() == before
+
+
+def test_step_defs_have_to_be_steps():
+    class OddPipeline(CalibratePipeline):
+        step_defs = {"dark": dict}
+
+    with pytest.raises(TypeError, match="OddPipeline: 'dark' in step_defs is not a Step class"):
+        OddPipeline.load_spec_file()

@@ -21,9 +21,11 @@ PACKAGE = [
 ]
 
 STEP = {
+    "__call__": "(self, *args)",
     "__init__": "(self, name=None, parent=None, config_file=None, _validate_kwds=True, **kws)",
     "_datamodels_open": "(init, **kwargs)",
     "_get_crds_parameters": "(dataset)",
+    "_precache_references": "(self, input_file)",
     "build_config": "(input, **kwargs)",
     "call": "(*args, **kwargs)",
     "closeout": "(self, to_close=None, to_del=None)",

@@ -51,19 +51,26 @@ def with_text_paths(value: Any) -> Any:
     """Put text in the place of paths, also within lists: declarations know no other files."""
     if isinstance(value, PurePath):
         return str(value)
-    return [with_text_paths(item) for item in value] if type(value) is list else value
+    return type(value)(map(with_text_paths, value)) if type(value) in (list, tuple) else value
 
 
-def crds_parameters_disabled(disable: bool | str | None = None) -> bool:
+def crds_parameters_disabled(default: bool | str | None = None) -> bool:
     """Tell whether parameter files from CRDS are switched off.
 
     Parameters
     ----------
-    disable : bool or str, optional
+    default : bool or str, optional
         True or ``"true"``, ``"t"``, ``"yes"``, ``"y"`` for yes. Where nothing is given, or
         False, the environment variable ``STPIPE_DISABLE_CRDS_STEPPARS`` says.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
     """
     truths = ("true", "True", "t", "yes", "y")
-    if disable:
-        return disable is True or disable in truths
+    if default:
+        if not isinstance(default, (bool, str)):
+            raise ValueError(f"expected a bool or text that says whether, not {default!r}")
+        return default is True or default in truths
     return os.environ.get(DISABLE_VARIABLE, "") in truths

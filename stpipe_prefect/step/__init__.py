@@ -9,7 +9,7 @@
 ========================  ===========================================================
 """
 
-from .configuration import get_disable_crds_steppars
+from ..parameters.layers import crds_parameters_disabled as get_disable_crds_steppars
 from .core import Step, preserve_step_pars
 
 __all__ = ["Step", "get_disable_crds_steppars", "preserve_step_pars"]

@@ -11,13 +11,7 @@ from typing import Any, Self
 from configobj import ConfigObj
 
 from ..datamodel import is_library, is_model, is_sequence
-from ..exceptions import (
-    ParameterError,
-    ReferenceFileError,
-    UnknownStepError,
-    input_error,
-    reason,
-)
+from ..exceptions import ParameterError, ReferenceFileError, WrongStepError, input_error, reason
 from ..hooks import hook_text
 from ..parameters.files import StepParameters, load_config_file, save_config_file
 from ..parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled, merge, new_config
@@ -32,8 +26,6 @@ from .references import Calibrated
 logger = logging.getLogger(f"{LOGGER_NAME}.step")
 
 _NOT_PARAMETERS = ("name", "class", "config_file")
-
-get_disable_crds_steppars = crds_parameters_disabled
 
 
 class Configured(Calibrated):
@@ -227,11 +219,11 @@ class Configured(Calibrated):
         config_file = None if config_file is None else str(config_file)
         given = new_config() if config_file is None else load_config_file(config_file)
         merge(given, kwargs)
-        if input is None or input == "":
+        if input is None or (isinstance(input, str) and not input):
             logger.info("No input given: no parameters are asked of CRDS")
             config = cls._no_config()
         else:
-            config = cls.get_config_from_reference(input)
+            config = cls._no_config() if crds_parameters_disabled() else cls._config_for(input)
         merge(config, cls.merge_config(given, config_file))
         return config, config_file
 
@@ -265,22 +257,11 @@ class Configured(Calibrated):
         if disable is not False and crds_parameters_disabled(disable):
             logger.debug("Parameters from CRDS are switched off")
             return cls._no_config()
-        if isinstance(dataset, dict) and "products" not in dataset:  # no association either
-            if crds_observatory is None:
-                raise ValueError("crds_observatory is needed with a dict")
-            return cls._crds_config(dataset, crds_observatory)
-        try:
-            crds_parameters, observatory = cls._get_crds_parameters(dataset)
-        except Exception as error:
-            if isinstance(error, (TypeError, ValueError)) and not _is_file(dataset):
-                logger.warning("The input is not a data model: no parameters are asked of CRDS")
-                return cls._no_config()
-            raise input_error(
-                f"{_label(dataset)} cannot be read as an exposure: {reason(error)}; "
-                f"to go on without parameters from CRDS, set {DISABLE_VARIABLE}=true",
-                error,
-            ) from error
-        return cls._crds_config(crds_parameters, observatory)
+        if not isinstance(dataset, dict):
+            return cls._config_for(dataset)
+        if crds_observatory is None:
+            raise ValueError("crds_observatory is needed with a dict")
+        return cls._crds_config(dataset, crds_observatory)
 
     def get_pars(self, full_spec: bool = True) -> dict[str, Any]:
         """Give the parameters as they are set.
@@ -351,10 +332,26 @@ class Configured(Calibrated):
         if config.get("class"):
             step_class = find_step(config["class"], config_file.parent)
             if not issubclass(step_class, cls):
-                raise UnknownStepError(
+                raise WrongStepError(
                     f"{config_file} is for {config['class']}, which is not a {cls.__name__}"
                 )
         return step_class, name or config.get("name") or config_file.stem
+
+    @classmethod
+    def _config_for(cls, data: Any) -> ConfigObj:
+        """Read the parameter file that CRDS has for some data, which may be a dict, too."""
+        try:
+            crds_parameters, observatory = cls._get_crds_parameters(data)
+        except Exception as error:
+            if isinstance(error, (TypeError, ValueError)) and not _is_file(data):
+                logger.warning("The input is not a data model: no parameters are asked of CRDS")
+                return cls._no_config()
+            raise input_error(
+                f"{_label(data)} cannot be read as an exposure: {reason(error)}; "
+                f"to go on without parameters from CRDS, set {DISABLE_VARIABLE}=true",
+                error,
+            ) from error
+        return cls._crds_config(crds_parameters, observatory)
 
     @classmethod
     def _no_config(cls) -> ConfigObj:

@@ -9,12 +9,8 @@ from lantern.pipelines import CalibratePipeline, NightPipeline
 from lantern.steps import ClipStep, DarkStep, LanternStep
 
 from stpipe_prefect import Step
-from stpipe_prefect.exceptions import (
-    InputError,
-    ParameterError,
-    ReferenceFileError,
-    UnknownStepError,
-)
+from stpipe_prefect.exceptions import InputError, ParameterError, ReferenceFileError
+from stpipe_prefect.parameters.files import load_config_file
 
 
 class ShapeStep(LanternStep):
@@ -234,7 +230,7 @@ def test_paths_are_as_good_as_text(mission):
     file = mission / "mine.json"
     file.write_text("7.0")
     config, config_file = FilesStep.build_config(None, config_file=mission / "clip.cfg")
-    given = {"catalog": file, "others": [file], "override_dark": file}
+    given = {"catalog": file, "others": (file,), "override_dark": file}
     step = FilesStep.from_config_section(config | given, config_file=config_file)
     assert step.high == 3.0
     assert (step.catalog, step.others) == (str(file), [str(file)])
@@ -242,7 +238,10 @@ def test_paths_are_as_good_as_text(mission):
     step.override_dark = file.relative_to(mission)
     step.catalog = file
     assert step.get_reference_file("one_raw.row", "dark") == str(file)
+    step.others = (file,)
     assert step.get_pars()["catalog"] == str(file)
+    step.export_config("exported.asdf")
+    assert load_config_file("exported.asdf")["others"] == [str(file)]
     night = NightPipeline(
         steps={"calibrate": {"steps": {"clip": {"config_file": mission / "clip.cfg"}}}}
     )
@@ -347,7 +346,7 @@ def test_class_in_a_parameter_file_has_to_fit(tmp_path):
     (tmp_path / "pars.cfg").write_text("class = lantern.steps.DarkStep\nname = mine\nscale = 2\n")
     step = LanternStep.from_config_file(tmp_path / "pars.cfg")
     assert (type(step), step.name, step.scale) == (DarkStep, "mine", 2.0)
-    with pytest.raises(UnknownStepError, match=r"lantern.steps.DarkStep, which is not a ClipStep"):
+    with pytest.raises(TypeError, match=r"lantern.steps.DarkStep, which is not a ClipStep"):
         ClipStep.from_config_file(tmp_path / "pars.cfg")
 
 

@@ -83,6 +83,8 @@ def unboxed(data: Any) -> Any:
     """Take out again what `boxed` put into handles."""
     if isinstance(data, dict):
         return {name: unboxed(value) for name, value in data.items()}
+    if type(data) in (list, tuple):
+        return type(data)(map(unboxed, data))
     return data.take() if isinstance(data, Handle) else data
 
 

@@ -18,10 +18,11 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from ..exceptions import OutputError
+from ..exceptions import OutputError, UsageError
 from ..garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.files import load_config_file
+from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
 from ..products.names import folder_path
 from ..references.selection import read_crds_parameters
@@ -35,16 +36,9 @@ from .inputs import opened_input
 from .logs import captured_logs
 from .observation import Observation
 from .plan import Plan, Planner
-from .recording import recorded_products, returned_models
+from .recording import models_of, recorded_products
 from .references import PipelineReferences
-from .request import (
-    FROZEN,
-    ON_INSTANCE,
-    Request,
-    chosen,
-    frozen_parameters,
-    parameters_set_on,
-)
+from .request import Request, chosen, frozen_parameters
 from .server import prefect_api
 from .settings import DeploymentSettings
 from .steps import as_task, told_by_state, untold
@@ -83,8 +77,10 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     ----------
     pipeline : type, str or Pipeline
         A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
-        will do, too. Or an instance: what is set on it takes the place of what CRDS has, as it
-        does for its ``run``. The instance itself is not changed.
+        will do, too. Or an instance: what is set on it when the flow is called takes the place
+        of what CRDS has, as it does for its ``run``. The instance itself is not changed.
+        Attributes that are no parameters, and steps put in the place of others, come along; a
+        run with such is never up to date.
     config : mapping, str or pathlib.Path, optional
         Freeze these parameters, or those of this parameter file: they are the defaults of the
         flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
@@ -99,9 +95,10 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         alone. It returns the file names of the products, or with ``return_models=True`` what the
         pipeline's ``run`` returns. Where products are up to date nothing is run, and the run
         ends as ``Cached``, unless ``overwrite`` is true; models are then read from the products,
-        several in a list. ``ignore`` names what may be different from the earlier run, see
-        `stpipe_prefect.orchestration.plan.Planner`. After the steps that ``checkpoint`` names,
-        or ``["all"]``, models are kept, for another run to go on from.
+        several in a list. Of a pipeline that returns nothing, such as ``calwebb_image3``, they
+        are all products that are data models. ``ignore`` names what may be different from the
+        earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After the steps that
+        ``checkpoint`` names, or ``["all"]``, models are kept, for another run to go on from.
 
     Raises
     ------
@@ -109,6 +106,8 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         No such Pipeline.
     ParameterError
         It has no such parameters as `config` gives.
+    UsageError
+        `config` is given for an instance, which has parameters of its own.
 
     Examples
     --------
@@ -123,11 +122,14 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     is_instance = not isinstance(pipeline, (str, type))
     pipeline_class = type(pipeline) if is_instance else find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
-    frozen, origin = None, FROZEN
-    if is_instance:
-        frozen, origin = parameters_set_on(pipeline), ON_INSTANCE
-    elif config is not None:
-        frozen = frozen_parameters(pipeline_class, config)
+    if is_instance and config is not None:
+        raise UsageError(f"{name}: an instance has its parameters; give its class with config")
+    frozen = None if config is None else frozen_parameters(pipeline_class, config)
+
+    def requested(parameters: Mapping[str, Any], config_file: str | None) -> Request:
+        instance = pipeline if is_instance else None
+        shown = parameters_set_on(pipeline) if is_instance else frozen
+        return Request(pipeline_class, chosen(parameters, shown), config_file, shown, instance)
 
     @told_by_state
     def calibrate(
@@ -141,8 +143,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         return_models: bool = False,
         **parameters: Any,
     ) -> State[Any]:
-        given = chosen(unboxed(parameters), frozen)
-        request = Request(pipeline_class, given, config_file, frozen, origin)
+        request = requested(unboxed(parameters), config_file)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         arguments = _unpacked(input)
         data = arguments if arguments[1:] else arguments[0]
@@ -157,7 +158,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             if plan is not None and plan.is_up_to_date and there:
                 made: Any = _names(plan.products)
                 if return_models:
-                    made = Handle(returned_models(pipeline_class, plan))
+                    made = Handle(models_of(pipeline_class, plan.returned, plan.products))
                 return Completed(name=Outcome.CACHED, message=str(plan), data=made)
             if plan is not None and plan.refusal:
                 raise OutputError(plan.refusal)
@@ -185,9 +186,11 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             ):
                 result = instance.run(*opened)
                 recording.note_returned(result)
-                made = Handle(result) if return_models else None
+                made = Handle(result) if return_models and result is not None else None
                 del result
             products = recording.staging.products
+            if return_models and made is None:
+                made = Handle(models_of(pipeline_class, [], products))
             artifacts.show_products(products)
             artifacts.show_times(recording.steps)
             artifacts.show_quick_looks(products)
@@ -201,8 +204,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         ignore: Sequence[str] = (),
         **parameters: Any,
     ) -> Plan:
-        given = chosen(parameters, frozen)
-        request = Request(pipeline_class, given, config_file, frozen, origin)
+        request = requested(parameters, config_file)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         arguments = _unpacked(input)
         with Planner(request, crds_context, ignore) as planner:
@@ -221,7 +223,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     )
     # Prefect binds arguments by the function's signature, and makes the form of the flow's.
     calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
-    flow.__signature__ = form_signature(spec, DeploymentSettings(), None if is_instance else frozen)
+    flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
     return flow
 
 
@@ -314,10 +316,10 @@ def _label(data: Any) -> str:
 
 
 def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
-    named = output_dir or {**(request.frozen or {}), **request.given}.get("output_dir")
+    named = output_dir or request.given.get("output_dir")
     if not named and request.config_file:
         named = load_config_file(request.config_file).get("output_dir")
-    return folder_path(named or ".")
+    return folder_path(named or (request.frozen or {}).get("output_dir") or ".")
 
 
 def _names(paths: Iterable[Path]) -> list[str]:

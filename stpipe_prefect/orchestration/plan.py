@@ -41,8 +41,9 @@ class Plan:
         Why it will run; none if it is up to date.
     products : tuple of pathlib.Path
         What an earlier run made.
-    returned : tuple of pathlib.Path or None
-        Those of them that hold what its pipeline returned; None if that cannot be told.
+    returned : pathlib.Path, list or None
+        The product that holds what its pipeline returned, or several; none if it returned
+        nothing; None if that cannot be told.
     refusal : str
         Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
     """
@@ -52,7 +53,7 @@ class Plan:
     reasons: tuple[str, ...]
     products: tuple[Path, ...] = ()
     refusal: str = ""
-    returned: tuple[Path, ...] | None = None
+    returned: Path | list[Path | None] | None = None
 
     @property
     def is_up_to_date(self) -> bool:
@@ -113,7 +114,9 @@ class Planner:
         self._crds_context = crds_context
         self._ignore = ignore
         self._request = fingerprint_of_request(
-            {"given": request.given, "frozen": request.frozen}, request.config_file, self._class
+            {"given": request.given, "frozen": request.frozen, "opaque": request.opaque},
+            request.config_file,
+            self._class,
         )
         self._pinned = ExitStack()
         self._contexts: dict[str, str] = {}
@@ -177,7 +180,7 @@ class Planner:
             request=self._request,
             before=before,
         )
-        return replace(gathered, opaque=[*opaque, *gathered.opaque])
+        return replace(gathered, opaque=[*opaque, *self._told.opaque, *gathered.opaque])
 
     def _contents(
         self, data: Any, folder: Path, before: Ingredients | None
@@ -288,12 +291,12 @@ class Planner:
         )
 
 
-def _returned(record: Record, products: tuple[Path, ...]) -> tuple[Path, ...] | None:
-    by_name = {path.name: path for path in products}
+def _returned(record: Record, products: tuple[Path, ...]) -> Path | list[Path | None] | None:
+    by_name: dict[str | None, Path | None] = {path.name: path for path in products} | {None: None}
     names = record.run.get("returned")
-    if not names or not all(name in by_name for name in names):
-        return None
-    return tuple(by_name[name] for name in names)
+    if not isinstance(names, list):
+        return by_name.get(names)
+    return [by_name[name] for name in names] if by_name.keys() >= {*names} else None
 
 
 def _is_untouched(row: Mapping[str, Any]) -> bool:

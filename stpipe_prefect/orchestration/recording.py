@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -14,7 +14,7 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from ..datamodel import file_name
+from ..datamodel import file_name, is_library, is_sequence
 from ..products.claims import check_replaceable
 from ..products.fingerprint import FileContent
 from ..products.ingredients import Ingredients, Row
@@ -23,7 +23,6 @@ from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
 from .inputs import each_model
 from .observation import Observation, observing
-from .plan import Plan
 from .timing import peak_memory_mb, timed_steps
 
 
@@ -37,18 +36,28 @@ class Recording:
     steps : list of dict
         The steps as they end, see `stpipe_prefect.orchestration.timing`.
     observation : Observation
-    returned : list of str or None
-        File names of what the pipeline returned.
+    run : dict
+        What is recorded of the run itself besides.
     """
 
     staging: Staging
     steps: list[Row]
     observation: Observation
-    returned: list[str | None] = field(default_factory=list)
+    run: Row = field(default_factory=dict)
 
     def note_returned(self, result: Any) -> None:
-        """Note the names of what the pipeline returned: a model has that of its product."""
-        self.returned.extend(file_name(model) for model in each_model(result))
+        """Note the names of what the pipeline returned: a model has that of its product.
+
+        One name; several in a list; an empty list, if nothing; None, if that cannot be told.
+        """
+        models = () if result is None else each_model(result)
+        names = [None if model is None else file_name(model) or "" for model in models]
+        if "" in names:
+            self.run["returned"] = None
+        elif names and (is_library(result) or is_sequence(result)):
+            self.run["returned"] = names
+        else:
+            self.run["returned"] = names[0] if names else []
 
 
 @contextmanager
@@ -115,7 +124,7 @@ def recorded_products(
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - begun, 3),
             "peak_memory_mb": peak_memory_mb(),
-            "returned": recording.returned,
+            **recording.run,
         }
         used = replace(
             ingredients, parameters=observation.parameters, references=observation.references
@@ -125,10 +134,26 @@ def recorded_products(
         record.write(by_way_of=staging.folder)
 
 
-def returned_models(pipeline_class: Any, plan: Plan) -> Any:
-    """Open those products of an up-to-date run that it returned; several in a list."""
-    models = [pipeline_class._datamodels_open(str(path)) for path in plan.returned or ()]
-    return models[0] if len(models) == 1 else models
+def models_of(pipeline_class: Any, returned: Any, products: Iterable[Path]) -> Any:
+    """Open what a run returned; of one that returned nothing, all products that are models.
+
+    Parameters
+    ----------
+    pipeline_class : type
+    returned : path or list
+        A product, or some, None among them where the run had no model to return.
+    products : iterable of pathlib.Path
+        All that the run made.
+    """
+    if isinstance(returned, Path):
+        return pipeline_class._datamodels_open(str(returned))
+    if returned:
+        return [path and models_of(pipeline_class, path, ()) for path in returned]
+    models = []
+    for path in products:
+        with suppress(Exception):  # catalogues and the like
+            models.append(models_of(pipeline_class, path, ()))
+    return models
 
 
 def _redirect_steps(pipeline: Any, staging: Staging) -> None:

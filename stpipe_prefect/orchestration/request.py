@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..parameters.files import load_config_file, without_names
-from ..parameters.layers import merge, new_config, with_text_paths
+from ..parameters.instances import besides, carry_over
+from ..parameters.layers import new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
-from ..parameters.sources import Layer, Source, same_value
+from ..parameters.sources import Layer, Source
 from ..parameters.validation import check_parameters
 from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
 from .steps import configure
@@ -33,16 +35,17 @@ class Request:
     config_file : str or None
         The user's parameter file.
     frozen : mapping or None
-        Parameters the flow was frozen to; None if CRDS is to be asked.
-    origin : Source
-        Where these come from.
+        Parameters the flow was frozen to, or that are set on the instance it is made of; None
+        if CRDS is to be asked.
+    instance : Step or None
+        That instance.
     """
 
     pipeline_class: Any
     given: Mapping[str, Any]
     config_file: str | None = None
     frozen: Mapping[str, Any] | None = None
-    origin: Source = FROZEN
+    instance: Any = None
 
     def check(self, input: Any, **own: Any) -> None:
         """Refuse what the pipeline does not have, and what a deployment may not be told.
@@ -79,7 +82,7 @@ class Request:
         if self.frozen is None:
             crds = crds_layers(self.pipeline_class, crds_parameters, observatory, context)
         else:
-            crds = [Layer(self.origin, self.frozen)]
+            crds = [Layer(FROZEN if self.instance is None else ON_INSTANCE, self.frozen)]
         if in_deployment():
             check_allowed(self._title, [layer for layer in [*crds, *files] if layer.source.file])
         layers = [*code_layers(self.pipeline_class), *crds, *files, Layer(FLOW_RUN, self.given)]
@@ -90,13 +93,21 @@ class Request:
         if self.frozen is None:
             instance = configure(self.pipeline_class, data, self.config_file, self.given)
         else:
-            merged = new_config(self.frozen)
-            merge(merged, self.given)
             # Without data nothing is asked of CRDS.
-            instance = configure(self.pipeline_class, None, None, merged)
+            instance = configure(
+                self.pipeline_class, None, self.config_file, self.given, self.frozen
+            )
+        if self.instance is not None:
+            carry_over(self.instance, instance, self.given)
         if self._saves:
             instance.save_results = True
         return instance
+
+    @cached_property
+    def opaque(self) -> list[str]:
+        """What of the instance cannot be compared with another time."""
+        names = [] if self.instance is None else besides(self.instance)
+        return [f"{name} of the instance" for name in names]
 
     @property
     def _saves(self) -> bool:
@@ -131,27 +142,6 @@ def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Pat
     frozen = without_names(values.dict())
     check_parameters(pipeline_class, frozen)
     return frozen
-
-
-def parameters_set_on(instance: Any) -> dict[str, Any]:
-    """List the parameters of a step, and of its steps, that are not as the code has them."""
-    try:
-        default = type(instance)().get_pars()
-    except Exception:  # it cannot be made without some of them
-        default = {}
-    return _differing(instance.get_pars(), default)
-
-
-def _differing(values: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            section = _differing(value, default.get(name, {}))
-            if section:
-                found[name] = section
-        elif not same_value(value, default.get(name)):
-            found[name] = value
-    return found
 
 
 def chosen(values: Mapping[str, Any], but: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -218,8 +219,10 @@ def drain(since: datetime) -> None:
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
-    EventsWorker.drain_all(timeout=DRAIN_SECONDS)
-    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        # In the thread of an event loop, as in a notebook, Prefect would not wait for them.
+        for queue in (EventsWorker, APILogWorker):
+            thread.submit(queue.drain_all, timeout=DRAIN_SECONDS).result()
     unfinished = TaskRunFilter(
         state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING])),
         start_time=TaskRunFilterStartTime.model_validate({"after_": since}),

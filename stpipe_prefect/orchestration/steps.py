@@ -11,9 +11,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from ..datamodel import exemplar
 from ..exceptions import reason
 from ..outcomes import Outcome, outcome_of
-from ..parameters.layers import new_config
+from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
 from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
@@ -39,6 +40,14 @@ class StepTask(Task[..., Any]):
         if isinstance(result, State) and not kwargs.get("return_state"):
             return result.result()
         return result
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step in the flow's task runner; the result of the future is a `Handle`."""
+        return super().submit(*map(boxed, args), **boxed(kwargs))
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step on each of several inputs, as `submit` does."""
+        return super().map(*map(_each_boxed, args), **kwargs)
 
 
 def as_task(step: Any) -> StepTask:
@@ -76,10 +85,12 @@ def as_task(step: Any) -> StepTask:
         return _task(_run_instance(step), step.name)
     step_class = find_step(step)
 
-    def run_step(*data: Any, config_file: str | None = None, **parameters: Any) -> State[Handle]:
+    def run_step(
+        data: Any, *further: Any, config_file: str | None = None, **parameters: Any
+    ) -> State[Handle]:
         parameters = unboxed(parameters)
         check_parameters(step_class, parameters)
-        contents = _contents(data)
+        contents = _contents(data, *further)
         with captured_logs(step_class):
             instance = configure(step_class, contents[0], config_file, parameters)
             return _outcome(instance, contents)
@@ -152,14 +163,25 @@ def cached_task(step_name: str) -> StepTask:
 
 
 def configure(
-    step_class: Any, data: Any, config_file: str | None, parameters: Mapping[str, Any]
+    step_class: Any,
+    data: Any,
+    config_file: str | None,
+    parameters: Mapping[str, Any],
+    below: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords."""
+    """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords.
+
+    What is given as `below` all these goes under them.
+    """
     chosen = new_config(parameters).dict()
     if config_file is not None:
         chosen["config_file"] = config_file
-    config, config_file = step_class.build_config(data, **chosen)
+    config, config_file = step_class.build_config(exemplar(data), **chosen)
     config.pop("class", None)
+    if below:
+        merged = new_config(below)
+        merge(merged, config)
+        config = merged
     return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
 
 
@@ -195,20 +217,25 @@ def told_by_state(function: Callable[..., State[Any]]) -> Callable[..., State[An
 
 
 def _run_instance(step: Any) -> Any:
-    def run_step(*data: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
+    def run_step(data: Any, *further: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
         with captured_logs(type(step)):
-            return _outcome(step, _contents(data))
+            return _outcome(step, _contents(data, *further))
 
     return run_step
 
 
-def _contents(data: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Take out what handles among the arguments of a step hold."""
+def _contents(*data: Any) -> tuple[Any, ...]:
+    """Take out what handles among the arguments of a step hold, and those in lists."""
     return tuple(
         content
         for each in data
-        for content in (each.take_all() if isinstance(each, Handle) else (each,))
+        for content in (each.take_all() if isinstance(each, Handle) else (unboxed(each),))
     )
+
+
+def _each_boxed(data: Any) -> Any:
+    """Box the items of a list that a task is mapped over one by one."""
+    return [boxed(item) for item in data] if isinstance(data, (list, tuple)) else boxed(data)
 
 
 @told_by_state

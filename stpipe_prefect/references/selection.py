@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..datamodel import exemplar
 from ..exceptions import input_error, reason
 from .best import best_references, exposure_name
 from .prefetch import Wanted
@@ -30,6 +31,7 @@ def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any],
         The exposure or association cannot be read.
     """
     try:
+        data = exemplar(data)
         if isinstance(data, (str, Path)) and Path(data).suffix in _SELF_CONTAINED:
             stat = Path(data).stat()
             as_it_was = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
@@ -49,15 +51,19 @@ def further_members(data: Any) -> list[str]:
 
     The first speaks for the association as a whole; the others may call for further files.
     """
-    if not isinstance(data, (str, Path)) or Path(data).suffix.lower() != ".json":
+    beside = Path()
+    if isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json":
+        beside = Path(data).parent
+        data = json.loads(Path(data).read_text())
+    if not isinstance(data, dict):
         return []
     names = [
         member["expname"]
-        for product in json.loads(Path(data).read_text()).get("products", [])
+        for product in data.get("products", [])
         for member in product.get("members", [])
         if member.get("exptype") == "science"
     ]
-    files = [Path(data).parent / name for name in names[1:]]
+    files = [beside / name for name in names[1:]]
     return [str(file) for file in files if file.is_file()]
 
 

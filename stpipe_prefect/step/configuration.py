@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from configobj import ConfigObj
 
-from ..datamodel import is_library, is_model, is_sequence
+from ..datamodel import exemplar, is_library, is_model, is_sequence
 from ..exceptions import ParameterError, ReferenceFileError, WrongStepError, input_error, reason
 from ..hooks import hook_text
 from ..parameters.files import StepParameters, load_config_file, save_config_file
@@ -341,6 +341,7 @@ class Configured(Calibrated):
     def _config_for(cls, data: Any) -> ConfigObj:
         """Read the parameter file that CRDS has for some data, which may be a dict, too."""
         try:
+            data = exemplar(data)
             crds_parameters, observatory = cls._get_crds_parameters(data)
         except Exception as error:
             if isinstance(error, (TypeError, ValueError)) and not _is_file(data):

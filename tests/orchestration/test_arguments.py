@@ -3,15 +3,19 @@
 import asyncio
 import gc
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from lantern.model import Row
 from lantern.pipelines import CalibratePipeline
 from lantern.steps import ClipStep, DarkStep, LanternStep
-from prefect import flow
+from prefect import flow, get_run_logger
+from prefect.logging.handlers import APILogWorker
 
 from stpipe_prefect import as_flow, as_task
+from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.orchestration.server import drain
 from stpipe_prefect.products.provenance import find_record
 
 pytestmark = [
@@ -36,12 +40,6 @@ class SumStep(LanternStep):
     """Adds up a list of exposures, or those of an association."""
 
     class_alias = "lantern_sum"
-
-    @classmethod
-    def _datamodels_open(cls, init, **kwargs):
-        if isinstance(init, dict):
-            init = init["products"][0]["members"][0]["expname"]
-        return super()._datamodels_open(init, **kwargs)
 
     def process(self, data):
         if isinstance(data, dict):
@@ -206,3 +204,122 @@ def test_flow_in_a_notebook_says_nothing_of_coroutines():
         products = asyncio.run(cell())
         gc.collect()
     assert products == ["out/one_clip.row"]
+
+
+def test_waiting_for_the_server_in_a_notebook_really_waits():
+    sent = []
+
+    @flow
+    def own():
+        get_run_logger().info("said in the run")
+
+    async def cell():
+        own()
+        drain(since=datetime.now(UTC))
+        sent.append(APILogWorker.instance()._queue.qsize())
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(cell())
+        gc.collect()
+    assert [str(each.message) for each in caught if "never awaited" in str(each.message)] == []
+    assert sent == [0]
+
+
+def test_tasks_are_mapped_and_submitted_with_models(sky):
+    names = ["one_raw.row", sky]
+
+    @flow
+    def own():
+        task = as_task(DarkStep(scale=2.0))
+        mapped = [*task.map(names), *task.map([Row.open(name) for name in names])]
+        submitted = task.submit(Row.open(sky))
+        return [future.result().take().data for future in [*mapped, submitted]]
+
+    one, two = [-1.0, 8.0, 48.0, 98.0], [-1.0] * 4
+    assert own() == [one, two, one, two, two]
+
+
+def test_handles_in_a_list_are_opened():
+    @flow
+    def own():
+        first = as_task(DarkStep)("one_raw.row")
+        return as_task(SumStep)([first, "one_raw.row"]).take().data
+
+    assert own() == [1.0, 19.0, 99.0, 199.0]
+
+
+class ListStep(LanternStep):
+    """Returns a list, or nothing but products."""
+
+    class_alias = "lantern_list"
+    spec = """
+    nothing = boolean(default=False)  # Return nothing
+    """
+
+    def process(self, data):
+        rows = [self.open_model(data)]
+        if self.nothing:
+            self.save_model(rows[0], suffix="product", force=True)
+            Path(self.output_dir, "catalog.txt").write_text("no model")
+            return None
+        return rows
+
+
+@pytest.mark.parametrize("nothing", [False, True])
+def test_models_of_an_earlier_run_come_as_those_of_the_first(nothing):
+    step = as_flow(ListStep)
+    options = {"output_dir": "out", "return_models": True, "nothing": nothing}
+    for name in ("Completed", "Cached"):
+        state = step("one_raw.row", return_state=True, **options)
+        assert state.name == name
+        assert [row.data for row in state.result().take()] == [[1.0, 10.0, 50.0, 100.0]]
+
+
+def test_flow_of_an_instance_takes_it_as_it_is_when_called():
+    pipeline = CalibratePipeline(output_dir="out")
+    calibrate = as_flow(pipeline)
+    before = Row.open(calibrate("one_raw.row")[0]).data
+    pipeline.dark.scale = 5.0
+    assert calibrate.plan("one_raw.row").reasons == (
+        "parameter dark.scale 1.0 → 5.0 (step code → set on the instance)",
+    )
+    assert Row.open(calibrate("one_raw.row")[0]).data != before
+
+
+def test_parameter_file_goes_over_an_instance(tmp_path):
+    ClipStep(high=20.0, low=5.0).export_config("clip.asdf")
+    clip = ClipStep(high=30.0, low=2.0, keep=[1])
+    (product,) = as_flow(clip)("one_raw.row", output_dir="out", config_file="clip.asdf", low=7.0)
+    assert Row.open(product).data == [7.0, 10.0, 20.0, 20.0]
+    with pytest.raises(UsageError, match="clip: an instance has its parameters"):
+        as_flow(clip, config={"high": 3.0})
+
+
+class DoubleStep(ClipStep):
+    """A step that somebody puts in the place of another."""
+
+    spec = """
+    factor = float(default=2.0)  # Times the pixels
+    """
+
+    def process(self, data):
+        row = self.open_model(data)
+        row.data = [self.factor * pixel for pixel in row.data]
+        self.factor = 0.0
+        return row
+
+
+def test_steps_put_in_the_place_of_others_run():
+    pipeline = CalibratePipeline(output_dir="out")
+    pipeline.clip = DoubleStep("clip", parent=pipeline, factor=3.0)
+    pipeline.note = object()
+    calibrate = as_flow(pipeline)
+    options = {"steps": {"flat": {"skip": True}}}
+    (product,) = calibrate("one_raw.row", **options)
+    assert Row.open(product).data == [0.0, 27.0, 147.0, 297.0]
+    assert pipeline.clip.factor == 3.0  # what runs is a copy
+    assert calibrate.plan("one_raw.row", **options).reasons == (
+        "clip of the instance cannot be compared with another time",
+        "note of the instance cannot be compared with another time",
+    )

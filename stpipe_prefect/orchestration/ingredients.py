@@ -191,20 +191,21 @@ def _asked_again(
     for row in before.references if before else ():
         if not row.get("asked"):
             continue
-        question: Row = {
-            key: row[key] for key in ("step", "type", "asked", "matched", "named") if key in row
-        }
+        question: Row = {key: row[key] for key in _QUESTION if key in row}
         name = row["file"]
         if not row.get("named"):
             names = best_references(
                 {**crds_parameters, **row.get("matched", {})},
                 [row["type"]],
                 observatory=observatory,
-                context=context,
+                context=row.get("context", context),
                 required=False,
             )
             name = names[row["type"]]
         yield {**question, "file": name}
+
+
+_QUESTION = ("step", "type", "asked", "matched", "context", "named")
 
 
 def described(row: Row, observatory: str) -> Row:

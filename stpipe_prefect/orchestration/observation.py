@@ -7,6 +7,7 @@ observed, on whichever base it is written, and every question for a reference fi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ from functools import partial, wraps
 from typing import Any
 
 from ..current import Current
-from ..exceptions import ReferenceFileError, reason
+from ..exceptions import reason
 from ..outcomes import Outcome, outcome_of
 from ..products.ingredients import Ingredients, Row, row_name
 from ..products.names import folder_path
@@ -60,8 +61,9 @@ class Observation:
         self._staging = staging
         self._paths = dict(_paths(pipeline, ""))
         self._known = list(_steps(pipeline))  # so that no other gets the identity of one
+        self._placed: set[int] = set()
         self._parameters: dict[str, Row] = {}
-        self._references: dict[tuple[str, str, str], Row] = {}
+        self._references: dict[str, Row] = {}
 
     @property
     def parameters(self) -> list[Row]:
@@ -92,11 +94,29 @@ class Observation:
         finally:
             _asking.reset(token)
 
+    @contextmanager
+    def placed(self, step: Any) -> Iterator[None]:
+        """Have a step that is not the pipeline's own write where products are published from."""
+        if id(step) in self._paths or id(step) in self._placed:
+            yield
+            return
+        folder = step.output_dir
+        if folder:
+            step.output_dir = str(self._staging.folder_for(folder_path(folder)))
+        else:  # it writes beside the step it is a hook of
+            step.output_dir = step.search_attr("output_dir") or str(self._staging.folder)
+        self._placed.add(id(step))
+        try:
+            yield
+        finally:
+            self._placed.remove(id(step))
+            step.output_dir = folder
+
     def note_reference(
         self,
         wanted: Wanted,
         crds_parameters: Mapping[str, Any],
-        answer: Cached | ReferenceFileError,
+        answer: Cached | Exception | None,
     ) -> None:
         """Note a reference file that was asked for, unless it was selected before."""
         step, kind = _asking.get(), wanted.reference_type
@@ -110,9 +130,12 @@ class Observation:
             row["named"] = True
         elif matched := differing_parameters(wanted, crds_parameters, self._crds_parameters):
             row["matched"] = matched
-        if isinstance(answer, ReferenceFileError):
+        if wanted.context != self._ingredients.context:
+            row["context"] = wanted.context
+        key = json.dumps(row, sort_keys=True, default=str)
+        if isinstance(answer, Exception):
             row["missing"] = reason(answer)
-        self._references[step, kind, wanted.name] = row
+        self._references[key] = row
 
     def _path(self, step: Any) -> str:
         """Name a step by those it is part of."""
@@ -143,19 +166,13 @@ class Observation:
     ) -> Any:
         from .steps import was_skipped
 
-        folder = step.output_dir
-        place = self._staging.folder
-        if folder:
-            place = self._staging.folder_for(folder_path(folder))
-        step.output_dir = str(place)
         report(StepProgress(path))
         try:
-            result = run(*args)
+            with self.placed(step):
+                result = run(*args)
         except BaseException as error:
             report(StepProgress(path, outcome_of(error)))
             raise
-        finally:
-            step.output_dir = folder
         outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
         report(StepProgress(path, outcome))
         return result
@@ -165,8 +182,10 @@ class Observation:
 def observing(observation: Observation, pipeline: Any) -> Iterator[None]:
     """Observe what runs within the block."""
     with ExitStack() as stack:
-        for base in {_base(Step), *(_base(type(step)) for step in _steps(pipeline))}:
-            stack.enter_context(replaced(base, "run", _observed))
+        classes: set[type] = {Step, *(type(step) for step in _steps(pipeline))}
+        for name, make in (("run", _observed), ("save_model", _staged)):
+            for base in {_base(each, name) for each in classes}:
+                stack.enter_context(replaced(base, name, make))
         stack.enter_context(asked_references(observation.note_reference))
         stack.enter_context(_observing.set(observation))
         yield
@@ -183,9 +202,21 @@ def _observed(original: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _base(step_class: type) -> type:
-    """Find the class that all steps of one base have their ``run`` from."""
-    return next(each for each in reversed(step_class.mro()) if "run" in vars(each))
+def _staged(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def save_model(step: Any, *args: Any, **options: Any) -> Any:
+        observation = _observing.inferred()
+        if observation is None:
+            return original(step, *args, **options)
+        with observation.placed(step):
+            return original(step, *args, **options)
+
+    return save_model
+
+
+def _base(step_class: type, name: str) -> type:
+    """Find the class that all steps of one base have their ``run`` or so from."""
+    return next(each for each in reversed(step_class.mro()) if name in vars(each))
 
 
 def _paths(step: Any, path: str) -> Iterator[tuple[int, str]]:

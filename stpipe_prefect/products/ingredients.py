@@ -160,7 +160,9 @@ def _reference_differences(before: Ingredients, now: Ingredients) -> Iterator[st
     said = {
         f"reference {short_name(row['file'])} was not to be had"
         for row in before.references
-        if "missing" in row and (now.server or later.get(_question(row), ("", "", ""))[2])
+        if "missing" in row
+        and row["file"] != "N/A"
+        and (now.server or later.get(_question(row), ("", "", ""))[2])
     }
     for key in dict.fromkeys((*earlier, *later)):
         old, new = (files.get(key, (key[1], "none", "")) for files in (earlier, later))
@@ -219,7 +221,8 @@ def _declared(rows: list[Row]) -> list[Row]:
 
 def _question(row: Row) -> tuple[str, str, str]:
     """Tell apart what a step asked for: a type, for other data than the input's."""
-    return row["step"], row["type"], json.dumps(row.get("matched"), sort_keys=True)
+    other = [row.get("matched"), row.get("context")]
+    return row["step"], row["type"], json.dumps(other, sort_keys=True)
 
 
 def _file(row: Row) -> tuple[str, str, str]:

@@ -14,17 +14,17 @@ from typing import Any
 from ..current import Current
 from ..exceptions import ReferenceFileError
 from ..replaced import replaced
-from .best import NOT_APPLICABLE, exposure_name
+from .best import NOT_APPLICABLE, exposure_name, file_selected
 from .prefetch import Cached, Wanted, prefetch
 
-Note = Callable[[Wanted, Mapping[str, Any], Cached | ReferenceFileError], None]
-"""Called with what was asked for, what CRDS matched on, and the file or what was wrong."""
+Note = Callable[[Wanted, Mapping[str, Any], Cached | Exception | None], None]
+"""Called with what was asked for, what CRDS matched on, and the file, if any, or what was wrong."""
 
 _noting: Current[Note] = Current("asked_references")
 
 
 def obtained(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
-    """Get a file into the cache, have the run note it, and give its path.
+    """Get a file into the cache, have the run note it, and give its path, or ``"N/A"``.
 
     Raises
     ------
@@ -33,14 +33,21 @@ def obtained(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
     """
     note = _noting.inferred()
     try:
-        cached = prefetch(wanted)
+        cached = prefetch(wanted) if wanted.applies else None
     except ReferenceFileError as error:
         if note is not None:
             note(wanted, crds_parameters, error)
         raise
     if note is not None:
         note(wanted, crds_parameters, cached)
-    return str(cached.path)
+    return str(cached.path) if cached else wanted.name
+
+
+def note_unselected(wanted: Wanted, crds_parameters: Mapping[str, Any], error: Exception) -> None:
+    """Have the run note that CRDS has no file for what was asked."""
+    note = _noting.inferred()
+    if note is not None:
+        note(wanted, crds_parameters, error)
 
 
 @contextmanager
@@ -60,21 +67,20 @@ def _for_crds(original: Any) -> Any:
     ) -> Any:
         if _noting.inferred() is None:
             return original(context, best, ignore_cache, parameters)
-        unknown = {kind: name for kind, name in best.items() if name.startswith("NOT FOUND")}
-        if unknown:  # crds knows how to say so
-            original(context, unknown, ignore_cache, parameters)
-        observatory = context.partition("_")[0]
         matched = parameters or {}
-        exposure = exposure_name(matched)
-        return {
-            kind: _path(Wanted(name, kind, observatory, context, exposure), matched)
-            for kind, name in best.items()
+        about = (context.partition("_")[0], context, exposure_name(matched))
+        names = {kind: file_selected(answer) for kind, answer in best.items()}
+        unknown = {kind: best[kind] for kind, name in names.items() if not name}
+        if unknown:
+            try:
+                original(context, unknown, ignore_cache, parameters)  # crds knows how to say so
+            except Exception as error:
+                for kind in unknown:
+                    note_unselected(Wanted(NOT_APPLICABLE, kind, *about), matched, error)
+                raise
+        paths = {
+            kind: obtained(Wanted(name, kind, *about), matched) for kind, name in names.items()
         }
+        return paths | {kind: best[kind] for kind, path in paths.items() if path == NOT_APPLICABLE}
 
     return cache_references
-
-
-def _path(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
-    if wanted.name.upper().endswith(NOT_APPLICABLE):
-        return wanted.name
-    return obtained(wanted, crds_parameters)

@@ -72,7 +72,7 @@ def best_references(
             f"{context} cannot select references for {exposure_name(crds_parameters)}: "
             f"{reason(_absent(error))}"
         ) from error
-    names = {kind: _name(answer) for kind, answer in selected.items()}
+    names = {kind: file_selected(answer) for kind, answer in selected.items()}
     exposure = exposure_name(crds_parameters)
     refuse_bad_rules(crds_parameters, observatory, context)
     for kind, name in names.items():
@@ -170,7 +170,7 @@ def _is_unknown(error: BaseException) -> bool:
     return type(error) in (CrdsError, CrdsUnknownInstrumentError)
 
 
-def _name(answer: str) -> str:
+def file_selected(answer: str) -> str:
     """Read one answer of crds: a file name, ``"N/A"``, or empty where nothing was found."""
     if answer.upper().startswith("NOT FOUND"):
         return NOT_APPLICABLE if "N/A" in answer.upper() else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import NoReferenceFileError, ReferenceFileError, reason
-from .asked import obtained
+from .asked import note_unselected, obtained
 from .best import NOT_APPLICABLE, best_references, exposure_name
 from .context import resolve_context
 from .prefetch import Wanted
@@ -49,16 +49,20 @@ def reference_files(
     types = set(reference_types)
     if not types:
         return {}
+    from .unselected import ReferenceNotSelectedError
+
     context = resolve_context(observatory)
-    names = best_references(
-        crds_parameters, types, observatory=observatory, context=context, required=required
-    )
-    exposure = exposure_name(crds_parameters)
+    about = (observatory, context, exposure_name(crds_parameters))
+    where = {"observatory": observatory, "context": context}
+    try:
+        names = best_references(crds_parameters, types, required=required, **where)
+    except ReferenceNotSelectedError as error:
+        for kind, name in best_references(crds_parameters, types, required=False, **where).items():
+            if name == NOT_APPLICABLE:
+                note_unselected(Wanted(name, kind, *about), crds_parameters, error)
+        raise
     return {
-        kind: name
-        if name == NOT_APPLICABLE
-        else obtained(Wanted(name, kind, observatory, context, exposure), crds_parameters)
-        for kind, name in names.items()
+        kind: obtained(Wanted(name, kind, *about), crds_parameters) for kind, name in names.items()
     }
 
 

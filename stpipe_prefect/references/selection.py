@@ -112,22 +112,20 @@ def differing_parameters(
     Returns
     -------
     dict
-        Empty if the exposure's own parameters select the same file; else those that CRDS
-        matches on and that were different.
+        Those that CRDS matches on and that were different, spelled as the exposure's.
     """
     from crds.core import rmap
 
-    where = {"observatory": wanted.observatory, "context": wanted.context}
-    kind = wanted.reference_type
-    if best_references(exposure, [kind], required=False, **where)[kind] == wanted.name:
-        return {}
     rules = rmap.get_cached_mapping(wanted.context).get_required_parkeys()
     matched = {name.lower() for names in rules.values() for name in names}
-    before = {name.lower(): value for name, value in exposure.items()}
+    spelled = {name.lower(): name for name in (*asked, *exposure)}
+    before, now = (
+        dict.fromkeys(spelled, "UNDEFINED")  # as crds takes what is not given
+        | {name.lower(): value for name, value in parameters.items() if value is not None}
+        for parameters in (exposure, asked)
+    )
     return {
-        name: value
-        for name, value in asked.items()
-        if name.lower() in matched and before.get(name.lower()) != value
+        spelled[name]: now[name] for name in sorted(matched & set(now)) if now[name] != before[name]
     }
 
 

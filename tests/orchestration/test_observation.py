@@ -23,6 +23,12 @@ pytestmark = [
 FLAT = "references/jwst/nircam/jwst_nircam_flat_0001.json"
 
 
+class SavingFlatStep(FlatStep):
+    """Saves what it returns."""
+
+    spec = "save_results = boolean(default=True)"
+
+
 class DarkPipeline(Pipeline, LanternStep):
     """Declares the dark alone."""
 
@@ -72,6 +78,54 @@ class ForgivingPipeline(DarkPipeline):
             return row
 
 
+class SavingPipeline(DarkPipeline):
+    """Saves with a step that it calls, when that has run."""
+
+    def process(self, data):
+        step = FlatStep()
+        row = step.run(self.dark.run(data))
+        step.save_model(row, "divided", force=True)
+        return row
+
+
+class OtherDetectorPipeline(DarkPipeline):
+    """Asks for the flat of another detector."""
+
+    def process(self, data):
+        import crds
+
+        row = self.dark.run(data)
+        asked = {name.upper(): value for name, value in row.get_crds_parameters().items()}
+        asked["META.INSTRUMENT.DETECTOR"] = "NRCB2"
+        assert crds.getreferences(asked, reftypes=["flat"])["flat"] == "NOT FOUND n/a"
+        return row
+
+
+class OtherContextPipeline(DarkPipeline):
+    """Asks for the flat of a context of its own choice."""
+
+    def process(self, data):
+        import crds
+
+        row = self.dark.run(data)
+        crds.getreferences(row.get_crds_parameters(), ["flat"], context="jwst_0002.pmap")
+        return row
+
+
+class UnselectedPipeline(DarkPipeline):
+    """Goes on where CRDS has no flat for a detector."""
+
+    def process(self, data):
+        row = self.dark.run(data)
+        before, row.meta.detector = row.meta.detector, "NRCB3"
+        try:
+            return FlatStep().run(row)
+        except ReferenceFileError:
+            return row
+        finally:
+            row.meta.detector = before
+
+
 class SettingPipeline(CalibratePipeline):
     """Sets parameters in its code."""
 
@@ -116,7 +170,11 @@ def cache(lantern_cache, tmp_path, monkeypatch):
         mappings,
         "flat",
         ("META.INSTRUMENT.DETECTOR",),
-        {("NRCB1",): "jwst_nircam_flat_0003.json", ("NRCB2",): "N/A"},
+        {
+            ("NRCB1",): "jwst_nircam_flat_0003.json",
+            ("NRCB2",): "jwst_nircam_flat_0003.json",
+            ("NRCB3",): "jwst_nircam_flat_0003.json",
+        },
     )
     rmap.rename(mappings / "jwst_nircam_flat_0002.rmap")
     rmap.write_text(first)
@@ -173,6 +231,28 @@ def test_reference_that_was_not_to_be_had_makes_a_product_stale_when_it_is(cache
     assert reason == "reference flat 0001 was not to be had"
 
 
+@pytest.mark.parametrize("pipeline", [OtherDetectorPipeline, UnselectedPipeline])
+def test_flat_that_there_was_none_of_makes_a_product_stale_when_there_is_one(cache, pipeline):
+    (product,) = as_flow(pipeline)("one_raw.row", output_dir="out")
+    (row,) = (row for row in find_record(Path(product)).ingredients.references if "asked" in row)
+    assert (row["type"], row["file"]) == ("flat", "N/A")
+    assert ("missing" in row) == (pipeline is UnselectedPipeline)
+    plan = as_flow(pipeline).plan
+    assert plan("one_raw.row", output_dir="out").reasons == ()
+    other = plan("one_raw.row", output_dir="out", crds_context="jwst_0002.pmap")
+    assert other.reasons == ("reference N/A → flat 0003",)
+
+
+def test_reference_of_a_context_that_the_step_names_is_not_stale_for_ever(cache):
+    (product,) = as_flow(OtherContextPipeline)("one_raw.row", output_dir="out")
+    row = references(find_record(Path(product)))["", "flat"]
+    assert (row["file"], row["context"]) == ("jwst_nircam_flat_0003.json", "jwst_0002.pmap")
+    plan = as_flow(OtherContextPipeline).plan
+    assert plan("one_raw.row", output_dir="out").reasons == ()
+    (cache / FLAT.replace("0001", "0003")).write_text("16.0")
+    assert not plan("one_raw.row", output_dir="out").is_up_to_date
+
+
 def test_steps_that_are_not_declared_are_in_the_record(cache):
     as_flow(CallingPipeline)("one_raw.row", output_dir="out")
     record = find_record(Path("out/one_cal.row"))
@@ -206,6 +286,20 @@ def test_what_a_hook_saves_is_a_product(cache, mission):
         "one_flat.row",
     ]
     assert not list(mission.glob("*flat*"))
+
+
+def test_what_a_step_saves_after_it_has_run_is_a_product(cache, mission):
+    as_flow(SavingPipeline)("one_raw.row", output_dir="out")
+    record = find_record(Path("out/one_cal.row"))
+    assert "one_divided.row" in [Path(product.path).name for product in record.products]
+    assert not list(mission.glob("*divided*"))
+
+
+def test_what_a_hook_saves_is_beside_the_products_of_its_step(cache, mission):
+    dark = {"output_dir": "darks", "save_results": True}
+    steps = {"dark": dark | {"post_hooks": [SavingFlatStep]}}
+    as_flow(DarkPipeline)("one_raw.row", output_dir="out", steps=steps)
+    assert {path.name for path in Path("darks").glob("*.row")} == {"one_dark.row", "one_flat.row"}
 
 
 def test_parameters_set_in_code_are_recorded_and_make_nothing_stale(cache):

@@ -144,6 +144,10 @@ class Resumption:
         self._ran(name, result)
         return result
 
+    def keep_no_more(self) -> None:
+        """Keep nothing from here on: what steps make depends on more than was known before."""
+        self._is_linear = False
+
     def _cached(self, name: str, args: tuple[Any, ...], compute: Compute) -> tuple[Any, ...]:
         number = len(self._called)
         self._called.append(name)

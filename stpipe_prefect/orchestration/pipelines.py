@@ -255,7 +255,7 @@ def observed(
     references = PipelineReferences(pipeline, context)
     for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
-        step.run = _observed_run(step, name, context, references, lineage, resumption)
+        step.run = _observed_run(step, name, context, references, lineage, resumption, observation)
     try:
         yield
     finally:
@@ -269,6 +269,7 @@ def _observed_run(
     references: PipelineReferences,
     lineage: Lineage,
     resumption: Resumption | None,
+    observation: Observation | None,
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         data = tuple(map(revealed, args))
@@ -278,6 +279,8 @@ def _observed_run(
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
         result = runner(Handle(*data), made_by=lineage.of(data), wait_for=awaited)
         lineage.add(result)
+        if resumption is not None and observation is not None and observation.asked:
+            resumption.keep_no_more()
         return result.take()
 
     if resumption is None:

@@ -134,6 +134,22 @@ class SettingPipeline(CalibratePipeline):
         return super().process(data)
 
 
+class CuriousStep(FlatStep):
+    """Asks for what it does not declare."""
+
+    class_alias = "curious"
+    reference_file_types = ()
+
+
+class CuriousPipeline(DarkPipeline):
+    """Has a step that asks for what it does not declare."""
+
+    step_defs = {"dark": DarkStep, "curious": CuriousStep, "clip": ClipStep}
+
+    def process(self, data):
+        return self.clip.run(self.curious.run(self.dark.run(data)))
+
+
 HOOKED = {"steps": {"dark": {"post_hooks": [FlatStep]}}}
 WAYS = [
     (SwappingPipeline, {}, "swapped", [0.5, 5.0, 25.0, 50.0]),
@@ -217,6 +233,21 @@ def test_reference_that_is_asked_for_is_used_recorded_and_counts(
     (cache / FLAT).write_text("8.0")
     (reason,) = plan("one_raw.row", output_dir="out", **given).reasons
     assert "jwst_nircam_flat_0001.json has another content" in reason or "damaged" in reason
+
+
+def test_checkpoints_do_not_hide_that_such_a_reference_changed(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("STPIPE_PREFECT_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    made = []
+    for context in ("jwst_0001.pmap", "jwst_0002.pmap"):
+        (product,) = as_flow(CuriousPipeline)(
+            "one_raw.row",
+            output_dir="out",
+            crds_context=context,
+            checkpoint=["all"],
+            steps={"clip": {"high": 1000.0}},
+        )
+        made.append(Row.open(product).data)
+    assert made == [[0.0, 4.5, 24.5, 49.5], [0.0, 2.25, 12.25, 24.75]]
 
 
 def test_reference_that_was_not_to_be_had_makes_a_product_stale_when_it_is(cache):

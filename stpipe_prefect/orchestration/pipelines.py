@@ -288,18 +288,20 @@ def _observed_run(
     return lambda *args: resumption.run(name, args, partial(run, *args))
 
 
-def _as_subflow(pipeline: Any, context: str) -> PipelineFlow:
+def _as_subflow(pipeline: Any, context: str) -> Callable[..., Any]:
     def run_pipeline(data: Handle, made_by: list[Handle]) -> State[Handle]:
         with observed(pipeline, context):
             return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
 
-    return PipelineFlow(
+    flow = PipelineFlow(
         run_pipeline,
         name=pipeline.class_alias or type(pipeline).__name__,
         flow_run_name=pipeline.name,
         validate_parameters=False,
         persist_result=False,
     )
+    # The handle itself is wanted, not what a caller of a flow gets.
+    return lambda *args, **kwargs: flow(*args, return_state=True, **kwargs).result()
 
 
 def _packed(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from .options import parser, read_parameters, sample_products
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from stpipe_prefect.orchestration.plan import Plan
     from stpipe_prefect.orchestration.results import Result
 
     from .jobs import Job
@@ -84,8 +85,8 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
     if options.plan:
         for error in refused.values():
             complain(mission.command, str(error), error, debug=options.debug)
-        _plan(mission, jobs, output_dir, parameters, options, console)
-        return 1 if refused else 0
+        planned = _plan(mission, jobs, output_dir, parameters, options, console)
+        return 1 if refused or any(plan.refusal for plan in planned) else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     loud = options.verbose or options.debug
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
@@ -139,7 +140,7 @@ def _plan(
     parameters: dict[str, Any],
     options: argparse.Namespace,
     console: Console,
-) -> None:
+) -> list[Plan]:
     """Say what would run; no server is needed for that."""
     _check_installed(mission)
     from .jobs import pipelines_of
@@ -152,12 +153,20 @@ def _plan(
     ):
         shares = parameters_of(pipelines_of(jobs), parameters, options.config_file)
         planned = list(
-            plans(jobs, output_dir, shares, crds_context=options.context, ignore=options.ignore)
+            plans(
+                jobs,
+                output_dir,
+                shares,
+                crds_context=options.context,
+                ignore=options.ignore,
+                overwrite=options.overwrite,
+            )
         )
     if options.json:
         print(as_json(planned))
     else:
         show(planned, console)
+    return planned
 
 
 def _check_installed(mission: Mission) -> None:

@@ -77,7 +77,12 @@ def parser(mission: Mission) -> argparse.ArgumentParser:
     )
     add("--plan", action="store_true", help="run nothing: say what would run, and why")
     add("--json", action="store_true", help="the plan as JSON")
-    add("--overwrite", action="store_true", help="run also what is up to date")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="run also what is up to date, and replace products that were changed since or that "
+        "another pipeline made",
+    )
     add(
         "--ignore",
         type=lambda names: [_choice(name, ASPECTS) for name in names.split(",")],

@@ -30,6 +30,7 @@ def plans(
     *,
     crds_context: str | None = None,
     ignore: Collection[str] = (),
+    overwrite: bool = False,
 ) -> Iterator[Plan]:
     """Plan every pipeline of every job.
 
@@ -45,6 +46,8 @@ def plans(
     crds_context : str, optional
     ignore : collection of str
         See `stpipe_prefect.orchestration.plan.Planner`.
+    overwrite : bool
+        Run also what is up to date, and what is refused otherwise.
     """
     with ExitStack() as planning:
         planners = {}
@@ -58,6 +61,7 @@ def plans(
             folder = output_dir or job.input.parent
             data: Path | None = job.input
             made: tuple[Path, ...] = ()
+            refused = ""
             for number, name in enumerate(job.pipelines):
                 if number > 0:
                     data = next(iter(handed_on(made, job)), None)
@@ -66,9 +70,15 @@ def plans(
                 else:
                     plan = planners[name].plan(str(data), folder)
                     plan = _after(anew[folder], data, plan)
+                if overwrite:
+                    plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
+                elif refused:
+                    plan = replace(plan, refusal=f"it comes after {refused}, which is refused")
                 yield plan
                 made = plan.products
-                if not plan.is_up_to_date:
+                if plan.refusal:
+                    refused = refused or name
+                elif not plan.is_up_to_date:
                     anew[folder] |= {path.name for path in made}
 
 

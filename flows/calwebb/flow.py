@@ -37,7 +37,8 @@ def calwebb(
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
         config_file: Parameter file, for the pipeline whose class it names.
         parameters: Parameters of the pipelines; those of their steps under "steps".
-        overwrite: Run also what is up to date.
+        overwrite: Run also what is up to date, and replace products that were changed since or
+            that another pipeline made.
         ignore: What may be different where products are up to date: inputs, parameters,
             references, versions.
         checkpoint: Keep the models after these steps, or "all", for another run to go on from.

@@ -93,4 +93,6 @@ def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
         yield from (Item(path, error=str(error)) for path, error in refused.items())
     planned = plans(jobs, None, parameters_of(pipelines_of(jobs), {}, None), crds_context=context)
     for job in jobs:
-        yield Item(job.input, tuple(islice(planned, len(job.pipelines))))
+        mine = tuple(islice(planned, len(job.pipelines)))
+        refusal = next((plan.refusal for plan in mine if plan.refusal), "")
+        yield Item(job.input, error=refusal) if refusal else Item(job.input, mine)

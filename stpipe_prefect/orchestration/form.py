@@ -28,7 +28,7 @@ OWN = {
     "output_dir": "Folder for the products",
     "crds_context": "CRDS context such as jwst_1303.pmap [the operational one]",
     "config_file": "Parameter file",
-    "overwrite": "Run also what is up to date",
+    "overwrite": "Run also what is up to date, and replace products that were changed since",
     "ignore": "Call up to date what differs only in: inputs, parameters, references, versions",
     "checkpoint": 'Keep models after these steps, or "all", for another run to go on from',
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..datamodel import file_name
-from ..exceptions import InputError, UnknownStepError, UsageError, nearest
+from ..exceptions import InputError, UsageError, nearest
 from ..parameters.sources import ResolvedParameter, resolve
 from ..products.claims import changed_since, made_by_another
 from ..products.fingerprint import FileContent
@@ -20,7 +20,6 @@ from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
 from ..references.selection import parameter_files, read_crds_parameters
-from ..registry import find_step
 from .ingredients import class_path, fingerprint_of_request, gather
 from .inputs import input_contents, input_files
 from .references import check_parameter_files
@@ -243,10 +242,9 @@ class Planner:
         for path in self._records[folder][Path(input_name).stem]:
             try:
                 record = read_record(path)
-                made_by = find_step(record.ingredients.pipeline)
-            except (InputError, UnknownStepError):
+            except InputError:
                 continue
-            if made_by is not self._class and issubclass(made_by, self._class):
+            if class_path(self._class) in record.run.get("bases", ()):
                 return made_by_another(record, class_path(self._class))
         return ""
 

@@ -15,12 +15,13 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from ..datamodel import file_name, is_library, is_sequence
-from ..products.claims import check_replaceable
+from ..products.claims import check_replaceable, claims_of_others
 from ..products.fingerprint import FileContent
 from ..products.ingredients import Ingredients, Row
 from ..products.names import folder_path
 from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
+from .ingredients import class_path
 from .inputs import each_model
 from .observation import Observation, observing
 from .timing import peak_memory_mb, timed_steps
@@ -110,14 +111,18 @@ def recorded_products(
             recording = Recording(staging, steps, observation)
             yield recording
         path = record_path(folder, name)
+        places = staging.places()
+        others = claims_of_others(places, path)
         if not overwrite:
-            check_replaceable(staging.places(), path, ingredients.pipeline)
+            check_replaceable(places, path, ingredients.pipeline, others)
         log_file = log_path(staging.folder, name)
         log_file.write_text(log.getvalue())
-        staging.publish(obsolete=path, besides=[log_file])
+        replaced = {record.path for record, _ in others}
+        staging.publish(obsolete=[path, *replaced], besides=[log_file])
         run = {
             "name": name,
             "pipeline": pipeline,
+            "bases": [class_path(each) for each in _bases(type(instance))],
             "flow_run": str(flow_run.id or ""),
             "log": log_file.name,
             "host": socket.gethostname(),
@@ -154,6 +159,11 @@ def models_of(pipeline_class: Any, returned: Any, products: Iterable[Path]) -> A
         with suppress(Exception):  # catalogues and the like
             models.append(models_of(pipeline_class, path, ()))
     return models
+
+
+def _bases(pipeline_class: type) -> list[type]:
+    """List those classes that a pipeline is derived from which are pipelines themselves."""
+    return [each for each in pipeline_class.__mro__[1:] if getattr(each, "class_alias", None)]
 
 
 def _redirect_steps(pipeline: Any, staging: Staging) -> None:

@@ -7,21 +7,22 @@ was changed since, it is somebody's work; where it was cut short, it is nobody's
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..exceptions import InputError, OutputError
+from .fingerprint import FileContent
 from .provenance import SUFFIX, Record, read_record
 
 
 def changed_since(record: Record) -> str:
     """Say which product is whole, but not what its record says; empty if there is none."""
     for product in record.products:
-        path = Path(product.path)
-        if path.is_file() and not product.is_intact and is_whole(path):
+        if Path(product.path).is_file() and not product.is_intact and _is_whole(product):
             return (
-                f"{path} was changed since {record.run['pipeline']} made it "
+                f"{product.path} was changed since {record.run['pipeline']} made it "
                 f"({record.run['started']}): calibrate that file to go on from it, or replace it "
                 "with --overwrite"
             )
@@ -40,7 +41,28 @@ def made_by_another(record: Record, pipeline: str) -> str:
     )
 
 
-def check_replaceable(places: Iterable[Path], own: Path, pipeline: str) -> None:
+def claims_of_others(places: Iterable[Path], own: Path) -> list[tuple[Record, FileContent]]:
+    """List the files in these places that other records than one's own name as their products."""
+    taken = {_normal(place) for place in places if place.is_file()}
+    mine = _read(own)
+    taken -= {_normal(product.path) for product in mine.products} if mine else set()
+    return [
+        (record, product)
+        for folder in sorted({Path(place).parent for place in taken})
+        for path in sorted(folder.glob(f"*{SUFFIX}"))
+        for record in [_read(path)]
+        if record is not None and _normal(path) != _normal(own)
+        for product in record.products
+        if _normal(product.path) in taken
+    ]
+
+
+def check_replaceable(
+    places: Iterable[Path],
+    own: Path,
+    pipeline: str,
+    others: Iterable[tuple[Record, FileContent]],
+) -> None:
     """Refuse to put products in the place of what is somebody else's.
 
     Parameters
@@ -51,62 +73,74 @@ def check_replaceable(places: Iterable[Path], own: Path, pipeline: str) -> None:
         The record of an earlier run that made the same; it need not exist.
     pipeline : str
         Path of the class.
+    others : iterable
+        See `claims_of_others`.
 
     Raises
     ------
     OutputError
         A file is there that another record names, or that was changed since it was made.
     """
+    taken = {_normal(place) for place in places if place.is_file()}
     record = _read(own)
-    named = {Path(product.path).name for product in record.products} if record else set()
-    taken = {place.name: place for place in places if place.is_file()}
-    if record and taken.keys() & named:
+    if record and any(_normal(product.path) in taken for product in record.products):
         why = made_by_another(record, pipeline) or changed_since(record)
         if why:
             raise OutputError(why)
-    for folder in {place.parent for name, place in taken.items() if name not in named}:
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
-            other = _read(path) if path != own else None
-            for product in other.products if other else ():
-                place = taken.get(Path(product.path).name)
-                if other and place and product.is_intact and place.name not in named:
-                    raise OutputError(
-                        f"{place} was made by {other.run['pipeline']} ({path.name}) and would be "
-                        "replaced: choose another output folder, or replace with --overwrite"
-                    )
+    for other, product in others:
+        if product.is_intact or _is_whole(product):
+            raise OutputError(
+                f"{product.path} was made by {other.run['pipeline']} ({other.path.name}) and would "
+                "be replaced: choose another output folder, or replace with --overwrite"
+            )
 
 
-def is_whole(path: Path) -> bool:
-    """Tell whether a file can be opened, as far as its format lets one tell, to its end."""
+def is_whole(path: Path) -> bool | None:
+    """Tell whether a file is there to its end; None where its format does not let one tell."""
     with path.open("rb") as file:
         beginning = file.read(9)
+        file.seek(-min(4, path.stat().st_size), os.SEEK_END)
+        end = file.read()
     try:
         if beginning == b"SIMPLE  =":
             return _is_whole_fits(path)
         if beginning.startswith(b"#ASDF"):
-            return _is_whole_asdf(path)
+            return end.endswith(b"...\n") and _is_whole_asdf(path)
+        if beginning.startswith(b"PAR1"):
+            return end == b"PAR1"
         if beginning.startswith(b"{"):
             json.loads(path.read_text())
             return True
-        return path.read_bytes().endswith(b"\n")
     except Exception:  # whatever astropy, asdf and json make of half a file
         return False
+    return True if end.endswith(b"\n") else None
+
+
+def _is_whole(product: FileContent) -> bool:
+    """Tell whether a product is there to its end; where that is unknown, by its size."""
+    path = Path(product.path)
+    whole = is_whole(path)
+    return path.stat().st_size >= product.size if whole is None else whole
 
 
 def _is_whole_fits(path: Path) -> bool:
     from astropy.io import fits
 
+    file_size = path.stat().st_size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they are about is found out here
         with fits.open(path, lazy_load_hdus=False) as hdus:
             last = hdus[-1].fileinfo()
-    return bool(path.stat().st_size >= last["datLoc"] + last["datSpan"])
+    with path.open("rb") as file:
+        file.seek(last["datLoc"] + last["datSpan"])
+        is_header_cut = file.read(8) == b"XTENSION"  # astropy leaves out what has half a header
+    return bool(file_size >= last["datLoc"] + last["datSpan"] and not is_header_cut)
 
 
 def _is_whole_asdf(path: Path) -> bool:
     import asdf
 
-    with asdf.open(path, lazy_load=False) as file:
+    with asdf.open(path, lazy_load=False, memmap=True) as file:
         return bool(file.tree)
 
 
@@ -115,6 +149,10 @@ def _read(path: Path) -> Record | None:
         return read_record(path) if path.exists() else None
     except InputError:  # it claims nothing that could be told
         return None
+
+
+def _normal(path: str | Path) -> str:
+    return os.path.normpath(os.path.abspath(path))  # noqa: PTH100 - links stay as they are
 
 
 def _class(path: str) -> tuple[str, str]:

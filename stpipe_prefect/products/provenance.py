@@ -32,8 +32,9 @@ class Record:
         Where it is.
     ingredients : Ingredients
     run : dict
-        ``name``, ``pipeline``, ``flow_run``, ``log`` (file name of what the steps logged, beside
-        the record), ``host``, ``started``, ``seconds``, ``peak_memory_mb``.
+        ``name``, ``pipeline``, ``bases`` (pipelines its class is derived from), ``flow_run``,
+        ``log`` (file name of what the steps logged, beside the record), ``host``, ``started``,
+        ``seconds``, ``peak_memory_mb``.
     steps : list of dict
         ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran.
     products : list of FileContent

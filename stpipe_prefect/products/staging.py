@@ -65,21 +65,23 @@ class Staging:
             if path.is_file() and path != folder / LOCK
         }
 
-    def publish(self, obsolete: Path | None = None, besides: Collection[Path] = ()) -> list[Path]:
+    def publish(
+        self, obsolete: Collection[Path] = (), besides: Collection[Path] = ()
+    ) -> list[Path]:
         """Move everything to its name: first all is on the disk, then all is renamed.
 
         Parameters
         ----------
-        obsolete : pathlib.Path, optional
-            A file that is to be gone before the first product takes the place of another.
+        obsolete : collection of pathlib.Path
+            Files that are to be gone before the first product takes the place of another.
         besides : collection of pathlib.Path
             Files of the folder that go along and are no products.
         """
         made = self._made()
         for path in made:
             synced(path)
-        if obsolete is not None:
-            obsolete.unlink(missing_ok=True)
+        for path in obsolete:
+            path.unlink(missing_ok=True)
         for path, place in made.items():
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import asdf
+import numpy as np
 import pytest
 from astropy.io import fits
 from lantern.model import Row
@@ -13,6 +15,12 @@ from stpipe_prefect.products.claims import is_whole
 from stpipe_prefect.products.provenance import find_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
+
+TEXTS = {
+    "json": '{"a": [1, 2]}',
+    "ecsv": "# %ECSV 1.0\na b\n1 2\n",
+    "parquet": "PAR1 columns PAR1",
+}
 
 PRODUCT = Path("out/one_cal.row")
 
@@ -76,20 +84,55 @@ def test_what_a_derived_pipeline_made_is_known_beforehand(mission, prefect_serve
     assert "choose another output folder, or replace with --overwrite" in str(plan)
 
 
-@pytest.mark.parametrize("kind", ["fits", "asdf", "json", "ecsv"])
+@pytest.mark.parametrize("kind", ["fits", "asdf", "json", "ecsv", "parquet"])
 def test_whole_files_and_others(tmp_path, kind):
-    import asdf
-    import numpy as np
-
     path = tmp_path / f"x.{kind}"
     if kind == "fits":
         fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((64, 64)))]).writeto(path)
     elif kind == "asdf":
         asdf.AsdfFile({"data": np.ones((64, 64))}).write_to(path)
     else:
-        path.write_text({"json": '{"a": [1, 2]}', "ecsv": "# %ECSV 1.0\na b\n1 2\n"}[kind])
+        path.write_text(TEXTS[kind])
     assert is_whole(path)
     path.write_bytes(path.read_bytes()[: -3000 if kind in ("fits", "asdf") else -3])
     assert not is_whole(path)
     path.write_bytes(b"")
+    assert not is_whole(path)
+
+
+def test_what_was_changed_is_not_taken_by_another_pipeline(made):
+    Row([7.0]).save(str(made))
+    with pytest.raises(OutputError, match=r"one_cal.row was made by lantern_calibrate .*replaced"):
+        as_flow(OtherPipeline)("one_raw.row", output_dir="out")
+    assert Row.open(made).data == [7.0]
+
+
+def test_one_record_claims_a_file_after_it_was_replaced(made):
+    assert calibrate(OtherPipeline, overwrite=True).name == "Completed"
+    (record,) = Path("out").glob("*.provenance.json")
+    assert record.name == "one_raw.lantern_other.provenance.json"
+    assert find_record(made).run["pipeline"] == "lantern_other"
+
+
+def test_class_that_a_record_names_need_not_be_there(mission, prefect_server):
+    calibrate(OtherPipeline)
+    record = Path("out/one_raw.lantern_other.provenance.json")
+    record.write_text(record.read_text().replace(f'"{__name__}.Other', '"gone.Other'))
+    assert (
+        "made by gone.OtherPipeline"
+        in as_flow(CalibratePipeline).plan("one_raw.row", output_dir="out").refusal
+    )
+
+
+def test_fits_file_cut_within_a_header_is_not_whole(tmp_path):
+    path = tmp_path / "x.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((64, 64)))]).writeto(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    assert not is_whole(path)
+
+
+def test_asdf_file_without_its_end_is_not_whole(tmp_path):
+    path = tmp_path / "x.asdf"
+    asdf.AsdfFile({"data": np.ones((64, 64))}).write_to(path)
+    path.write_bytes(path.read_bytes()[:-10])
     assert not is_whole(path)

@@ -159,5 +159,5 @@ def test_obsolete_file_is_gone_with_the_first_product(tmp_path):
     (tmp_path / "record").touch()
     with staged_products(tmp_path, "a") as staging:
         (staging.folder / "a_rate.fits").touch()
-        staging.publish(obsolete=tmp_path / "record")
+        staging.publish(obsolete=[tmp_path / "record"])
     assert [path.name for path in tmp_path.iterdir()] == ["a_rate.fits"]

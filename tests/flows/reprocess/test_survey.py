@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from astropy.io import fits
 
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import survey
@@ -49,3 +50,13 @@ def test_what_cannot_be_read_is_no_obstacle_for_others(archive, crds):
     assert summary.stale == []
     assert list(summary.failed) == [archive.image]
     assert str(archive.image) in summary.failed[archive.image]
+
+
+def test_exposure_whose_product_somebody_cleaned_is_refused(archive, crds):
+    (product,) = archive.image.parent.glob("*_rate.fits")
+    with fits.open(product, mode="update") as hdus:
+        hdus["SCI"].data[3, 3] += 1
+    summary = summary_of(archive, "jwst_0002.pmap")
+    assert summary.stale == []
+    (line,) = summary.failed.values()
+    assert line.startswith(f"{product} was changed since calwebb_detector1 made it (20")

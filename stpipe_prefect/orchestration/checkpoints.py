@@ -18,7 +18,7 @@ from ..datamodel import is_model
 from ..exceptions import UsageError, nearest, reason
 from ..products import checkpoints as store
 from ..products.fingerprint import fingerprint
-from ..products.ingredients import Ingredients, Row
+from ..products.ingredients import Ingredients, Row, named_files
 from ..products.provenance import run_name
 from .ingredients import described
 from .steps import cached_task
@@ -220,7 +220,10 @@ class Resumption:
                 "inputs": [file.sha256 for file in made_from.inputs],
                 "steps": list(steps),
                 "parameters": [
-                    [row["step"], row["parameter"], row["value"]]
+                    [
+                        *(row["step"], row["parameter"], row["value"]),
+                        [file.sha256 for file in named_files(row)],
+                    ]
                     for row in made_from.parameters
                     if concerns(row) and row["parameter"] not in _WHERE_TO
                 ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -12,7 +11,7 @@ from typing import Any
 
 from ..parameters.sources import ResolvedParameter
 from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
-from ..products.ingredients import Ingredients, Row, row_name
+from ..products.ingredients import Ingredients, Row, named_files, row_name
 from ..products.software import mission_of, versions
 from ..references.best import NOT_APPLICABLE, best_references
 from ..references.files import URI_SCHEME
@@ -56,9 +55,9 @@ def gather(
     ]
     opaque: list[str] = []
     known = {
-        file["path"]: FileContent(**file)
+        file.path: file
         for row in (before.parameters if before else ())
-        for file in row.get("files", ())
+        for file in named_files(row)
     }
     for row in parameters:
         row["value"], is_opaque = recordable(row["value"])
@@ -144,15 +143,17 @@ def _named_files(row: Row) -> list[Path]:
     if row["parameter"] in _NO_INPUT or row["parameter"].startswith("override_"):
         return []
     values = row["value"] if isinstance(row["value"], list) else [row["value"]]
-    names = [value for value in values if isinstance(value, str) and _LIKE_A_FILE.search(value)]
+    return [Path(value).absolute() for value in values if _is_file(value)]
+
+
+def _is_file(value: Any) -> bool:
     try:
-        return [path for path in (Path(name).absolute() for name in names) if path.is_file()]
+        return isinstance(value, str) and Path(value).is_file()
     except (OSError, ValueError):  # no path at all
-        return []
+        return False
 
 
 _NO_INPUT = ("output_dir", "output_file", "input_dir", "pre_hooks", "post_hooks")
-_LIKE_A_FILE = re.compile(r"[/.]")
 
 
 def _is_importable(value: Any) -> bool:

@@ -12,10 +12,18 @@ from typing import Any
 
 from ..datamodel import file_name, is_library, is_model, is_sequence
 from ..exceptions import InputError, NoInputError, input_error, reason
-from ..products.fingerprint import FileContent, NoFingerprintError, content_of_model
+from ..products.fingerprint import (
+    FileContent,
+    NoFingerprintError,
+    content_of_association,
+    content_of_model,
+)
 
 NAMING = ("expname", "exptype")
 """What an association says of a member itself; other values may name files that go with it."""
+
+BY_NAME = ("sourcecat", "segmap", "direct_image")
+"""Members that jwst opens by their bare names in the current folder, wherever they are."""
 
 
 def input_files(data: Any, folder: Path) -> list[Path]:
@@ -63,6 +71,11 @@ def input_contents(
     """
     contents = [FileContent.of(path, known.get(str(path))) for path in input_files(data, folder)]
     opaque = []
+    for association in _open_associations(data):
+        try:
+            contents.append(content_of_association(association, file_name(data) or "association"))
+        except NoFingerprintError as error:
+            opaque.append(str(error))
     labels: Counter[str] = Counter()
     for model in each_model(data):
         label = file_name(model) or type(model).__name__
@@ -73,6 +86,36 @@ def input_contents(
         except NoFingerprintError as error:
             opaque.append(str(error))
     return contents, opaque
+
+
+def folder_of(data: Any) -> str:
+    """Name the folder of an association, of which pipelines open a copy; empty for other data."""
+    is_association = isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json"
+    return str(Path(data).parent) if is_association else ""
+
+
+def first_exposure(data: Any, folder: Path) -> Any:
+    """Give what speaks for an input: the first science member, or the first of a list.
+
+    Parameters
+    ----------
+    data, folder
+        As for `input_files`.
+    """
+    if is_sequence(data) and data and not is_model(data):
+        return first_exposure(data[0], folder)
+    if isinstance(data, dict):
+        association, beside = data, Path()
+    elif isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json":
+        association, beside = _read(Path(data)), Path(data).parent
+    else:
+        return str(data) if isinstance(data, Path) else data
+    members = [*_each_member(association)]
+    science = [each for each in members if str(each.get("exptype")).lower() == "science"]
+    for member in science or members:
+        name = member["expname"]
+        return name if "://" in name else str(_place(name, beside, folder))
+    return data
 
 
 @contextmanager
@@ -86,7 +129,7 @@ def opened_input(data: Any, folder: Path) -> Iterator[Any]:
     Raises
     ------
     InputError
-        A member is in none of them.
+        A member is in none of them, or not where the pipeline will look for it.
     """
     if isinstance(data, dict):
         yield _placed(data, Path(), folder, "the association")
@@ -125,12 +168,27 @@ def _members(association: Mapping[str, Any], *folders: Path) -> Iterator[Path]:
     for member in _each_member(association):
         if "://" not in member["expname"]:
             found[_place(member["expname"], *folders)] = None
-        for key, value in member.items():
-            if key not in NAMING and isinstance(value, str) and value:
-                file = _place(value, *folders)
-                if file.is_file():
-                    found[file] = None
+        found |= {file: None for _, file in _further_files(member, *folders)}
     yield from found
+
+
+def _further_files(member: Mapping[str, Any], *folders: Path) -> list[tuple[str, Path]]:
+    """List what of a member names a file that goes with it, such as its catalogue, and the file."""
+    named = [
+        (key, _place(value, *folders))
+        for key, value in member.items()
+        if key not in NAMING and isinstance(value, str) and value
+    ]
+    return [(key, file) for key, file in named if file.is_file()]
+
+
+def _check_is_here(place: Path, kind: str, label: str) -> None:
+    here = Path(place.name)
+    if not here.exists() or not here.samefile(place):
+        raise InputError(
+            f"{label}: its {kind} is {place}, but the pipeline opens {place.name} of the current "
+            f"folder: run it in {place.parent}"
+        )
 
 
 def _place(name: str, *folders: Path) -> Path:
@@ -149,13 +207,28 @@ def _placed(
             place = _place(member["expname"], beside, folder)
             if not place.exists():
                 absent.append(member["expname"])
+            elif str(member.get("exptype")).lower() in BY_NAME:
+                _check_is_here(place, member["exptype"], label)
             member["expname"] = str(place)
+        for key, file in _further_files(member, beside, folder):
+            member[key] = str(file)
     if absent:
         raise NoInputError(
             f"{label}: its member {absent[0]} is neither beside it nor in {folder}"
             + (f", nor are {len(absent) - 1} more" if absent[1:] else "")
         )
     return copy
+
+
+def _open_associations(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Go through associations that are given as such, and not as files."""
+    if isinstance(data, dict):
+        yield data
+    elif is_library(data):
+        yield data.asn
+    elif is_sequence(data) and not is_model(data):
+        for item in data:
+            yield from _open_associations(item)
 
 
 def each_model(data: Any) -> Iterator[Any]:

@@ -29,6 +29,8 @@ from .ingredients import described, recordable
 from .progress import StepProgress, report
 
 SET_IN_CODE = "set in code"
+WHERE = ("input_dir", "output_dir")
+"""Parameters that every run sets by itself."""
 
 _observing: Current[Observation] = Current("observation")
 _asking: ContextVar[str] = ContextVar("asking_step", default="")
@@ -157,7 +159,7 @@ class Observation:
             name = row["parameter"]
             value = recordable(getattr(step, name, None))[0]
             by_run = name == "suffix" and value == step.default_suffix()  # from the run before
-            if value != row["value"] and name != "output_dir" and not by_run:
+            if value != row["value"] and name not in WHERE and not by_run:
                 used = {**row, "value": value, "source": SET_IN_CODE, "planned": row["value"]}
                 self._parameters[row_name(row)] = used
 

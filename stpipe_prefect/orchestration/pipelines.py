@@ -32,7 +32,7 @@ from .brief import is_brief
 from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
-from .inputs import opened_input
+from .inputs import folder_of, opened_input
 from .logs import captured_logs
 from .observation import Observation
 from .plan import Plan, Planner
@@ -166,6 +166,8 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             crds_parameters, observatory = read_crds_parameters(pipeline_class, opened[0])
             context = planner.pinned_context(observatory)
             instance, settings = planner.configured(crds_parameters, observatory, opened[0])
+            if folder := folder_of(arguments[0]):
+                instance.input_dir = instance.input_dir or folder  # for what else lies there
             artifacts.show_parameters(name, settings)
             ingredients = planner.gather(
                 instance, settings, data, place, crds_parameters, observatory

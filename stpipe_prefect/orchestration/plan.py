@@ -14,14 +14,20 @@ from ..exceptions import InputError, UsageError, nearest
 from ..parameters.sources import ResolvedParameter, resolve
 from ..products.claims import changed_since, made_by_another
 from ..products.fingerprint import FileContent
-from ..products.ingredients import ASPECTS, Ingredients, differences, version_differences
+from ..products.ingredients import (
+    ASPECTS,
+    Ingredients,
+    differences,
+    named_files,
+    version_differences,
+)
 from ..products.provenance import SUFFIX, Record, read_record, record_path, run_name
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
 from ..references.selection import parameter_files, read_crds_parameters
 from .ingredients import class_path, fingerprint_of_request, gather
-from .inputs import input_contents, input_files
+from .inputs import first_exposure, input_contents, input_files
 from .references import check_parameter_files
 from .request import Request
 
@@ -254,7 +260,7 @@ class Planner:
         missing = [f"input {path.name} is not there" for path in files if not path.exists()]
         if missing or self._is_clearly_same(before, files):
             return missing
-        exposure = str(files[min(1, len(files) - 1)]) if files else data
+        exposure = first_exposure(data, folder)
         crds_parameters, observatory = read_crds_parameters(self._class, exposure)
         instance, settings = self.configured(crds_parameters, observatory, exposure, again=True)
         now = self.gather(instance, settings, data, folder, crds_parameters, observatory, before)
@@ -268,7 +274,6 @@ class Planner:
         """
         software = versions(mission_of(self._class))
         same_software = not [*version_differences(before.software, software)]
-        by_name = {Path(file.path).name: file for file in before.inputs}
         return (
             bool(self._request and files)
             and not before.opaque
@@ -276,16 +281,11 @@ class Planner:
             and class_path(self._class) == before.pipeline
             and self.pinned_context(before.observatory) == before.context
             and (same_software or "versions" in self._ignore)
-            and sorted(by_name) == sorted(path.name for path in files)
-            and all(by_name[path.name].path == str(path) for path in files)
+            and [file.path for file in before.inputs] == [str(path) for path in files]
             and all(file.is_untouched for file in before.inputs)
             and all(_is_untouched(row) for row in before.references if "path" in row)
             and not any("missing" in row for row in before.references)
-            and all(
-                FileContent(**file).is_untouched
-                for row in before.parameters
-                for file in row.get("files", ())
-            )
+            and all(file.is_untouched for row in before.parameters for file in named_files(row))
         )
 
 

@@ -141,7 +141,7 @@ class FileContent:
         return asdict(self)
 
 
-UNTOLD = ("meta.date", "meta.filename", "cal_logs", "history")
+DATES = ("meta.date", "meta.file_date", "meta.filename", "cal_logs", "history", "_fits_hash")
 """What two models with the same data may differ in: when they were made, and where they lie."""
 
 
@@ -164,18 +164,28 @@ def content_of_model(model: Any, name: str) -> FileContent:
         raise NoFingerprintError(f"an open {type(model).__name__}")
     digest, size = hashlib.sha256(type(model).__qualname__.encode()), 0
     for key, value in model.to_flat_dict().items():
-        if key.removeprefix("roman.").startswith(UNTOLD):
+        if _is_one_of(key.removeprefix("roman."), DATES):
             continue
         if hasattr(value, "__array__"):
-            array = np.ascontiguousarray(value)
+            array = np.asarray(value)
             if array.dtype.hasobject:
                 raise NoFingerprintError(f"{key} of {name}")
             size += array.nbytes
-            digest.update(f"{key}{array.dtype}{array.shape}".encode())
-            digest.update(array.reshape(-1).view(np.uint8).data)
+            digest.update(f"\n{key} {array.dtype} {array.shape}\n".encode())
+            for part in array if array.ndim > 1 and not array.flags.c_contiguous else [array]:
+                digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
         else:
-            digest.update(f"{key}{_text_of(value)}".encode())
+            digest.update(f"\n{key} {_text_of(value)}".encode())
     return FileContent(f"memory:/{name}", size, 0, 0, digest.hexdigest())
+
+
+def content_of_association(association: Mapping[str, Any], name: str) -> FileContent:
+    """Describe an association that is in memory as if it were a file."""
+    return FileContent(f"memory:/{name}", 0, 0, 0, fingerprint(association))
+
+
+def _is_one_of(key: str, names: Iterable[str]) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def _text_of(value: Any) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -68,9 +69,9 @@ class Ingredients:
         return fingerprint(
             {
                 "pipeline": self.pipeline,
-                "inputs": {Path(file.path).name: file.sha256 for file in self.inputs},
+                "inputs": _by_name(self.inputs),
                 "parameters": {
-                    row_name(row): [planned(row), [file["sha256"] for file in row.get("files", ())]]
+                    row_name(row): [planned(row), [file.sha256 for file in named_files(row)]]
                     for row in _declared(self.parameters)
                 },
                 "references": [[row["step"], *_file(row)] for row in _used(self.references)],
@@ -117,23 +118,38 @@ def version_differences(before: Mapping[str, str], now: Mapping[str, str]) -> It
 
 
 def _input_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
-    earlier = {Path(file.path).name: file.sha256 for file in before.inputs}
-    for file in now.inputs:
+    for change in _changed_files(before.inputs, now.inputs):
+        yield f"input {change}"
+
+
+def _by_name(files: Iterable[FileContent]) -> dict[str, str]:
+    """Give the content of each file by its name: a folder may be called otherwise another time."""
+    found: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for file in files:
         name = Path(file.path).name
+        counts[name] += 1
+        found[name if counts[name] == 1 else f"{name} (no. {counts[name]})"] = file.sha256
+    return found
+
+
+def _changed_files(before: Iterable[FileContent], now: Iterable[FileContent]) -> Iterator[str]:
+    earlier = _by_name(before)
+    for name, content in _by_name(now).items():
         if name not in earlier:
-            yield f"input {name} is new"
-        elif earlier.pop(name) != file.sha256:
-            yield f"input {name} changed"
-    yield from (f"input {name} is gone" for name in earlier)
+            yield f"{name} is new"
+        elif earlier.pop(name) != content:
+            yield f"{name} changed"
+    yield from (f"{name} is gone" for name in earlier)
 
 
 def _parameter_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
     earlier = {row_name(row): row for row in _declared(before.parameters)}
     for row in _declared(now.parameters):
         old = earlier.get(row_name(row), {"value": None, "source": ""})
-        changed = _changed_files(old, row)
-        if changed and planned(old) == row["value"]:
-            yield f"parameter {row_name(row)}: {', '.join(changed)} changed"
+        if planned(old) == row["value"]:
+            for change in _changed_files(named_files(old), named_files(row)):
+                yield f"parameter {row_name(row)}: {change}"
         if planned(old) != row["value"]:
             said_by = [
                 short_name(each["source"] or _parameter_file(run, row["step"]))
@@ -143,15 +159,6 @@ def _parameter_differences(before: Ingredients, now: Ingredients) -> Iterator[st
             yield f"parameter {row_name(row)} {planned(old)} → {row['value']}" + (
                 f" ({why})" if why else ""
             )
-
-
-def _changed_files(old: Row, new: Row) -> list[str]:
-    """Name the files of a parameter with another content; of an older record nothing is known."""
-    before, now = (
-        {Path(file["path"]).name: file["sha256"] for file in row.get("files", ())}
-        for row in (old, new)
-    )
-    return [name for name in before if before[name] != now.get(name)]
 
 
 def _reference_differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
@@ -207,6 +214,11 @@ def _parameter_file(run: Ingredients, step: str) -> str:
 def row_name(row: Row) -> str:
     """Name the parameter of a row, with its step."""
     return f"{row['step']}.{row['parameter']}".lstrip(".")
+
+
+def named_files(row: Row) -> list[FileContent]:
+    """List the files that the value of a parameter names."""
+    return [FileContent(**file) for file in row.get("files", ())]
 
 
 def planned(row: Row) -> Any:

@@ -11,7 +11,13 @@ from lantern.steps import ClipStep, LanternStep
 
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import InputError
-from stpipe_prefect.orchestration.inputs import input_contents, input_files, opened_input
+from stpipe_prefect.orchestration.inputs import (
+    first_exposure,
+    input_contents,
+    input_files,
+    opened_input,
+)
+from stpipe_prefect.products.fingerprint import content_of_model
 from stpipe_prefect.products.provenance import find_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
@@ -36,6 +42,20 @@ class AddStep(LanternStep):
         product = json.loads(Path(association).read_text())["products"][0]
         rows = [self.open_model(member["expname"]) for member in product["members"]]
         return Row([sum(pixels) for pixels in zip(*(row.data for row in rows), strict=True)])
+
+
+class CatalogueStep(LanternStep):
+    """Multiplies by what a file says."""
+
+    class_alias = "lantern_factor"
+    spec = """
+    catalog = string(default=None)
+    """
+
+    def process(self, data):
+        row = self.open_model(data)
+        row.data = [pixel * float(Path(self.catalog).read_text()) for pixel in row.data]
+        return row
 
 
 def associate(path, *members, **more):
@@ -77,13 +97,14 @@ def test_models_of_a_library_are_looked_at_and_given_back(calibrated_small, tmp_
 
     library = ModelLibrary(calibrated_small, on_disk=False)
     contents, opaque = input_contents(library, tmp_path, {})
-    assert (len(contents), opaque) == (2, [])
+    assert (len(contents), opaque) == (3, [])  # the association comes first
     with library:
         model = library.borrow(1)
         model.data = np.asarray(model.data) * 2
         library.shelve(model, 1)
     changed, _ = input_contents(library, tmp_path, {})
-    assert [a.sha256 == b.sha256 for a, b in zip(contents, changed, strict=True)] == [True, False]
+    same = [a.sha256 == b.sha256 for a, b in zip(contents, changed, strict=True)]
+    assert same == [True, True, False]
 
 
 @pytest.fixture
@@ -214,3 +235,155 @@ def test_files_that_parameters_and_members_name_count():
     for name in names:
         Path(name).write_text("1")
     assert reasons() == ()
+
+
+def test_copy_of_an_association_says_where_further_files_are(tmp_path):
+    for name in ("x.row", "stars.ecsv"):
+        (tmp_path / name).touch()
+    association = associate(tmp_path / "a.json", "x.row", tweakreg_catalog="stars.ecsv", note="x")
+    with opened_input(association, tmp_path / "out") as opened:
+        (member,) = json.loads(Path(opened).read_text())["products"][0]["members"]
+    assert member["tweakreg_catalog"] == str(tmp_path / "stars.ecsv")
+    assert member["note"] == "x"
+
+
+def test_members_that_are_opened_by_name_must_be_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").mkdir()
+    for place in ("there/x.row", "there/cat.ecsv", "here/cat.ecsv"):
+        (tmp_path / place).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    association = Path(associate(tmp_path / "there/a.json", "x.row"))
+    table = json.loads(association.read_text())
+    table["products"][0]["members"].append({"expname": "cat.ecsv", "exptype": "sourcecat"})
+    association.write_text(json.dumps(table))
+    with pytest.raises(InputError, match=r"sourcecat is .*there/cat\.ecsv.*run it in .*there"):
+        opened_input(association, tmp_path).__enter__()
+    monkeypatch.chdir(tmp_path / "there")
+    with opened_input(association, tmp_path) as opened:
+        assert "there/cat.ecsv" in Path(opened).read_text()
+
+
+class BesideStep(AddStep):
+    """Adds what lies beside the association, and is not named there."""
+
+    class_alias = "lantern_beside"
+
+    def process(self, association):
+        row = super().process(association)
+        row.data += Row.open(self.make_input_path("more.row")).data
+        return row
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_what_lies_beside_an_association_is_found_there():
+    association = associate(Path("there/sum.json"), "one.row")
+    Row([1.0]).save("there/one.row")
+    Row([2.0]).save("there/more.row")
+    (product,) = as_flow(BesideStep)(association, output_dir="out")
+    assert Row.open(product).data == [1.0, 2.0]
+    rows = find_record(Path(product)).ingredients.parameters
+    assert [row["source"] for row in rows if row["parameter"] == "input_dir"] != ["set in code"]
+
+
+class ListStep(AddStep):
+    """Adds up a list of exposures, or the members of an association that is a dict."""
+
+    class_alias = "lantern_list"
+
+    @classmethod
+    def _datamodels_open(cls, init, **kwargs):
+        if isinstance(init, dict):
+            init = [member["expname"] for member in init["products"][0]["members"]]
+        return super()._datamodels_open(init[0] if isinstance(init, list) else init, **kwargs)
+
+    def process(self, data):
+        if isinstance(data, dict):
+            data = [member["expname"] for member in data["products"][0]["members"]]
+        rows = [Row.open(each) for each in data]
+        return Row([sum(pixels) for pixels in zip(*(row.data for row in rows), strict=True)])
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_files_of_one_name_in_two_folders_both_count():
+    files = ["a/x.row", "b/x.row"]
+    for file in files:
+        Path(file).parent.mkdir()
+        Row([1.0]).save(file)
+    catalogs = ["a/c.cat", "b/c.cat"]
+    for catalog in catalogs:
+        Path(catalog).write_text("1")
+    as_flow(ListStep)(files, output_dir="out", catalogs=catalogs)
+
+    def reasons():
+        return as_flow(ListStep).plan(files, output_dir="out", catalogs=catalogs).reasons
+
+    assert reasons() == ()
+    Row([2.0]).save("a/x.row")
+    Path("a/c.cat").write_text("2")
+    assert reasons() == ("input x.row changed", "parameter catalogs: c.cat changed")
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_what_an_association_says_counts_also_if_it_is_a_dict():
+    association = json.loads(Path(associate(Path("sum.json"), "one_raw.row")).read_text())
+    plan = as_flow(ListStep).plan
+    as_flow(ListStep)(association, output_dir="out")
+    assert plan(association, output_dir="out").is_up_to_date
+    association["products"][0]["members"][0]["exptype"] = "background"
+    assert plan(association, output_dir="out").reasons == ("input sum changed",)
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_file_without_a_dot_in_its_name_counts():
+    Path("catalog").write_text("1")
+    Row([1.0]).save("one.row")
+    association = associate(Path("sum.json"), "one.row")
+    as_flow(AddStep)(association, output_dir="out", catalog="catalog")
+    Path("catalog").write_text("2")
+    plan = as_flow(AddStep).plan(association, output_dir="out", catalog="catalog")
+    assert plan.reasons == ("parameter catalog: catalog changed",)
+
+
+def test_first_science_exposure_speaks_for_an_input(tmp_path):
+    association = Path(associate(tmp_path / "a.json", "sky.row", "x.row"))
+    table = json.loads(association.read_text())
+    table["products"][0]["members"][0]["exptype"] = "background"
+    association.write_text(json.dumps(table))
+    for name in ("sky.row", "x.row"):
+        (tmp_path / name).touch()
+    assert first_exposure(association, tmp_path) == str(tmp_path / "x.row")
+    assert first_exposure(["a.row", "b.row"], tmp_path) == "a.row"
+
+
+def test_order_of_pixels_in_memory_is_no_content(tmp_path):
+    class Model:
+        def __init__(self, data, date):
+            self.data, self.date = data, date
+
+        def to_flat_dict(self):
+            return {"roman.meta.file_date": self.date, "roman.data": self.data}
+
+    pixels = np.arange(12.0).reshape(3, 4)
+    first = content_of_model(Model(pixels, "1"), "a")
+    assert content_of_model(Model(np.asfortranarray(pixels), "2"), "a") == first
+    assert content_of_model(Model(pixels + 1, "1"), "a") != first
+
+
+class CataloguePipeline(CalibratePipeline):
+    """Has a step with a parameter that names a file."""
+
+    class_alias = "lantern_catalogue"
+    step_defs = {**CalibratePipeline.step_defs, "flat": CatalogueStep}
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_checkpoint_made_with_another_catalogue_is_not_resumed(monkeypatch, tmp_path):
+    monkeypatch.setenv("STPIPE_PREFECT_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    given = {"checkpoint": ["flat"], "steps": {"flat": {"catalog": "one.cat"}}}
+    made = []
+    for factor in ("1", "3"):
+        Path("one.cat").write_text(factor)
+        (product,) = as_flow(CataloguePipeline)("one_raw.row", output_dir="out", **given)
+        made.append(Row.open(product).data)
+    assert made[0] != made[1]

@@ -81,13 +81,15 @@ def pinned_context(observatory: str, context: str | None = None) -> Iterator[str
     ------
     ContextError
         There is no cache, or no such context. Or the block is within one of another context,
-        beside which others are under way: it would wait for itself.
+        beside which others are under way, or of a run that uses another one elsewhere.
     """
     within = _within.get()
-    if within and context in (None, within):
+    if within and context in (None, within) and os.environ.get(CONTEXT_VARIABLE) == within:
         yield within
         return
-    with _of_this_process.of_a_run(observatory, context, is_nested=bool(within)) as name:
+    with _of_this_process.of_a_run(
+        observatory, context or within or None, is_nested=bool(within)
+    ) as name:
         token = _within.set(name)
         try:
             with client_offline(observatory):
@@ -114,11 +116,11 @@ class _ProcessContext:
         """Have a context for the time of the block; see `pinned_context`."""
         if is_nested:
             name = resolve_context(observatory, context)
-            outer = self._exchange(name, "")
+            outer, shared = self._enter(name)
             try:
                 yield name
             finally:
-                self._exchange(outer, outer)
+                self._leave(outer, shared)
             return
         name = self._acquire(observatory, context)
         try:
@@ -144,19 +146,25 @@ class _ProcessContext:
                 _use(self._before)
                 self._turn.notify_all()
 
-    def _exchange(self, name: str, shared: str) -> str:
-        """Use another context in the midst of a run; nobody can share that."""
+    def _enter(self, name: str) -> tuple[str, str]:
+        """Use another context in the midst of a run, which nobody can share; give what was."""
         with self._turn:
-            if self._users > 1:
-                raise ContextError(
-                    f"{name} cannot be used within a run under {self._name}, which other runs of "
-                    "this process use, too: begin them in processes of their own"
-                )
             outer = os.environ[CONTEXT_VARIABLE]
-            self._name = shared
+            if self._users > 1 or outer != _within.get():
+                raise ContextError(
+                    f"{name} cannot be used within a run under {_within.get()} while others of "
+                    f"this process use {outer}: begin them in processes of their own"
+                )
+            before = outer, self._name
+            self._name = ""
             _use(name)
+        return before
+
+    def _leave(self, outer: str, shared: str) -> None:
+        with self._turn:
+            self._name = shared
+            _use(outer)
             self._turn.notify_all()
-        return outer
 
     def _available(self, observatory: str, context: str | None) -> str | None:
         """Name the context, unless another one is in use or it cannot be told yet."""
@@ -165,11 +173,12 @@ class _ProcessContext:
         default = (_cache_folder(), server.url if server else "", observatory, variable)
         if not self._users:
             _forget()
+            self._defaults.clear()
             name = resolve_context(observatory, context)
             if context is None:
                 self._defaults[default] = name
             return name
-        wanted = context or self._defaults.get(default)
+        wanted = context or self._defaults.get(default, variable)
         return wanted if wanted == self._name else None
 
 

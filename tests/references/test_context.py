@@ -2,7 +2,8 @@
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 
 import crds
 import pytest
@@ -84,6 +85,35 @@ def test_another_context_within_a_run_is_refused_while_others_share_the_first(cr
         done.set()
         sharing.result(60)
     assert CONTEXT_VARIABLE not in os.environ
+
+
+def test_threads_of_one_run_cannot_use_two_contexts(crds_path):
+    def use(context):
+        with pinned_context("jwst", context) as name:
+            return name, crds.get_context_name("jwst")
+
+    with ThreadPoolExecutor(1) as thread, pinned_context("jwst", "jwst_0001.pmap"):
+        of_the_run = copy_context()
+        with pinned_context("jwst", "jwst_0002.pmap"):
+            for context in (None, "jwst_0001.pmap"):
+                with pytest.raises(ContextError, match=r"within a run under jwst_0001.pmap"):
+                    thread.submit(of_the_run.run, use, context).result(60)
+        assert thread.submit(of_the_run.run, use, None).result(60) == ("jwst_0001.pmap",) * 2
+
+
+def test_default_context_is_not_that_of_an_earlier_time(crds_path):
+    def default():
+        with pinned_context("jwst") as name:
+            return name
+
+    assert default() == "jwst_0001.pmap"
+    config = crds_path / "config/jwst/server_config"
+    config.write_text(config.read_text().replace("jwst_0001.pmap", "jwst_0002.pmap"))
+    with ThreadPoolExecutor(1) as thread:
+        with pinned_context("jwst", "jwst_0001.pmap"):
+            waiting = thread.submit(default)
+            wait([waiting], timeout=1)  # it would not have to
+        assert waiting.result(60) == "jwst_0002.pmap"
 
 
 def test_pinned_context_is_what_crds_uses_and_ends_with_the_block(crds_path):

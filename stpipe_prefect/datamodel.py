@@ -84,7 +84,7 @@ def exemplar(dataset: Any) -> Any:
     if not (isinstance(dataset, dict) and "products" in dataset):
         return dataset
     members = [each for product in dataset["products"] for each in product["members"]]
-    science = [each for each in members if each.get("exptype") == "science"]
+    science = [each for each in members if str(each.get("exptype")).lower() == "science"]
     return next((each["expname"] for each in science or members), dataset)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..datamodel import file_name, is_library, is_model, is_sequence
+from ..datamodel import exemplar, file_name, is_library, is_model, is_sequence
 from ..exceptions import InputError, NoInputError, input_error, reason
 from ..products.fingerprint import (
     FileContent,
@@ -47,9 +47,7 @@ def input_files(data: Any, folder: Path) -> list[Path]:
     if not isinstance(data, (str, Path)):
         return []
     path = Path(data).absolute()
-    if path.suffix.lower() != ".json":
-        return [path]
-    return [path, *_members(_read(path), path.parent, folder)]
+    return [path, *_members(_read(path), path.parent, folder)] if _is_association(path) else [path]
 
 
 def input_contents(
@@ -90,8 +88,7 @@ def input_contents(
 
 def folder_of(data: Any) -> str:
     """Name the folder of an association, of which pipelines open a copy; empty for other data."""
-    is_association = isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json"
-    return str(Path(data).parent) if is_association else ""
+    return str(Path(data).parent) if _is_association(data) else ""
 
 
 def first_exposure(data: Any, folder: Path) -> Any:
@@ -106,16 +103,14 @@ def first_exposure(data: Any, folder: Path) -> Any:
         return first_exposure(data[0], folder)
     if isinstance(data, dict):
         association, beside = data, Path()
-    elif isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json":
+    elif _is_association(data):
         association, beside = _read(Path(data)), Path(data).parent
     else:
         return str(data) if isinstance(data, Path) else data
-    members = [*_each_member(association)]
-    science = [each for each in members if str(each.get("exptype")).lower() == "science"]
-    for member in science or members:
-        name = member["expname"]
-        return name if "://" in name else str(_place(name, beside, folder))
-    return data
+    if not [*_each_member(association)]:
+        return data
+    name = exemplar(association)
+    return name if "://" in name else str(_place(name, beside, folder))
 
 
 @contextmanager
@@ -133,7 +128,7 @@ def opened_input(data: Any, folder: Path) -> Iterator[Any]:
     """
     if isinstance(data, dict):
         yield _placed(data, Path(), folder, "the association")
-    elif isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json":
+    elif _is_association(data):
         path = Path(data).absolute()
         placed = _placed(_read(path), path.parent, folder, str(data))
         with TemporaryDirectory(prefix="association-") as place:
@@ -142,6 +137,11 @@ def opened_input(data: Any, folder: Path) -> Iterator[Any]:
             yield str(copy)
     else:
         yield data
+
+
+def _is_association(data: Any) -> bool:
+    """Tell whether data are an association in a file."""
+    return isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json"
 
 
 def _read(path: Path) -> dict[str, Any]:

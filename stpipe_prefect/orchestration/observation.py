@@ -16,7 +16,6 @@ from typing import Any
 
 from ..current import Current
 from ..exceptions import reason
-from ..outcomes import Outcome, outcome_of
 from ..products.ingredients import Ingredients, Row, row_name
 from ..products.names import folder_path
 from ..products.staging import Staging
@@ -26,7 +25,7 @@ from ..references.selection import differing_parameters
 from ..replaced import replaced
 from ..step import Step
 from .ingredients import described, recordable
-from .progress import StepProgress, report
+from .steps import reported
 
 SET_IN_CODE = "set in code"
 WHERE = ("input_dir", "output_dir")
@@ -166,18 +165,8 @@ class Observation:
     def _run_undeclared(
         self, step: Any, path: str, args: tuple[Any, ...], run: Callable[..., Any]
     ) -> Any:
-        from .steps import was_skipped
-
-        report(StepProgress(path))
-        try:
-            with self.placed(step):
-                result = run(*args)
-        except BaseException as error:
-            report(StepProgress(path, outcome_of(error)))
-            raise
-        outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
-        report(StepProgress(path, outcome))
-        return result
+        with self.placed(step):
+            return reported(step, path, partial(run, *args))[1]
 
 
 @contextmanager

@@ -145,8 +145,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     ) -> State[Any]:
         request = requested(unboxed(parameters), config_file)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
-        arguments = _unpacked(input)
-        data = arguments if arguments[1:] else arguments[0]
+        arguments, data = _unpacked(input)
         place = _folder_for(output_dir, request)
         with (
             captured_logs(pipeline_class) as log,
@@ -208,9 +207,8 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     ) -> Plan:
         request = requested(parameters, config_file)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
-        arguments = _unpacked(input)
+        _, data = _unpacked(input)
         with Planner(request, crds_context, ignore) as planner:
-            data = arguments if arguments[1:] else arguments[0]
             return planner.plan(data, _folder_for(output_dir, request))
 
     calibrate.planned = plan  # type: ignore[attr-defined]
@@ -311,11 +309,13 @@ def _packed(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return (Handle(*arguments),) if arguments[1:] else tuple(map(boxed, arguments))
 
 
-def _unpacked(data: Any) -> tuple[Any, ...]:
-    """Give what the pipeline takes; files as text."""
+def _unpacked(data: Any) -> tuple[tuple[Any, ...], Any]:
+    """Give the arguments the pipeline takes, files as text, and these as the input of the run."""
     if isinstance(data, Handle):
-        return data.take_all()
-    return (with_text_paths([*data] if isinstance(data, tuple) else data),)
+        arguments = data.take_all()
+    else:
+        arguments = (with_text_paths([*data] if isinstance(data, tuple) else data),)
+    return arguments, arguments if arguments[1:] else arguments[0]
 
 
 def _label(data: Any) -> str:

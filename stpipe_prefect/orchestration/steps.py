@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from prefect import Task
@@ -256,15 +256,20 @@ def untold(step: Any, contents: tuple[Any, ...]) -> Any:
 
 
 def _run(step: Any, contents: tuple[Any, ...]) -> tuple[Outcome, Any]:
-    report(StepProgress(step.name))
+    # The class's own run: within a flow the instance's is what called this task.
+    return reported(step, step.name, partial(type(step).run, step, *contents))
+
+
+def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Outcome, Any]:
+    """Run a step and report, under a name, that it begins and what becomes of it."""
+    report(StepProgress(name))
     try:
-        # The class's own run: within a flow the instance's is what called this task.
-        result = type(step).run(step, *contents)
+        result = run()
     except BaseException as error:
-        report(StepProgress(step.name, outcome_of(error)))
+        report(StepProgress(name, outcome_of(error)))
         raise
     outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
-    report(StepProgress(step.name, outcome))
+    report(StepProgress(name, outcome))
     return outcome, result
 
 

@@ -11,11 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, singledispatch
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..exceptions import StpipePrefectError
 
@@ -160,6 +157,8 @@ def content_of_model(model: Any, name: str) -> FileContent:
     NoFingerprintError
         It has no such method, or holds what cannot be compared.
     """
+    import numpy as np
+
     if not hasattr(model, "to_flat_dict"):
         raise NoFingerprintError(f"an open {type(model).__name__}")
     digest, size = hashlib.sha256(type(model).__qualname__.encode()), 0
@@ -200,7 +199,7 @@ def _text_of(value: Any) -> str:
             asdf.AsdfFile({"value": value}).write_to(content)
         except Exception as error:
             raise NoFingerprintError(f"a {type(value).__name__}") from error
-        return sha256(content.getvalue()).hexdigest()
+        return hashlib.sha256(content.getvalue()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

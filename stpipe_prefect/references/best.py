@@ -74,9 +74,8 @@ def best_references(
         ) from error
     names = {kind: file_selected(answer) for kind, answer in selected.items()}
     exposure = exposure_name(crds_parameters)
-    refuse_bad_rules(crds_parameters, observatory, context)
-    for kind, name in names.items():
-        refuse_bad(kind, name, observatory, exposure)
+    _refuse_bad_rules(crds_parameters, observatory, context)
+    refuse_bad(names, observatory, exposure)
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
     if missing and required:
         reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
@@ -90,17 +89,20 @@ def best_references(
     return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
 
 
-def refuse_bad(kind: str, name: str, observatory: str, exposure: str = "") -> None:
-    """Refuse a file that CRDS marks as scientifically invalid, as crds itself does.
+def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -> None:
+    """Refuse files, by type, that CRDS marks as scientifically invalid, as crds itself does.
 
     Raises
     ------
     ReferenceFileError
-        It is; unless ``CRDS_ALLOW_BAD_REFERENCES`` is set.
+        One is; unless ``CRDS_ALLOW_BAD_REFERENCES`` is set.
     """
     from crds.core import config
 
-    if name in bad_files(observatory):
+    bad = _bad_files(observatory)
+    for kind, name in files.items():
+        if name not in bad:
+            continue
         problem = (
             f"{kind} reference {name}{f' for {exposure}' if exposure else ''} is marked as bad"
         )
@@ -113,7 +115,7 @@ def refuse_bad(kind: str, name: str, observatory: str, exposure: str = "") -> No
             )
 
 
-def refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> None:
+def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> None:
     """Refuse a context whose rules for an instrument CRDS marks as invalid.
 
     Raises
@@ -123,7 +125,7 @@ def refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, conte
     """
     from crds.core import config, heavy_client, utils
 
-    if not any(config.is_mapping(name) for name in bad_files(observatory)):
+    if not any(config.is_mapping(name) for name in _bad_files(observatory)):
         return
     instrument = utils.header_to_instrument(dict(crds_parameters))
     bad = heavy_client.get_bad_mappings_in_context(observatory, context, instrument)
@@ -136,7 +138,7 @@ def refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, conte
         )
 
 
-def bad_files(observatory: str) -> frozenset[str]:
+def _bad_files(observatory: str) -> frozenset[str]:
     """List the files that CRDS marks as bad, as far as the cache knows."""
     from crds.core import heavy_client
 

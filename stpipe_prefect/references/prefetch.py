@@ -127,7 +127,7 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
     CrdsServerError
         The server does not do its part.
     """
-    refuse_bad(wanted.reference_type, wanted.name, wanted.observatory, wanted.exposure)
+    refuse_bad({wanted.reference_type: wanted.name}, wanted.observatory, wanted.exposure)
     path = wanted.path
     absent = not path.exists()
     record = recall(path)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import psutil
 
-from stpipe_prefect.orchestration.server import RECORDING
+from stpipe_prefect.orchestration.shared_server import RECORDING
 
 PROJECT = Path(__file__).resolve().parents[1]
 STARTUP_SECONDS = 180.0

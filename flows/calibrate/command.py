@@ -118,11 +118,12 @@ def _prepare(
     """
     _check_installed(mission)
     from stpipe_prefect.orchestration.isolation import start_fork_server
-    from stpipe_prefect.orchestration.server import embedded_server, server_is_configured
+    from stpipe_prefect.orchestration.server import server_is_configured
+    from stpipe_prefect.orchestration.shared_server import shared_server
 
     start_fork_server([mission.preload])
     if not server_is_configured():
-        embedded_server()
+        shared_server()
 
     from stpipe_prefect.references.context import resolve_context
 

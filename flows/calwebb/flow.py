@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from prefect import flow
-
 from flows.calibrate.programme import calibrate, programme_name
+from stpipe_prefect.orchestration.local_flow import LocalFlow
 
 from .mission import JWST
 
 
-@flow(name="calwebb", flow_run_name=programme_name, persist_result=False)
+@partial(LocalFlow, name="calwebb", flow_run_name=programme_name, persist_result=False)
 def calwebb(
     inputs: list[str],
     output_dir: str = ".",

@@ -117,12 +117,11 @@ def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summ
 
     from flows.calibrate.terminal import Display
     from stpipe_prefect.orchestration.isolation import interruptible
-    from stpipe_prefect.orchestration.server import prefect_api
 
     from .flow import ReprocessError, reprocess
 
     display = Display(Console(highlight=False, stderr=options.json), expected, live=True)
-    with prefect_api(), display.following(), quiet(unless=options.debug), interruptible():
+    with display.following(), quiet(unless=options.debug), interruptible():
         state = reprocess(
             options.archives,
             limit=options.limit,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from uuid import UUID
 
-from prefect import flow
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -23,6 +23,7 @@ from flows.calibrate.programme import ProgrammeError
 from flows.calwebb.flow import calwebb
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.deployments import check_told
+from stpipe_prefect.orchestration.local_flow import LocalFlow
 from stpipe_prefect.orchestration.progress import listening
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.orchestration.settings import DeploymentSettings
@@ -59,7 +60,7 @@ def _archives(names: list[str] | None) -> list[Path]:
     return [folder_path(name).absolute() for name in names or roots]
 
 
-@flow(name="reprocess", flow_run_name=_run_name, persist_result=False)
+@partial(LocalFlow, name="reprocess", flow_run_name=_run_name, persist_result=False)
 def reprocess(
     archive: list[str] | None = None,
     limit: int | None = None,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from prefect import flow
+from functools import partial
+
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed
 from prefect.variables import Variable
 
+from stpipe_prefect.orchestration.local_flow import LocalFlow
 from stpipe_prefect.references.context import resolve_context
 
 EVENT = "crds.context.changed"
 """Its resource is ``crds.context.<observatory>``."""
 
 
-@flow(name="watch-context", flow_run_name="watch-context · {observatory}", persist_result=False)
+@partial(
+    LocalFlow,
+    name="watch-context",
+    flow_run_name="watch-context · {observatory}",
+    persist_result=False,
+)
 def watch_context(observatory: str = "jwst") -> State[str]:
     """Emit an event when the context that a run would use now is another than the last time.
 

@@ -13,7 +13,6 @@ from inspect import Signature
 from pathlib import Path
 from typing import Any
 
-from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -33,22 +32,19 @@ from .checkpoints import Resumption, revealed
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
 from .inputs import folder_of, opened_input
+from .local_flow import LocalFlow
 from .logs import captured_logs
 from .observation import Observation
 from .plan import Plan, Planner
 from .recording import models_of, recorded_products
 from .references import PipelineReferences
 from .request import Request, chosen, frozen_parameters
-from .server import prefect_api
 from .settings import DeploymentSettings
 from .steps import as_task, told_by_state, untold
 
 
-class PipelineFlow(Flow[..., Any]):
+class PipelineFlow(LocalFlow):
     """A Pipeline as a Prefect flow.
-
-    Called from Python it finds its Prefect server by itself: the configured one, or else an
-    embedded one that lasts as long as the process.
 
     Attributes
     ----------
@@ -60,8 +56,7 @@ class PipelineFlow(Flow[..., Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline; see `as_flow` for the arguments."""
-        with prefect_api():
-            result = super().__call__(*_packed(args), **boxed(kwargs))
+        result = super().__call__(*_packed(args), **boxed(kwargs))
         return result.take() if isinstance(result, Handle) else result
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan:

@@ -1,12 +1,17 @@
-"""Requests that a busy server refuses are made again soon."""
+"""Requests that a busy server refuses are made again soon, those that a lost one misses later."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
+from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 PAUSES = (0.05, 0.2, 0.8)
 """Seconds until a request is made again, the first times."""
+
+_answered: set[str] = set()
 
 
 def patient_client() -> SyncPrefectClient:
@@ -33,3 +38,28 @@ def patient_client() -> SyncPrefectClient:
     return get_client(
         sync_client=True, httpx_settings={"event_hooks": {"response": [ask_again_soon]}}
     )
+
+
+def ask_again_if_lost(api_url: str) -> None:
+    """Have all of Prefect's clients ask again, for a minute, where nobody listens any more.
+
+    A server that is killed is started again, in the same place. Prefect's clients wait for that
+    only if they have got through before, each for itself, and an exposure makes several.
+
+    Parameters
+    ----------
+    api_url : str
+        Of a server that has answered.
+    """
+    _answered.add(api_url.rstrip("/"))
+
+    def got_through(client: Any) -> bool:
+        return client.__dict__.get("got_through", False) or (
+            str(client.base_url).rstrip("/") in _answered
+        )
+
+    def remember(client: Any, value: bool) -> None:
+        client.__dict__["got_through"] = value
+
+    for kind in (PrefectHttpxAsyncClient, PrefectHttpxSyncClient):
+        kind._has_connected = property(got_through, remember)  # type: ignore[assignment]

@@ -1,125 +1,27 @@
-"""The Prefect server a run reports to: the configured one, or one embedded in the process.
+"""The Prefect server a run reports to: the configured one, or an embedded one.
 
-The embedded server is Prefect's own application in a child process, on a free port of the
+The embedded server is Prefect's own application in a process of its own, on a free port of the
 loopback interface, with the user's usual Prefect database. Of its services only those run that
-record a local run; it asks nobody outside and ends with the process that started it.
+record a local run; it asks nobody outside.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 from ..exceptions import StpipePrefectError
 
-STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
-DRAIN_SECONDS = 20.0
-
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 UNAUTHORIZED = 401
-
-RECORDING = {
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-}
-"""How a server of one machine records task runs: many at a time, not one by one as by default."""
-
-LEAN_SETTINGS = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_ENABLED": "false",
-    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
-    "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-    **RECORDING,
-    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-}
-"""What a local run does without, in the words of Prefect's settings."""
-
-
-class EmbeddedServer:
-    """Prefect's server in a child process.
-
-    Attributes
-    ----------
-    api_url : str
-        Where it answers, once `wait` has returned.
-    """
-
-    def __init__(self) -> None:
-        self.started = datetime.now(UTC)
-        self._answered = False
-        self._started_by = os.getpid()
-        # The listening socket is made here and handed down: the port is known at once, and no
-        # other process can take it meanwhile.
-        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-            self.api_url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.embedded", str(listener.fileno())],
-                env=os.environ | LEAN_SETTINGS,
-                pass_fds=[listener.fileno()],
-                stdin=subprocess.PIPE,  # held open: its end tells the server to stop
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the run, which still has to report
-            )
-
-    def wait(self) -> None:
-        """Return when the server answers.
-
-        Raises
-        ------
-        StpipePrefectError
-            It ended, or did not answer in time.
-        """
-        import httpx
-
-        deadline = time.monotonic() + STARTUP_SECONDS
-        while time.monotonic() < deadline and not self._has_ended():
-            try:
-                if httpx.get(f"{self.api_url}/health", timeout=STARTUP_SECONDS).is_success:
-                    self._answered = True
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise StpipePrefectError(
-            "The embedded Prefect server did not start; see why with `prefect server start`, "
-            "or set PREFECT_API_URL to a running one"
-        )
-
-    def _has_ended(self) -> bool:
-        """Tell whether its process is gone; only that which started it can be told so."""
-        return os.getpid() == self._started_by and self._process.poll() is not None
-
-    def stop(self) -> None:
-        """Tell the server to end; it does so by itself, and the process need not wait."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        if not self._answered:  # still starting, and nothing was asked of it
-            self._process.kill()
-
-
-@cache
-def embedded_server() -> EmbeddedServer:
-    """Start the embedded server, once in a process; it stops as the process ends."""
-    server = EmbeddedServer()
-    atexit.register(server.stop)
-    return server
+SENT = 20.0
+"""Seconds that a run waits at its end for what it has to tell the server to be sent."""
 
 
 def server_is_configured() -> bool:
@@ -142,45 +44,83 @@ def prefect_api() -> Iterator[None]:
     StpipePrefectError
         The configured server does not answer, or the embedded one did not start.
     """
+    from prefect.context import FlowRunContext
     from prefect.settings import get_current_settings
+    from pydantic import SecretStr
 
     from .deployments import in_deployment
     from .prefect_settings import changed_settings
+    from .retries import ask_again_if_lost
+    from .shared_server import shared_server
 
+    if FlowRunContext.get() is not None:  # a flow within a flow: the outer one has seen to it
+        yield
+        return
+    ask_loopback_directly()
     settings = get_current_settings()
     changes: dict[str, Any] = {}
-    server = None
     if server_is_configured():
         _check_server()
+        api_url = settings.api.url
     else:
-        server = embedded_server()
+        server = shared_server()
         server.wait()
+        api_url = server.api_url
         changes |= {
-            "api.url": server.api_url,
+            "api.url": api_url,
+            "api.auth_string": SecretStr(server.auth_string),
             "api.ssl_cert_file": str(Path(__file__).with_name("nobody.pem")),
             # Two questions of Prefect's clients; the answers are known.
             "client.csrf_support_enabled": settings.server.api.csrf_protection_enabled,
             "client.server_version_check_enabled": False,
         }
-        if (credentials := settings.server.api.auth_string) is not None:
-            # Meant for servers started here, it holds for the embedded one as well.
-            changes["api.auth_string"] = credentials
+    ask_again_if_lost(str(api_url))
     if settings.flows.heartbeat_frequency is not None and not in_deployment():
         changes["flows.heartbeat_frequency"] = None
     with changed_settings(changes):
         try:
             yield
         finally:
-            if server is not None:
-                drain(since=server.started)
+            send_what_is_queued()
+
+
+def ask_loopback_directly() -> None:
+    """Have no proxy asked for what is on this machine, whatever the environment says.
+
+    Raises
+    ------
+    StpipePrefectError
+        A proxy is set that needs a package which is not installed.
+    """
+    excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = [host.strip() for host in excepted.split(",") if host.strip()]
+    new = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])
+    os.environ |= {"no_proxy": new, "NO_PROXY": new}
+    for kind, proxy in getproxies().items():
+        if kind != "no" and proxy.startswith("socks") and find_spec("socksio") is None:
+            raise StpipePrefectError(
+                f"The proxy {proxy} ({kind.upper()}_PROXY) asks for SOCKS: "
+                "pip install 'httpx[socks]', or unset it"
+            )
+
+
+def send_what_is_queued() -> None:
+    """Wait until task runs and logs are sent: they travel in queues that a run does not wait for.
+
+    What is not sent after some seconds is given up.
+    """
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        # In the thread of an event loop, as in a notebook, Prefect would not wait for them.
+        for queue in (EventsWorker, APILogWorker):
+            thread.submit(queue.drain_all, timeout=SENT).result()
 
 
 def _check_server() -> None:
     from prefect.client.orchestration import get_client
-    from prefect.context import FlowRunContext
 
-    if FlowRunContext.get() is not None:  # a flow within a flow: the outer one got through
-        return
     with get_client(sync_client=True) as client:
         try:
             client.read_flows(limit=1)  # the health check would not ask for credentials
@@ -196,40 +136,3 @@ def _check_server() -> None:
                     "PREFECT_API_URL to use an embedded one"
                 )
             raise StpipePrefectError(problem) from error
-
-
-def drain(since: datetime) -> None:
-    """Wait until the server has recorded what was sent to it, at most some seconds.
-
-    Task runs and logs travel in queues of their own; a run's end does not wait for them.
-
-    Parameters
-    ----------
-    since : datetime.datetime
-        Task runs that began before are left out of account.
-    """
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import (
-        TaskRunFilter,
-        TaskRunFilterStartTime,
-        TaskRunFilterState,
-        TaskRunFilterStateType,
-    )
-    from prefect.client.schemas.objects import StateType
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        # In the thread of an event loop, as in a notebook, Prefect would not wait for them.
-        for queue in (EventsWorker, APILogWorker):
-            thread.submit(queue.drain_all, timeout=DRAIN_SECONDS).result()
-    unfinished = TaskRunFilter(
-        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING])),
-        start_time=TaskRunFilterStartTime.model_validate({"after_": since}),
-    )
-    deadline = time.monotonic() + DRAIN_SECONDS
-    with get_client(sync_client=True) as client:
-        while time.monotonic() < deadline:
-            if not client.read_task_runs(task_run_filter=unfinished, limit=1):
-                return
-            time.sleep(0.1)

@@ -30,7 +30,7 @@ from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .isolation import Ended, Message, Tell
 from .prefect_settings import changed_settings
 from .progress import as_message, listening
-from .retries import patient_client
+from .retries import ask_again_if_lost, patient_client
 
 FUNCTION = f"{__name__}:run_as_told"
 
@@ -144,6 +144,7 @@ def _revealed(value: Any) -> Any:
 def _surroundings(told: Message) -> Iterator[None]:
     """Report to the parent's server, and print as much as it does."""
     output = StringIO()
+    ask_again_if_lost(str(told["settings"]["api.url"]))
     settings = told["settings"] | {
         name: SecretStr(told["settings"][name]) for name in _SECRETS if told["settings"][name]
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,12 +14,12 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def prefect_server(new_prefect_home: Callable[[], Path]) -> Iterator[None]:
     """Start a real Prefect server with a database of its own, and have all here report to it."""
     import prefect_server
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-    folder = tmp_path_factory.mktemp("prefect")
+    folder = new_prefect_home()
     with (
         prefect_server.prefect_server(folder) as url,
         temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}),
@@ -62,18 +63,39 @@ class Run:
             return client._client.post(route, json=query).raise_for_status().json()
 
 
+def wait_until_recorded() -> None:
+    """Return when the server has recorded what it was sent: the last task run, so all before."""
+    from prefect import task
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    from stpipe_prefect.orchestration.prefect_settings import changed_settings
+    from stpipe_prefect.orchestration.server import send_what_is_queued
+
+    with changed_settings({"logging.to_api.when_missing_flow": "ignore"}):
+        last = task(lambda: None, name="last")(return_state=True).state_details.task_run_id
+    send_what_is_queued()
+    deadline = time.monotonic() + 120
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            with suppress(ObjectNotFound):
+                if (state := client.read_task_run(last).state) and state.is_final():
+                    return
+            time.sleep(0.1)
+    raise TimeoutError("the server does not record")
+
+
 @pytest.fixture(scope="session")
 def run_flow(prefect_server, crds_path, tmp_path_factory):
     """Run a pipeline as a flow and return when the server has recorded all of it."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from stpipe_prefect import as_flow
-    from stpipe_prefect.orchestration.server import drain
 
     def run(pipeline: Any, *args: Any, **kwargs: Any) -> Run:
         folder = tmp_path_factory.mktemp("products")
         state = as_flow(pipeline)(*args, output_dir=folder, return_state=True, **kwargs)
-        drain(since=datetime.now(UTC) - timedelta(hours=1))
+        wait_until_recorded()
         return Run(state.state_details.flow_run_id, state, folder)
 
     with temporary_settings({PREFECT_API_URL: PREFECT_API_URL.value()}):

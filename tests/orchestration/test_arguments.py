@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from prefect.logging.handlers import APILogWorker
 
 from stpipe_prefect import as_flow, as_task
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.orchestration.server import drain
+from stpipe_prefect.orchestration.server import send_what_is_queued
 from stpipe_prefect.products.provenance import find_record
 
 pytestmark = [
@@ -216,7 +215,7 @@ def test_waiting_for_the_server_in_a_notebook_really_waits():
 
     async def cell():
         own()
-        drain(since=datetime.now(UTC))
+        send_what_is_queued()
         sent.append(APILogWorker.instance()._queue.qsize())
 
     with warnings.catch_warnings(record=True) as caught:

@@ -29,7 +29,12 @@ class Server:
         self.url = api.removesuffix("/api")
 
     def post(self, route, **query):
-        return httpx.post(f"{self.api}{route}", json=query, timeout=30).raise_for_status().json()
+        for _ in range(60):
+            answer = httpx.post(f"{self.api}{route}", json=query, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite is written to
+                break
+            time.sleep(1)
+        return answer.raise_for_status().json()
 
     def deployments(self):
         return self.post("/deployments/filter", deployments={"name": {"any_": ["form"]}})

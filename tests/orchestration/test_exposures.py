@@ -2,7 +2,6 @@
 
 from collections import Counter
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from misbehaving import FLOW
@@ -17,7 +16,7 @@ from prefect.client.schemas.filters import (
 from prefect.runtime import flow_run
 
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
-from stpipe_prefect.orchestration.server import drain
+from stpipe_prefect.orchestration.server import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
 
 
@@ -43,7 +42,7 @@ def calibrate(prefect_server, fork_server, tmp_path):
                 return str(flow_run.id), list(ended)
 
         run_id, results = programme()
-        drain(since=datetime.now(UTC) - timedelta(hours=1))
+        send_what_is_queued()
         with get_client(sync_client=True) as client:
             runs = client.read_flow_runs(
                 flow_run_filter=FlowRunFilter(

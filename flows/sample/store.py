@@ -88,14 +88,15 @@ def kept(name: str, sources: Path, make: Callable[[Path], None]) -> Path:
     sources : folder of the recipe: if it changes, the sample is made anew
     make : makes the sample in a given folder
     """
-    from filelock import FileLock
     from platformdirs import user_cache_path
+
+    from stpipe_prefect.locks import file_lock
 
     root = user_cache_path("stpipe_prefect") / name
     folder = root / _recipe(sources)
     if not folder.exists():
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / "lock"):
+        with file_lock(root / "lock"):
             _remove_leftovers(root)
             if not folder.exists():
                 building = Path(tempfile.mkdtemp(prefix="building-", dir=root))

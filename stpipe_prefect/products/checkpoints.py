@@ -1,7 +1,8 @@
 """Checkpoints: models kept after steps of a pipeline, from which another run can go on.
 
 Each is a folder of its own in the user's cache: the models in their own file format and, written
-last, ``checkpoint.json``. What has no such file, or does not agree with it, is none.
+last, ``checkpoint.json``. What has no such file, does not agree with it, or belongs to another
+user, is none: who may put models there decides about products.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .fingerprint import fingerprint as fingerprint_of
 from .fingerprint import sha256_of
-from .lock import LOCK, locked_folder, remove_abandoned
 from .names import folder_path
 from .staging import synced
+from .unfinished import MARK, is_own_folder, remove_leftovers, unfinished_folder
 
 FOLDER_VARIABLE = "STPIPE_PREFECT_CHECKPOINTS"
 LIMIT = 20_000_000_000
@@ -82,24 +84,11 @@ def checkpoint_folder() -> Path:
 def checkpoints() -> list[Checkpoint]:
     """List all there are, the newest first."""
     found = []
-    for record in checkpoint_folder().glob(f"*/{_RECORD}"):
+    for record in _records():
         try:
-            content = json.loads(record.read_text())
-            found.append(
-                (
-                    record.stat().st_mtime_ns,
-                    Checkpoint(
-                        record.parent,
-                        content["run"],
-                        tuple(content["steps"]),
-                        content["fingerprint"],
-                        tuple(content["files"]),
-                        content["is_sequence"],
-                    ),
-                )
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+            found.append((record.stat().st_mtime_ns, _read(record)))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue  # damaged
     return [checkpoint for _, checkpoint in sorted(found, key=lambda pair: -pair[0])]
 
 
@@ -120,39 +109,61 @@ def keep(run: str, steps: Sequence[str], fingerprint: str, result: Any, ext: str
     root = checkpoint_folder()
     root.mkdir(parents=True, exist_ok=True)
     place = root / fingerprint[:32]
-    if (place / _RECORD).exists():
+    if any(checkpoint.folder == place for checkpoint in checkpoints()):
         return
-    shutil.rmtree(place, ignore_errors=True)
-    unfinished = root / f".{place.name}"
-    with locked_folder(unfinished, f"the checkpoint of {run} after {steps[-1]}"):
-        try:
-            several = isinstance(result, (list, tuple))
-            files = [
-                None if model is None else _save(model, unfinished / f"{number}{ext}")
-                for number, model in enumerate(result if several else [result])
-            ]
-            record = {
-                "run": run,
-                "steps": list(steps),
-                "fingerprint": fingerprint,
-                "files": files,
-                "is_sequence": several,
-            }
-            (unfinished / _RECORD).write_text(json.dumps(record, indent=1))
-            synced(unfinished / _RECORD)
-            (unfinished / LOCK).unlink()
-            unfinished.rename(place)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    what = f"the checkpoint of {run} after {steps[-1]}"
+    instead = f"set {FOLDER_VARIABLE} to another folder"
+    with unfinished_folder(root, place.name, what, instead) as unfinished:
+        several = isinstance(result, (list, tuple))
+        files = [
+            None if model is None else _save(model, unfinished / f"{number}{ext}")
+            for number, model in enumerate(result if several else [result])
+        ]
+        record = {
+            "run": run,
+            "steps": list(steps),
+            "fingerprint": fingerprint,
+            "files": files,
+            "is_sequence": several,
+        }
+        record["checksum"] = fingerprint_of(record)
+        (unfinished / _RECORD).write_text(json.dumps(record, indent=1))
+        synced(unfinished / _RECORD)
+        (unfinished / MARK).unlink()
+        shutil.rmtree(place, ignore_errors=True)  # a damaged one
+        unfinished.rename(place)
     _make_room()
 
 
 def clear() -> int:
     """Remove all checkpoints, and what was left of unfinished ones; say how many bytes."""
-    root = checkpoint_folder()
-    size = sum(checkpoint.size for checkpoint in checkpoints())
-    shutil.rmtree(root, ignore_errors=True)
+    folders = [record.parent for record in _records()]
+    size = sum(path.stat().st_size for folder in folders for path in folder.iterdir())
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    remove_leftovers(checkpoint_folder())
     return size
+
+
+def _records() -> list[Path]:
+    """List the records of this user's checkpoints, damaged ones too."""
+    found = checkpoint_folder().glob(f"[!.]*/{_RECORD}")
+    return [record for record in found if is_own_folder(record.parent)]
+
+
+def _read(record: Path) -> Checkpoint:
+    """Read a ``checkpoint.json``; whatever error there is says that it is damaged."""
+    content = json.loads(record.read_text())
+    if content.pop("checksum") != fingerprint_of(content):
+        raise ValueError
+    return Checkpoint(
+        record.parent,
+        content["run"],
+        tuple(content["steps"]),
+        content["fingerprint"],
+        tuple(content["files"]),
+        content["is_sequence"],
+    )
 
 
 def _save(model: Any, path: Path) -> dict[str, Any]:
@@ -178,7 +189,6 @@ def usable(run: str) -> Iterator[Checkpoint]:
 
     What runs left that were killed while they wrote one is removed.
     """
-    for unfinished in checkpoint_folder().glob(".*"):
-        remove_abandoned(unfinished)
+    remove_leftovers(checkpoint_folder())
     mine = [checkpoint for checkpoint in checkpoints() if checkpoint.run == run]
     yield from sorted(mine, key=lambda checkpoint: -len(checkpoint.steps))

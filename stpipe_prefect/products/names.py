@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -81,6 +82,15 @@ def _join(components: Mapping[str, str], component_format: str, separator: str) 
             component_format, **components
         )
     return "".join(separator + value for value in components.values())
+
+
+def shortened(name: str, longest: int) -> str:
+    """Cut a name that has too many bytes; what it ends with instead tells it from others."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= longest:
+        return name
+    end = f"~{hashlib.sha256(encoded).hexdigest()[:8]}"
+    return encoded[: longest - len(end)].decode(errors="ignore") + end
 
 
 def in_folder(folder: str, name: str) -> str:

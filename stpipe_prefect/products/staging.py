@@ -1,7 +1,7 @@
 """Products are made in a folder beside their place and moved there when the run is done.
 
 A run that fails, or is killed, leaves nothing half under a product's name, and what a run made
-is known without asking any step. The folder belongs to one run at a time.
+is known without asking any step. Each run has a folder of its own, see `unfinished`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..exceptions import OutputError
-from .lock import LOCK, is_abandoned, locked_folder, remove_abandoned
-
-STAGING_PREFIX = ".unfinished-"
+from .unfinished import MARK, is_abandoned, unfinished_folder
 
 
 class Staging:
@@ -47,9 +45,18 @@ class Staging:
         OutputError
             It cannot be made, or another run that makes the same holds it.
         """
-        place = output_dir.absolute()
+        place = output_dir.resolve()
         if place not in self._folders:
-            folder = self._held.enter_context(_folder(output_dir, self._name))
+            what = f"{self._name} in {output_dir}"
+            try:
+                output_dir.mkdir(parents=True, exist_ok=True)
+                folder = self._held.enter_context(
+                    unfinished_folder(output_dir, self._name, what, "choose another output folder")
+                )
+            except OutputError:
+                raise
+            except OSError as error:
+                raise _unwritable(output_dir, error) from error
             self._folders[place] = (folder, output_dir)
         return self._folders[place][0]
 
@@ -62,7 +69,7 @@ class Staging:
             path: place / path.relative_to(folder)
             for folder, place in self._folders.values()
             for path in folder.rglob("*")
-            if path.is_file() and path != folder / LOCK
+            if path.is_file() and path != folder / MARK
         }
 
     def publish(
@@ -127,7 +134,7 @@ def staged_products(output_dir: Path, name: str, *, needed: int = 0) -> Iterator
 
 def was_interrupted(output_dir: Path, name: str) -> bool:
     """Tell whether a run of that name was killed, and none is going on now."""
-    return is_abandoned(output_dir / f"{STAGING_PREFIX}{name}")
+    return is_abandoned(output_dir, name)
 
 
 def check_output_dir(output_dir: Path, needed: int = 0) -> None:
@@ -158,32 +165,6 @@ def synced(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _folder(output_dir: Path, name: str) -> Iterator[Path]:
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        for left in output_dir.glob(f"{STAGING_PREFIX}*"):
-            if left.name != f"{STAGING_PREFIX}{name}":
-                remove_abandoned(left)
-        folder = output_dir / f"{STAGING_PREFIX}{name}"
-        with locked_folder(folder, f"{name} in {output_dir}"):
-            _clear(folder)
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    except PermissionError as error:
-        raise _unwritable(output_dir, error) from error
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
 
 
 def _unwritable(output_dir: Path, error: OSError) -> OutputError:

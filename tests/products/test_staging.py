@@ -1,10 +1,17 @@
 """Products appear all together, or not at all."""
 
+import errno
+import fcntl
+import multiprocessing
 import os
+import pwd
 import re
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -161,3 +168,127 @@ def test_obsolete_file_is_gone_with_the_first_product(tmp_path):
         (staging.folder / "a_rate.fits").touch()
         staging.publish(obsolete=[tmp_path / "record"])
     assert [path.name for path in tmp_path.iterdir()] == ["a_rate.fits"]
+
+
+@pytest.mark.parametrize("planted", [".unfinished-a", ".unfinished-a-12345678"])
+def test_planted_link_leads_nowhere(tmp_path, planted):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("data")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / planted).symlink_to(victim)
+    write(out, a=10)
+    assert (out / "a_rate.fits").is_file()
+    assert [path.name for path in victim.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize("planted", [".unfinished-a/lock", ".unfinished-a.lock"])
+def test_planted_lock_overwrites_nothing(tmp_path, planted):
+    (tmp_path / "precious").write_text("data")
+    lock = tmp_path / "out" / planted
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(tmp_path / "precious")
+    if planted == ".unfinished-a.lock":
+        with pytest.raises(OutputError) as caught:
+            write(tmp_path / "out", a=10)
+        assert str(caught.value).startswith(f"lock file {lock} cannot be used (Too many levels of ")
+        assert str(caught.value).endswith("): remove it, or choose another output folder")
+    else:
+        write(tmp_path / "out", a=10)
+    assert (tmp_path / "precious").read_text() == "data"
+
+
+def test_folder_is_its_users_own_and_cannot_be_guessed(tmp_path):
+    with staged_products(tmp_path, "a") as one:
+        pass
+    with staged_products(tmp_path, "a") as other:
+        assert other.folder != one.folder
+        assert stat.S_IMODE(other.folder.stat().st_mode) == 0o700
+
+
+def test_folder_renamed_like_a_leftover_is_not_removed(tmp_path):
+    (tmp_path / ".unfinished-b-12345678").mkdir()
+    (tmp_path / ".unfinished-b-12345678" / "precious").write_text("data")
+    write(tmp_path, a=10)
+    assert (tmp_path / ".unfinished-b-12345678" / "precious").read_text() == "data"
+
+
+def work_as(user, folder, pipe):
+    os.umask(0o022)
+    os.setuid(pwd.getpwnam(user).pw_uid)
+    with staged_products(folder, "a") as staging:
+        (staging.folder / "half_rate.fits").touch()
+        pipe.send("begun")
+        pipe.recv()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can be several users")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_killed_run_of_a_colleague_is_in_nobodys_way():
+    forking = multiprocessing.get_context("fork")  # another user may not read this interpreter
+    mine, hers = forking.Pipe()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        process = forking.Process(target=work_as, args=("nobody", folder, hers), daemon=True)
+        process.start()
+        assert mine.recv() == "begun"
+        (left,) = folder.glob(".unfinished-a-*")
+        with pytest.raises(OutputError, match="is being made by a run of user nobody; wait"):
+            write(folder, a=1)
+        process.kill()
+        process.join()
+        assert was_interrupted(folder, "a")
+        write(folder, a=10)
+        assert sorted(folder.iterdir()) == [left, folder / "a_rate.fits"]  # hers to remove
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+@pytest.mark.parametrize("was_there", [False, True])
+def test_file_system_without_locks_is_named(tmp_path, monkeypatch, number, was_there):
+    def no_flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    if was_there:
+        (tmp_path / ".unfinished-a.lock").touch()
+    monkeypatch.setattr(fcntl, "flock", no_flock)
+    with pytest.raises(OutputError) as caught:
+        write(tmp_path, a=10)
+    assert str(caught.value) == (
+        f"{tmp_path} is on a file system without file locks ({os.strerror(number)}): mount it "
+        "with them (Lustre: option flock; NFS: lock manager running, or local_lock=flock), or "
+        "choose another output folder"
+    )
+    assert [path.name for path in tmp_path.glob("*")] in ([], [".unfinished-a.lock"])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_no_process_that_is_forked_keeps_the_lock(tmp_path):
+    reading, writing = os.pipe()
+    with staged_products(tmp_path, "a"):
+        child = os.fork()
+        if not child:
+            os.close(writing)
+            os.read(reading, 1)  # until the other end is closed
+            os._exit(0)
+    write(tmp_path, a=10)
+    os.close(writing)
+    os.waitpid(child, 0)
+
+
+def test_long_name(tmp_path):
+    with staged_products(tmp_path, f"{'n' * 250}.calwebb") as staging:
+        (staging.folder / "a_rate.fits").touch()
+        with (
+            staged_products(tmp_path, f"{'n' * 250}.calwebc"),
+            pytest.raises(OutputError, match="is being made by process"),
+            staged_products(tmp_path, f"{'n' * 250}.calwebb"),
+        ):
+            pytest.fail("the second run began")
+    assert staging.products == [tmp_path / "a_rate.fits"]
+
+
+def test_error_within_the_run_is_not_blamed_on_the_folder(tmp_path):
+    with pytest.raises(PermissionError, match=r"^of a step$"):
+        write(tmp_path, PermissionError("of a step"), a=10)

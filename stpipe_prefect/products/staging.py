@@ -83,14 +83,29 @@ class Staging:
             Files that are to be gone before the first product takes the place of another.
         besides : collection of pathlib.Path
             Files of the folder that go along and are no products.
+
+        Raises
+        ------
+        OutputError
+            A name is taken by a folder; then nothing was moved.
         """
         made = self._made()
+        for place in (*made.values(), *obsolete):
+            if place.is_dir() and not place.is_symlink():
+                raise OutputError(
+                    f"{place} is a folder, expected a file or nothing where the run is to put its "
+                    "own: move the folder away"
+                )
+        for place in made.values():
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _unwritable(place.parent, error) from error
         for path in made:
             synced(path)
         for path in obsolete:
             path.unlink(missing_ok=True)
         for path, place in made.items():
-            place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
         for parent in {place.parent for place in made.values()}:
             synced(parent)

@@ -289,6 +289,21 @@ def test_long_name(tmp_path):
     assert staging.products == [tmp_path / "a_rate.fits"]
 
 
+@pytest.mark.parametrize("taken", ["b_rate.fits", "record"])
+def test_folder_in_the_place_of_a_product_is_found_before_anything_is_replaced(tmp_path, taken):
+    for name in ("a_rate.fits", "b_rate.fits", "record"):
+        (tmp_path / name).mkdir() if name == taken else (tmp_path / name).write_text("earlier")
+    with staged_products(tmp_path, "a") as staging:
+        (staging.folder / "a_rate.fits").touch()
+        (staging.folder / "b_rate.fits").touch()
+        with pytest.raises(OutputError) as caught:
+            staging.publish(obsolete=[tmp_path / "record"])
+        staging.publish = list
+    assert str(caught.value).startswith(f"{tmp_path / taken} is a folder, expected a file")
+    for name in {"a_rate.fits", "b_rate.fits", "record"} - {taken}:
+        assert (tmp_path / name).read_text() == "earlier"
+
+
 def test_error_within_the_run_is_not_blamed_on_the_folder(tmp_path):
     with pytest.raises(PermissionError, match=r"^of a step$"):
         write(tmp_path, PermissionError("of a step"), a=10)

@@ -132,12 +132,14 @@ class SharedServer:
                         return
                 except httpx.TransportError:
                     if self._is_gone():
-                        break
+                        if self._last_words():  # and it would say the same the next time
+                            break
+                        self._find_or_start()
                     time.sleep(0.05)
         raise StpipePrefectError(
-            f"The embedded Prefect server did not start: {self._last_words()} (all of it in "
-            f"{self._path('log')}); set PREFECT_HOME to another folder, or PREFECT_API_URL to a "
-            "running server"
+            f"The embedded Prefect server did not start: {self._last_words() or 'no word'} (all of "
+            f"it in {self._path('log')}); set PREFECT_HOME to another folder, or PREFECT_API_URL "
+            "to a running server"
         )
 
     def _find_or_start(self) -> None:
@@ -187,11 +189,9 @@ class SharedServer:
 
     def _start_again(self) -> None:
         """Wait, as long as this process lives, for the server to die before its time."""
-        while True:
+        while self._answers.wait():
             with self._opened("server") as held:
                 fcntl.flock(held, fcntl.LOCK_EX)
-            if not self._answers.is_set():
-                return  # it never came to answer, and would not the next time
             self._answers.clear()
             try:
                 self._find_or_start()
@@ -200,7 +200,6 @@ class SharedServer:
                 logging.getLogger(__name__).warning(
                     "The embedded Prefect server was lost, and not to be started again: %s", error
                 )
-                return
 
     def _is_gone(self) -> bool:
         with self._opened("server") as held:
@@ -212,7 +211,7 @@ class SharedServer:
 
     def _last_words(self) -> str:
         lines = self._path("log").read_text(errors="replace").split("\n")
-        return " ".join([line.strip() for line in lines if line.strip()][-LAST_WORDS:]) or "no word"
+        return " ".join([line.strip() for line in lines if line.strip()][-LAST_WORDS:])
 
     def _told(self, held: IO[str]) -> _Address:
         try:

@@ -78,13 +78,12 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
         sample = _use_sample(mission, console)
         files = sample.inputs(stage, output_dir)
     jobs, refused = plan_jobs(files, mission, pipeline=options.pipeline, stage=stage)
+    codes = {error.exit_code for error in refused.values()}
+    for error in refused.values():
+        complain(mission.command, str(error), error, debug=options.debug)
     if not jobs:
-        for error in refused.values():
-            complain(mission.command, str(error), error, debug=options.debug)
-        return 1
+        return _exit_code(codes)
     if options.plan:
-        for error in refused.values():
-            complain(mission.command, str(error), error, debug=options.debug)
         planned = _plan(mission, jobs, output_dir, parameters, options, console)
         return 1 if refused or any(plan.refusal for plan in planned) else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
@@ -92,11 +91,17 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
         options.context = _prepare(mission, pipelines_of(jobs), parameters, options)
         mission.load_flow()
-    results = _calibrate(mission, files, output_dir, parameters, options, console)
-    if sample and not any(result.failure for result in results) and stage is None:
+    inputs = [job.input for job in jobs]
+    results = _calibrate(mission, inputs, output_dir, parameters, options, console)
+    codes |= {result.ended.exit_code for result in results if result.failure}
+    if sample and not codes and stage is None:
         return _judge(mission, sample, output_dir, console)
-    codes = {result.ended.exit_code for result in results if result.failure}
-    return codes.pop() if len(codes) == 1 else min(len(codes), 1)
+    return _exit_code(codes)
+
+
+def _exit_code(codes: set[int]) -> int:
+    """Give the one that all failures have, else 1; 0 where there are none."""
+    return next(iter(codes)) if len(codes) == 1 else min(len(codes), 1)
 
 
 def _use_sample(mission: Mission, console: Console) -> Sample:

@@ -10,7 +10,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpipe_prefect.exceptions import InputError, NoInputError, reason
+from stpipe_prefect.exceptions import InputError, NoInputError, printable, reason
 from stpipe_prefect.products.names import folder_path
 
 if TYPE_CHECKING:
@@ -71,13 +71,17 @@ def _in_folder(folder: Path, mission: Mission) -> list[Path]:
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what is no file.
+    """Refuse what is no file, or has a path that neither a record nor Prefect can hold.
 
     Raises
     ------
     InputError
-        There is no such file.
+        There is no such file, or its path is not UTF-8.
     """
+    if printable(path.absolute()) != str(path.absolute()):
+        raise InputError(
+            f"{printable(path)}: its path is not UTF-8, so no record can name it: rename it"
+        )
     if path.is_dir():
         raise InputError(f"{path}: is a folder")
     if not path.is_file():
@@ -100,7 +104,8 @@ def read_association(path: Path) -> Association:
             for product in table["products"]
             for member in product["members"]
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        "".join(members).encode()  # JSON can spell names that no file has
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: not an association: expected JSON with products and their members "
             f"({type(error).__name__}: {reason(error)})"

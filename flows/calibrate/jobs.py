@@ -40,7 +40,7 @@ def plan_jobs(
     *,
     pipeline: str | None = None,
     stage: int | None = None,
-) -> tuple[list[Job], dict[Path, InputError]]:
+) -> tuple[list[Job], dict[Path, InputError | UsageError]]:
     """Decide what each file calls for.
 
     Parameters
@@ -55,15 +55,17 @@ def plan_jobs(
 
     Returns
     -------
-    list of Job, dict of pathlib.Path to InputError
-        What is to be done, and the files that cannot be processed.
+    list of Job, dict of pathlib.Path to InputError or UsageError
+        What is to be done, and the files that cannot be processed or call for nothing of that
+        stage.
 
     Raises
     ------
     UsageError
-        A file calls for nothing of that stage, or the products of two would have the same names.
+        The products of two files would have the same names.
     """
-    jobs, refused = [], {}
+    jobs: list[Job] = []
+    refused: dict[Path, InputError | UsageError] = {}
     named: dict[str, Path] = {}
     for path in dict.fromkeys(paths):
         if path.name in named:
@@ -74,7 +76,7 @@ def plan_jobs(
         named[path.name] = path
         try:
             jobs.append(mission.job_for(path, pipeline=pipeline, stage=stage))
-        except InputError as error:
+        except (InputError, UsageError) as error:
             refused[path] = error
     return jobs, refused
 

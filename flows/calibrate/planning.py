@@ -14,6 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stpipe_prefect.exceptions import (
+    ContextError,
+    CrdsServerError,
+    InputError,
+    ReferenceFileError,
+)
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request
 from stpipe_prefect.products.provenance import record_path, run_name
@@ -21,6 +27,8 @@ from stpipe_prefect.registry import find_step
 
 from .inputs import read_association
 from .jobs import Job, handed_on, pipelines_of
+
+UNREADABLE = "cannot be planned"
 
 
 def plans(
@@ -68,9 +76,9 @@ def plans(
                 if data is None:
                     plan = Plan(job.input.name, name, (NO_PRODUCT,))
                 else:
-                    plan = planners[name].plan(str(data), folder)
+                    plan = _planned(planners[name], name, data, folder)
                     plan = _after(anew[folder], data, plan)
-                if overwrite:
+                if overwrite and plan.reasons != (UNREADABLE,):
                     plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
                 elif refused:
                     plan = replace(plan, refusal=f"it comes after {refused}, which is refused")
@@ -80,6 +88,17 @@ def plans(
                     refused = refused or name
                 elif not plan.is_up_to_date:
                     anew[folder] |= {path.name for path in made}
+
+
+def _planned(planner: Planner, pipeline: str, data: Path, folder: Path) -> Plan:
+    """Plan one pipeline; what is wrong with its input alone does not stop the plans of others."""
+    try:
+        return planner.plan(str(data), folder)
+    except (ContextError, CrdsServerError):
+        raise
+    except (InputError, ReferenceFileError) as error:
+        problem = str(error) if data.name in str(error) else f"{data}: {error}"
+        return Plan(data.name, pipeline, (UNREADABLE,), refusal=problem)
 
 
 def up_to_date(
@@ -129,7 +148,7 @@ def as_json(planned: Iterable[Plan]) -> str:
 
 def _after(anew: Collection[str], data: Path, plan: Plan) -> Plan:
     """Add what the pipelines before it do to the input."""
-    if plan.reasons == (NO_PRODUCT,):
+    if plan.reasons in ((NO_PRODUCT,), (UNREADABLE,)):
         return plan
     inputs = read_association(data).members if data.suffix == ".json" else (data.name,)
     remade = [name for name in inputs if name in anew]

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from stpipe_prefect.exceptions import StpipePrefectError
+from stpipe_prefect.exceptions import StpipePrefectError, printable
 from stpipe_prefect.orchestration.batch import BatchProgress, show_batch
 from stpipe_prefect.orchestration.capacity import expected_memory_mb
 from stpipe_prefect.orchestration.deployments import check_told
@@ -128,7 +128,7 @@ def calibrate(
 
 def _refused(path: Path, error: StpipePrefectError) -> Result:
     ended = Ended(Outcome.FAILED, str(error), error.exit_code, is_explained=True)
-    return Result(path.name, ended)
+    return Result(printable(path.name), ended)
 
 
 def _cached(job: Job, plans: Iterable[Plan]) -> Result:

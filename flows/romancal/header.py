@@ -32,7 +32,10 @@ def read_exposure(path: Path) -> dict[str, Any]:
         It is missing, of another format or telescope, or cut short.
     """
     check_is_file(path)
-    _check_is_whole(path)
+    try:
+        _check_is_whole(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     import asdf.util
 
     try:

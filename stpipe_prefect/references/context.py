@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
-from ..exceptions import ContextError, CrdsServerError, reason
+from ..exceptions import ContextError, CrdsServerError, printable, reason
 from ..logs import crds_console_off
 from .client import client_offline
 from .mappings import prefetch_mappings
@@ -50,6 +50,11 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
         raise ContextError(
             "CRDS_PATH is not set: point it at a CRDS cache folder, "
             "and CRDS_SERVER_URL at a CRDS server to fill it"
+        )
+    if printable(_cache_folder()) != _cache_folder():
+        raise ContextError(
+            f"CRDS_PATH={printable(_cache_folder())} is not UTF-8, so no record can name the files "
+            "in it: rename the folder"
         )
     name = context or _default_context(observatory)
     if not config.is_mapping(name):

@@ -1,0 +1,36 @@
+"""Planning many inputs: what is wrong with one is said of that one."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.calibrate.jobs import Job
+from flows.calibrate.planning import plans
+from stpipe_prefect.products.fingerprint import FileContent
+from stpipe_prefect.products.ingredients import Ingredients
+from stpipe_prefect.products.provenance import Record, record_path, run_name
+
+PIPELINE = "lantern.pipelines.CalibratePipeline"
+
+
+@pytest.fixture
+def recorded(mission):
+    """Two exposures with records of earlier runs; the second was damaged since."""
+    files = [mission / "one_raw.row", mission / "two_raw.row"]
+    files[1].write_bytes(files[0].read_bytes())
+    for file in files:
+        content = FileContent.of(file)
+        made_from = Ingredients(PIPELINE, "jwst", "jwst_0001.pmap", "", "", [content], [], [], {})
+        path = record_path(mission, run_name(file.name, "lantern_calibrate"))
+        run = {"pipeline": "lantern_calibrate", "started": "2024-01-01"}
+        Record(path, made_from, run, [], []).write(by_way_of=mission)
+    files[1].write_text("{" + files[1].read_text()[1:].replace("NRCB1", "\\q"))
+    return files
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_input_that_became_unreadable_is_refused_and_the_others_are_planned(recorded, overwrite):
+    jobs = [Job(Path(file), (PIPELINE,)) for file in recorded]
+    one, two = plans(jobs, recorded[0].parent, {PIPELINE: {}}, overwrite=overwrite)
+    assert one.reasons and not one.refusal
+    assert two.refusal.startswith("two_raw.row cannot be read as an exposure: Invalid \\escape")

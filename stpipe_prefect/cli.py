@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .exceptions import StpipePrefectError, reason
+from .streams import with_streams
 
 EPILOG = """\
 examples:
@@ -36,6 +37,10 @@ def main(argv: list[str] | None = None) -> int:
         Status for the shell: 0, or that of the error, see `stpipe_prefect.exceptions`.
     """
     argv = sys.argv[1:] if argv is None else argv
+    return with_streams(lambda: _command(argv))
+
+
+def _command(argv: list[str]) -> int:
     parser = _parser()
     if argv[:1] == ["run"]:
         # A step's parameters are options of the command: its own parser knows them.
@@ -215,7 +220,7 @@ def _debug() -> None:
     import traceback
 
     traceback.print_exc()
-    if sys.stdin.isatty():
+    if sys.stdin and sys.stdin.isatty():
         import pdb
 
         pdb.post_mortem()

@@ -104,4 +104,4 @@ def _print_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> N
                 table.add_row("", "", str(shown(setting.value)), str(setting.source), style="dim")
     # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
     width = None if sys.stdout.isatty() else 200
-    Console(highlight=False, markup=False, width=width).print(table)
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.garbage import imported_for_good
 
-from .ending import complain, exit_code_of_command, quiet, say
+from .ending import complain, exit_code_of_command, quiet, say, screen
 from .options import parser, read_parameters, sample_products
 
 if TYPE_CHECKING:
@@ -54,18 +54,15 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 
 
 def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, Any]) -> int:
-    from rich.console import Console
-
     from stpipe_prefect.products.names import folder_path
     from stpipe_prefect.products.staging import check_output_dir
 
     from .inputs import find_inputs
     from .jobs import pipelines_of, plan_jobs
 
-    # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = screen()
     output_dir = folder_path(
         options.output_dir or ("." if options.files else sample_products(mission))
     )
@@ -243,7 +240,7 @@ def _judge(mission: Mission, sample: Sample, output_dir: Path, console: Console)
     """Compare what came out of the sample with what was put into it."""
     recovery = sample.recovery(output_dir)
     if recovery.ok:
-        console.print(f"[green]The truth was recovered[/]: {recovery}")
+        console.print(f"The truth was recovered: {recovery}", style="green")
         return 0
     say(mission.command, f"the truth was not recovered: {'; '.join(recovery.problems)}")
     return 1

@@ -7,12 +7,17 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
+from typing import TYPE_CHECKING
 
 from stpipe_prefect.exceptions import StpipePrefectError, reason
+from stpipe_prefect.streams import with_streams
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def exit_code_of_command(command: str, run: Callable[[], int], *, debug: bool) -> int:
-    """Run a command to its end.
+    """Run a command to its end, whatever its output leads to.
 
     Parameters
     ----------
@@ -28,6 +33,10 @@ def exit_code_of_command(command: str, run: Callable[[], int], *, debug: bool) -
     int
         Exit code.
     """
+    return with_streams(lambda: _exit_code(command, run, debug=debug))
+
+
+def _exit_code(command: str, run: Callable[[], int], *, debug: bool) -> int:
     try:
         return run()
     except KeyboardInterrupt as error:
@@ -53,6 +62,16 @@ def say(command: str, problems: str) -> None:
     """Print each problem in one line on standard error."""
     for problem in problems.splitlines():
         print(f"{command}: {problem}", file=sys.stderr)
+
+
+def screen(*, stderr: bool = False) -> Console:
+    """Make what prints for a person: names as they are, even if they look like markup."""
+    from rich.console import Console
+
+    # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
+    is_screen = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if is_screen else 200
+    return Console(highlight=False, markup=False, emoji=False, stderr=stderr, width=width)
 
 
 def quiet(*, unless: bool) -> AbstractContextManager[object]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stpipe_prefect.exceptions import (
     ContextError,
@@ -135,7 +136,7 @@ def show(planned: Iterable[Plan], console: Console) -> None:
     all_plans = list(planned)
     for plan in all_plans:
         style = "green" if plan.is_up_to_date else "red" if plan.refusal else "yellow"
-        table.add_row(plan.input, plan.pipeline, f"[{style}]{plan}[/]")
+        table.add_row(plan.input, plan.pipeline, Text(str(plan), style))
     console.print(table)
     to_run = sum(not plan.is_up_to_date and not plan.refusal for plan in all_plans)
     console.print(f"{to_run} of {len(all_plans)} will run")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from flows.calibrate.ending import exit_code_of_command, quiet, say
+from flows.calibrate.ending import exit_code_of_command, quiet, say, screen
 from stpipe_prefect.commandline import CommandParser
 
 if TYPE_CHECKING:
@@ -113,14 +113,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
-    from rich.console import Console
-
     from flows.calibrate.terminal import Display
     from stpipe_prefect.orchestration.isolation import interruptible
 
     from .flow import ReprocessError, reprocess
 
-    display = Display(Console(highlight=False, stderr=options.json), expected, live=True)
+    display = Display(screen(stderr=options.json), expected, live=True)
     with display.following(), quiet(unless=options.debug), interruptible():
         state = reprocess(
             options.archives,

@@ -21,7 +21,7 @@
 
 The number is the exit code at the command line; in brackets, the built-in exception that code
 written for stpipe may catch instead. Each message is one line that names the
-file, step or parameter, what was expected, and what to do; the functions below help
+file, step or parameter, what was expected, and what to do; the two functions below help
 to write it.
 """
 
@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from os import PathLike, fspath
 
 
 class StpipePrefectError(Exception):
@@ -136,11 +135,6 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     """Say which of `choices` was probably meant, as a phrase to append to a message."""
     close = difflib.get_close_matches(name, list(choices), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def printable(path: str | PathLike[str]) -> str:
-    """Write a path so that JSON and terminals take it: with escapes for what is not UTF-8."""
-    return fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 LONGEST_REASON = 1000

@@ -10,7 +10,8 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpipe_prefect.exceptions import InputError, NoInputError, printable, reason
+from stpipe_prefect.exceptions import InputError, NoInputError, reason
+from stpipe_prefect.paths import printable, unrecordable
 from stpipe_prefect.products.names import folder_path
 
 if TYPE_CHECKING:
@@ -78,10 +79,8 @@ def check_is_file(path: Path) -> None:
     InputError
         There is no such file, or its path is not UTF-8.
     """
-    if printable(path.absolute()) != str(path.absolute()):
-        raise InputError(
-            f"{printable(path)}: its path is not UTF-8, so no record can name it: rename it"
-        )
+    if problem := unrecordable(path):
+        raise InputError(f"{printable(path)}: {problem}: rename it")
     if path.is_dir():
         raise InputError(f"{path}: is a folder")
     if not path.is_file():

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from stpipe_prefect.exceptions import StpipePrefectError, printable
+from stpipe_prefect.exceptions import StpipePrefectError
 from stpipe_prefect.orchestration.batch import BatchProgress, show_batch
 from stpipe_prefect.orchestration.capacity import expected_memory_mb
 from stpipe_prefect.orchestration.deployments import check_told
@@ -19,6 +19,7 @@ from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.orchestration.progress import PipelineProgress, report
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.paths import printable
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.references.context import pinned_context

@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.calibrate.inputs import check_is_file
 from stpipe_prefect.exceptions import InputError, reason
+from stpipe_prefect.paths import misread_by_asdf
 
 _END_OF_TREE = re.compile(rb"^\.\.\.\r?\n", re.MULTILINE)
 _BLOCK = b"\xd3BLK"
@@ -32,6 +33,8 @@ def read_exposure(path: Path) -> dict[str, Any]:
         It is missing, of another format or telescope, or cut short.
     """
     check_is_file(path)
+    if problem := misread_by_asdf(path):
+        raise InputError(f"{path}: {problem}: rename it")
     try:
         _check_is_whole(path)
     except OSError as error:
@@ -39,7 +42,8 @@ def read_exposure(path: Path) -> dict[str, Any]:
     import asdf.util
 
     try:
-        tree = asdf.util.load_yaml(path)
+        with path.open("rb") as stream:  # asdf takes a path for a URI
+            tree = asdf.util.load_yaml(stream)
         meta: dict[str, Any] = tree["roman"]["meta"]
         telescope = meta["telescope"]
     except Exception as error:  # of whatever reads the YAML

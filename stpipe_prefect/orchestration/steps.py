@@ -12,15 +12,17 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from ..datamodel import exemplar
-from ..exceptions import reason
+from ..exceptions import ParameterError, reason
 from ..outcomes import Outcome, outcome_of
 from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
+from ..paths import misread_by_asdf
 from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
 from ..references.prefetch import Cached, Wanted
 from ..references.prefetch import prefetch as prefetch_file
 from ..registry import find_step
+from ..step import Step
 from .downloads import Downloads
 from .handles import Handle, boxed, unboxed
 from .logs import captured_logs
@@ -175,6 +177,9 @@ def configure(
     """
     chosen = new_config(parameters).dict()
     if config_file is not None:
+        problem = "" if issubclass(step_class, Step) else misread_by_asdf(config_file)
+        if problem:
+            raise ParameterError(f"{config_file}: {problem}: rename it")
         chosen["config_file"] = config_file
     config, config_file = step_class.build_config(exemplar(data), **chosen)
     config.pop("class", None)

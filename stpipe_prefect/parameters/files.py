@@ -158,7 +158,8 @@ def save_config_file(content: StepParameters, path: str | Path, *, for_crds: boo
     if for_crds:
         tree["meta"] = _crds_meta(content.class_name)
     try:
-        asdf.AsdfFile(tree).write_to(path)
+        with Path(path).open("wb") as stream:  # asdf takes a path for a URI
+            asdf.AsdfFile(tree).write_to(stream)
     except OSError as error:
         raise OutputError(f"Parameter file {path} cannot be written: {reason(error)}") from error
     except Exception as error:
@@ -178,7 +179,8 @@ def _crds_meta(class_name: str | None) -> dict[str, Any]:
 def _load_asdf(file: Path) -> ConfigObj:
     import asdf
 
-    with asdf.open(file, lazy_load=False, memmap=False) as opened:
+    # asdf takes a path for a URI, in which # ? and % have a meaning.
+    with file.open("rb") as stream, asdf.open(stream, lazy_load=False, memmap=False) as opened:
         tree = _plain(opened.tree)
     if "class" not in tree and "class" in tree.get("parameters", {}):
         return _from_flat(tree["parameters"]).config()

@@ -140,7 +140,8 @@ def _is_whole_fits(path: Path) -> bool:
 def _is_whole_asdf(path: Path) -> bool:
     import asdf
 
-    with asdf.open(path, lazy_load=False, memmap=True) as file:
+    # asdf takes a path for a URI, in which # ? and % have a meaning.
+    with path.open("rb") as stream, asdf.open(stream, lazy_load=False, memmap=True) as file:
         return bool(file.tree)
 
 

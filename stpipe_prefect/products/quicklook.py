@@ -67,7 +67,8 @@ def _of_fits(product: Path) -> QuickLook | None:
 def _of_asdf(product: Path) -> QuickLook | None:
     import asdf
 
-    with asdf.open(product) as file:
+    # asdf takes a path for a URI, in which # ? and % have a meaning.
+    with product.open("rb") as stream, asdf.open(stream) as file:
         data = file.tree.get("roman", {})
         data = data.get("data") if isinstance(data, Mapping) else getattr(data, "data", None)
         if data is None or np.ndim(data) < 2:

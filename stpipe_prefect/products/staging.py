@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ..exceptions import OutputError, printable
+from ..exceptions import OutputError
+from ..paths import printable, unrecordable
 from .unfinished import MARK, is_abandoned, unfinished_folder
 
 
@@ -160,11 +161,8 @@ def check_output_dir(output_dir: Path, needed: int = 0) -> None:
     OutputError
         The folder cannot be made or written to, or has too little room, or no record can name it.
     """
-    if printable(output_dir.absolute()) != str(output_dir.absolute()):
-        raise OutputError(
-            f"Output folder {printable(output_dir)}: its path is not UTF-8, so no record can name "
-            "it: choose another"
-        )
+    if problem := unrecordable(output_dir):
+        raise OutputError(f"Output folder {printable(output_dir)}: {problem}: choose another")
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(output_dir).free

@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
-from ..exceptions import ContextError, CrdsServerError, printable, reason
+from ..exceptions import ContextError, CrdsServerError, reason
 from ..logs import crds_console_off
+from ..paths import misread_by_asdf, printable, unrecordable
 from .client import client_offline
 from .mappings import prefetch_mappings
 from .patience import Patience
@@ -51,11 +52,9 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
             "CRDS_PATH is not set: point it at a CRDS cache folder, "
             "and CRDS_SERVER_URL at a CRDS server to fill it"
         )
-    if printable(_cache_folder()) != _cache_folder():
-        raise ContextError(
-            f"CRDS_PATH={printable(_cache_folder())} is not UTF-8, so no record can name the files "
-            "in it: rename the folder"
-        )
+    cache = _cache_folder()
+    if problem := unrecordable(Path(cache)) or misread_by_asdf(cache):
+        raise ContextError(f"CRDS cache {printable(cache)}: {problem}: rename the folder")
     name = context or _default_context(observatory)
     if not config.is_mapping(name):
         raise ContextError(f"{name!r} is not a context: expected a name such as jwst_1303.pmap")

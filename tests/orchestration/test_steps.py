@@ -5,6 +5,7 @@ from prefect import flow
 
 from stpipe_prefect import Handle, as_prefetch, as_task
 from stpipe_prefect.exceptions import ParameterError
+from stpipe_prefect.orchestration.steps import configure
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
 
@@ -68,3 +69,14 @@ def test_task_of_an_instance_runs_it_as_it_is(in_flow, small):
     name, model = in_flow(calibrate)
     assert name == "my_dq_init"
     assert model.meta.cal_step.dq_init == "COMPLETE"
+
+
+@pytest.mark.parametrize("name", ["pars#1.asdf", "pars%41.cfg"])
+def test_parameter_file_that_upstream_could_not_open(tmp_path, name):
+    from jwst.jump import JumpStep
+
+    path = tmp_path / name
+    path.touch()
+    with pytest.raises(ParameterError) as caught:
+        configure(JumpStep, None, str(path), {})
+    assert str(caught.value).startswith(f"{path}: asdf takes its path for a URI")

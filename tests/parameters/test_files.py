@@ -5,7 +5,11 @@ from jwst import pipeline
 from jwst.jump import JumpStep
 
 from stpipe_prefect.exceptions import ParameterError
-from stpipe_prefect.parameters.files import read_parameter_file
+from stpipe_prefect.parameters.files import (
+    StepParameters,
+    read_parameter_file,
+    save_config_file,
+)
 from stpipe_prefect.parameters.validation import check_parameters
 
 CFG = """
@@ -51,6 +55,14 @@ def test_file_of_a_single_step(tmp_path):
     assert file.class_path == "jwst.jump.jump_step.JumpStep"
     assert file.parameters["rejection_threshold"] == 3.0
     assert "steps" not in file.parameters
+
+
+@pytest.mark.parametrize("name", ["a#b.asdf", "a?b.asdf", "a%41.asdf", "a\nb.asdf"])
+def test_a_path_is_no_uri(tmp_path, name):
+    saved = StepParameters("lantern.steps.ClipStep", "clip", {"high": 3.0})
+    save_config_file(saved, tmp_path / name, for_crds=False)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert read_parameter_file(tmp_path / name).parameters == {"high": 3.0}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import io
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
 from PIL import Image
 
+from stpipe_prefect.products.claims import is_whole
 from stpipe_prefect.products.quicklook import quick_look
 
 
@@ -55,6 +57,14 @@ def test_spectrum_is_drawn(product):
     look = quick_look(product(fits.BinTableHDU.from_columns(columns, name="EXTRACT1D")))
     assert look.caption == "a_rate.fits: 50 points"
     assert picture(look).shape[:2] == (256, 512)
+
+
+def test_a_path_is_no_uri(tmp_path):
+    product = tmp_path / "a#b?c%41_cal.asdf"
+    with product.open("wb") as stream:
+        asdf.AsdfFile({"roman": {"data": np.eye(300)}}).write_to(stream)
+    assert quick_look(product).caption.startswith(f"{product.name}: 300 × 300 pixels")  # noqa: RUF001
+    assert is_whole(product)
 
 
 def test_neither_image_nor_spectrum(product, tmp_path):

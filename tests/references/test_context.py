@@ -160,6 +160,27 @@ def test_empty_cache(tmp_path, crds_path, monkeypatch):
         resolve_context("jwst")
 
 
+@pytest.mark.parametrize(
+    ("name", "shown", "problem"),
+    [
+        ("c#d", "c#d", "asdf takes its path for a URI, in which # ? ; % have a meaning"),
+        ("c?d", "c?d", "asdf takes its path for a URI"),
+        ("c%41", "c%41", "asdf takes its path for a URI"),
+        ("c\nd", r"c\nd", "asdf takes its path for a URI"),
+        (os.fsdecode(b"c\xff"), r"c\xff", "its path is not UTF-8"),
+    ],
+)
+def test_cache_whose_files_upstream_or_a_record_cannot_name(
+    crds_path, tmp_path, monkeypatch, name, shown, problem
+):
+    """Upstream's steps go on without the parameters of CRDS where asdf opens no file."""
+    monkeypatch.setenv("CRDS_PATH", str(crds_path.rename(tmp_path / name)))
+    with pytest.raises(ContextError) as caught:
+        resolve_context("jwst")
+    assert str(caught.value).startswith(f"CRDS cache {tmp_path}/{shown}: {problem}")
+    assert str(caught.value).endswith(": rename the folder")
+
+
 def test_damaged_context_is_named(crds_path, capfd):
     path = crds_path / "mappings" / "jwst" / "jwst_0001.pmap"
     path.write_text(path.read_text().replace("simulated", "forged"))

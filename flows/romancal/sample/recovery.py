@@ -103,6 +103,7 @@ def _flags(product: Path, exposure: ExposureTruth) -> NDArray[np.bool_]:
     import asdf
     from roman_datamodels.dqflags import pixel
 
-    with asdf.open(product) as file:
+    # asdf takes a path for a URI, in which # ? and % have a meaning.
+    with product.open("rb") as stream, asdf.open(stream) as file:
         dq = file["roman"]["dq"]
         return np.array([bool(dq[hit.y, hit.x] & pixel.JUMP_DET) for hit in exposure.cosmic_rays])

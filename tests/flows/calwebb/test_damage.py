@@ -35,7 +35,7 @@ def night(uncal, tmp_path, monkeypatch):
     return folder, {
         "jw1_uncal.fits": "not a readable FITS file: Unparsable card (NGROUPS)",
         "jw2_uncal.fits": "not a readable FITS file: ",
-        r"jw3\xff_uncal.fits": "its path is not UTF-8, so no record can name it: rename it",
+        r"jw3\xff_uncal.fits": "its path is not UTF-8, so no provenance record can",
         "jw4_uncal.fits": "no EXP_TYPE in its primary header",
         "x_uncal.fits": "is a folder",
     }
@@ -93,8 +93,8 @@ def test_output_folder_that_no_record_can_name(uncal, tmp_path, capsys):
     folder = tmp_path / os.fsdecode(b"out\xff")
     assert command.main(JWST, [str(uncal), f"--output-dir={folder}"]) == 1
     assert capsys.readouterr().err == (
-        f"calwebb: Output folder {tmp_path}/out\\xff: its path is not UTF-8, so no record can "
-        "name it: choose another\n"
+        f"calwebb: Output folder {tmp_path}/out\\xff: its path is not UTF-8, so no provenance "
+        "record can name it: choose another\n"
     )
     assert not folder.exists()
 

@@ -14,6 +14,14 @@ from flows.romancal.pipelines import job_for
 from stpipe_prefect.exceptions import InputError, UsageError
 
 
+def test_path_that_asdf_would_misread(tmp_path):
+    path = tmp_path / "a#1_uncal.asdf"
+    path.touch()
+    with pytest.raises(InputError) as caught:
+        read_exposure(path)
+    assert str(caught.value).startswith(f"{path}: asdf takes its path for a URI, in which # ? ;")
+
+
 @pytest.fixture(scope="module")
 def uncal(roman):
     return roman.exposures[0]

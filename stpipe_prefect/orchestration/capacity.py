@@ -58,7 +58,7 @@ def expected_memory_mb(files: Iterable[Path], records: Iterable[Path]) -> float:
     for record in records:
         try:
             measured.append(float(read_record(record).run["peak_memory_mb"]))
-        except InputError:
+        except (InputError, KeyError):  # records of earlier versions may lack it
             continue
     size = sum(file.stat().st_size for file in files if file.exists())
     return max(measured, default=AT_REST_MB + GROWTH * size / 1e6)

@@ -22,9 +22,9 @@ def changed_since(record: Record) -> str:
     for product in record.products:
         if Path(product.path).is_file() and not product.is_intact and _is_whole(product):
             return (
-                f"{product.path} was changed since {record.run['pipeline']} made it "
-                f"({record.run['started']}): calibrate that file to go on from it, or replace it "
-                "with --overwrite"
+                f"{product.path} was changed since {_pipeline(record)} made it "
+                f"({record.run.get('started', 'when is not known')}): calibrate that file to go on "
+                "from it, or replace it with --overwrite"
             )
     return ""
 
@@ -90,7 +90,7 @@ def check_replaceable(
     for other, product in others:
         if product.is_intact or _is_whole(product):
             raise OutputError(
-                f"{product.path} was made by {other.run['pipeline']} ({other.path.name}) and would "
+                f"{product.path} was made by {_pipeline(other)} ({other.path.name}) and would "
                 "be replaced: choose another output folder, or replace with --overwrite"
             )
 
@@ -150,6 +150,10 @@ def _read(path: Path) -> Record | None:
         return read_record(path) if path.exists() else None
     except InputError:  # it claims nothing that could be told
         return None
+
+
+def _pipeline(record: Record) -> str:
+    return str(record.run.get("pipeline", record.ingredients.pipeline))
 
 
 def _normal(path: str | Path) -> str:

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +61,7 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
 
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
+    mission.check_installed()
     console = screen()
     output_dir = folder_path(
         options.output_dir or ("." if options.files else sample_products(mission))
@@ -118,7 +118,6 @@ def _prepare(
     The embedded server starts in a process of its own meanwhile, and the mission's package is
     imported in that from which the processes of exposures are forked.
     """
-    _check_installed(mission)
     from stpipe_prefect.orchestration.isolation import start_fork_server
     from stpipe_prefect.orchestration.server import server_is_configured
     from stpipe_prefect.orchestration.shared_server import shared_server
@@ -145,7 +144,6 @@ def _plan(
     console: Console,
 ) -> list[Plan]:
     """Say what would run; no server is needed for that."""
-    _check_installed(mission)
     from .jobs import pipelines_of
     from .parameters import parameters_of
     from .planning import as_json, plans, show
@@ -170,12 +168,6 @@ def _plan(
     else:
         show(planned, console)
     return planned
-
-
-def _check_installed(mission: Mission) -> None:
-    name = mission.package
-    if find_spec(name) is None:
-        raise UsageError(f"{name} is not installed: pip install 'stpipe_prefect[{name}]'")
 
 
 def _calibrate(

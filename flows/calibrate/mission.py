@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
+
+from stpipe_prefect.exceptions import UsageError
 
 from .inputs import Association
 from .jobs import Job
@@ -88,6 +91,18 @@ class Mission:
     combines: Callable[[Association], bool]
     job_for: Callable[..., Job]
     help: Help
+
+    def check_installed(self) -> None:
+        """Refuse to go on without the package of the pipelines, before anything else needs it.
+
+        Raises
+        ------
+        UsageError
+            It is not installed.
+        """
+        if find_spec(self.package) is None:
+            extra = f"stpipe_prefect[{self.package}]"
+            raise UsageError(f"{self.package} is not installed: pip install '{extra}'")
 
     def make_sample(self) -> Sample:
         """Give the sample, made first if need be."""

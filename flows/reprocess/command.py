@@ -93,8 +93,10 @@ def _number(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Make anew what is stale; where nothing is, no server is started for it."""
+    from flows.calwebb.mission import JWST
     from stpipe_prefect.references.context import pinned_context
 
+    JWST.check_installed()
     from .summary import Summary
     from .survey import survey
 

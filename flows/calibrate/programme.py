@@ -31,6 +31,9 @@ from .mission import Mission
 from .parameters import parameters_of, share_checkpoints
 from .planning import up_to_date
 
+LISTED = 10
+"""How many failures the error of a flow names one by one."""
+
 
 class ProgrammeError(StpipePrefectError):
     """Some of the inputs could not be calibrated.
@@ -43,7 +46,9 @@ class ProgrammeError(StpipePrefectError):
 
     def __init__(self, results: list[Result]) -> None:
         failed = [result.failure for result in results if result.failure]
-        super().__init__(f"{len(failed)} of {len(results)} failed: " + "; ".join(failed))
+        others = f" (and {len(failed) - LISTED} more)" if failed[LISTED:] else ""
+        named = "; ".join(failed[:LISTED])
+        super().__init__(f"{len(failed)} of {len(results)} failed: {named}{others}")
         self.results = results
 
 

@@ -22,6 +22,8 @@ from .patience import Patience
 from .server import CrdsServer, ServiceRefusedError, configured_server
 
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
+LISTED = 5
+"""How many contexts an error lists one by one."""
 
 
 def resolve_context(observatory: str, context: str | None = None) -> str:
@@ -259,10 +261,10 @@ def _load_mappings(observatory: str, name: str) -> None:
 
     try:
         if not Path(config.locate_mapping(name)).is_file():
-            known = sorted(rmap.list_mappings("*.pmap", observatory))
+            known = [str(each) for each in rmap.list_mappings("*.pmap", observatory)]
             raise ContextError(
                 f"Context {name} is not in the CRDS cache {_cache_folder()}; "
-                f"it holds {', '.join(known) or 'none'}"
+                f"it holds {_few_of(known, name)}"
             )
         with crds_console_off():
             rmap.get_cached_mapping(name)
@@ -272,6 +274,19 @@ def _load_mappings(observatory: str, name: str) -> None:
         raise ContextError(
             f"Context {name} cannot be loaded from {_cache_folder()}: {reason(error)}"
         ) from error
+
+
+def _few_of(contexts: list[str], wanted: str) -> str:
+    """List contexts; of many only the nearest to the wanted one and the newest."""
+    if len(contexts) <= LISTED:
+        return ", ".join(sorted(contexts, key=_number)) or "none"
+    nearest = min(contexts, key=lambda each: abs(_number(each) - _number(wanted)))
+    newest = max(contexts, key=_number)
+    return f"{len(contexts)} contexts, the nearest is {nearest}, the newest {newest}"
+
+
+def _number(context: str) -> int:
+    return int("".join(filter(str.isdecimal, context)) or 0)
 
 
 def _cache_folder() -> str:

@@ -141,6 +141,18 @@ def test_absent_context_is_named_with_those_at_hand(crds_path):
     )
 
 
+def test_absent_context_among_many_is_named_with_the_nearest_and_the_newest(crds_path):
+    folder = crds_path / "mappings/jwst"
+    for number in range(900, 1304):
+        (folder / f"jwst_{number:04d}.pmap").touch()
+    with pytest.raises(ContextError) as caught:
+        resolve_context("jwst", "jwst_0899.pmap")
+    assert str(caught.value) == (
+        f"Context jwst_0899.pmap is not in the CRDS cache {crds_path}; "
+        "it holds 406 contexts, the nearest is jwst_0900.pmap, the newest jwst_1303.pmap"
+    )
+
+
 @pytest.mark.parametrize("name", ["0002", "jwst_0002", "latest"])
 def test_other_words_are_no_context(crds_path, name):
     with pytest.raises(ContextError, match=f"'{name}' is not a context: expected a name such as"):

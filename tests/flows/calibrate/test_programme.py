@@ -1,0 +1,14 @@
+"""The flow of a mission."""
+
+from flows.calibrate.programme import ProgrammeError
+from stpipe_prefect.orchestration.isolation import Ended
+from stpipe_prefect.orchestration.results import Result
+from stpipe_prefect.outcomes import Outcome
+
+
+def test_error_of_many_failures_names_some_and_counts_the_others():
+    failed = Ended(Outcome.FAILED, "cut short", 1)
+    error = ProgrammeError([Result(f"{number}.fits", failed) for number in range(2000)])
+    assert str(error).startswith("2000 of 2000 failed: 0.fits: cut short; 1.fits: cut short; ")
+    assert str(error).endswith("9.fits: cut short (and 1990 more)")
+    assert len(error.results) == 2000

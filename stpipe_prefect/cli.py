@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .exceptions import StpipePrefectError, reason
+from .outcomes import exit_code_of
 from .streams import with_streams
 
 EPILOG = """\
@@ -204,7 +205,7 @@ def _with_parameters(
             _debug()
         else:
             _complain(error)
-        return int(getattr(error, "exit_status", getattr(error, "exit_code", 1)))
+        return exit_code_of(error)
     return 0
 
 

@@ -65,6 +65,9 @@ def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def exit_code_of(error: BaseException) -> int:
-    """Say what a command returns to the shell for this error; jwst's own exits keep theirs."""
+    """Say what a command returns to the shell for this error; jwst's own exits keep theirs.
+
+    Never 0: what an error stopped has not made its products, whatever status it names.
+    """
     by_outcome = outcome_of(error).exit_code
-    return int(getattr(error, "exit_status", getattr(error, "exit_code", by_outcome)))
+    return int(getattr(error, "exit_status", getattr(error, "exit_code", 0))) or by_outcome

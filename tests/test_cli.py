@@ -181,6 +181,7 @@ def test_logs_as_asked(run):
         (["lantern.steps.LanternStep"], 1, "NotImplementedError: LanternStep does not say how"),
         (["mine.NothingStep"], 64, "nothing to calibrate"),
         (["mine.AbortStep"], 7, "exit status 7"),
+        (["mine.LeaveStep"], 1, "exit status 0"),
     ],
 )
 def test_errors_are_one_line(run, mission, monkeypatch, arguments, status, message):
@@ -194,6 +195,9 @@ def test_errors_are_one_line(run, mission, monkeypatch, arguments, status, messa
         "class AbortStep(LanternStep):\n"
         "    def process(self, *args):\n"
         "        raise StpipeExitException(7)\n"
+        "class LeaveStep(LanternStep):\n"
+        "    def process(self, *args):\n"
+        "        raise StpipeExitException(0)\n"
     )
     monkeypatch.syspath_prepend(mission)
     monkeypatch.delitem(sys.modules, "mine", raising=False)

@@ -288,6 +288,8 @@ def test_interrupt(environment, uncal, out):
 def test_exit_code_of_jwst_for_no_science_data_is_kept():
     from jwst.assign_wcs.util import NoDataOnDetectorError
 
+    from stpipe_prefect.exceptions import StpipeExitException
     from stpipe_prefect.outcomes import exit_code_of
 
+    assert exit_code_of(StpipeExitException(0)) == 1  # it is shown as FAIL
     assert exit_code_of(NoDataOnDetectorError("no open slits")) == 64

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import get_temp_dir
 from pkgutil import resolve_name
 from types import FrameType
 from typing import Any
@@ -33,6 +34,12 @@ from .timing import peak_memory_mb
 GRACE = 3.0
 """Seconds that a process has to clean up after itself before it is killed."""
 
+FAREWELL = 5.0
+"""Seconds that a process has for what it has to say when the one that started it is gone."""
+
+SOCKET_FOLDER = "STPIPE_PREFECT_SOCKET_FOLDER"
+"""Variable that tells the fork server which folder to remove as it ends."""
+
 SINGLE_THREADED = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
@@ -43,6 +50,7 @@ Tell = Callable[[Message], None]
 
 _children: set[BaseProcess] = set()
 _preloaded: list[str] = []
+_farewells: list[Callable[[], None]] = []
 _interrupted = threading.Event()
 
 
@@ -86,8 +94,13 @@ def start_fork_server(preload: Sequence[str]) -> None:
     _preloaded[:] = preload
     if context.get_start_method() == "forkserver":
         multiprocessing.set_forkserver_preload(list(preload))
-        with _environment(SINGLE_THREADED):
+        with _environment({**SINGLE_THREADED, SOCKET_FOLDER: get_temp_dir()}):
             forkserver.ensure_running()
+
+
+def said_if_left_alone(farewell: Callable[[], None]) -> None:
+    """Have this process, when the one that started it is gone, call a function before it ends."""
+    _farewells.append(farewell)
 
 
 def preloaded() -> list[str]:
@@ -285,4 +298,8 @@ def _end_with_parent(messages: Connection) -> None:
     """Wait for the other end of the pipe to close: nothing is ever sent this way."""
     with suppress(EOFError, OSError):
         messages.recv_bytes()
+    for farewell in _farewells:
+        saying = threading.Thread(target=farewell, daemon=True)
+        saying.start()
+        saying.join(FAREWELL)
     os.killpg(0, signal.SIGKILL)

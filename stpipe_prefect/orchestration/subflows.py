@@ -6,6 +6,8 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextvars import copy_context
+from functools import partial
 from io import StringIO
 from operator import attrgetter
 from pkgutil import resolve_name
@@ -27,7 +29,7 @@ from ..exceptions import reason
 from ..outcomes import Outcome
 from .brief import told_in_brief
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
-from .isolation import Ended, Message, Tell
+from .isolation import Ended, Message, Tell, said_if_left_alone
 from .prefect_settings import changed_settings
 from .progress import as_message, listening
 from .retries import ask_again_if_lost, patient_client
@@ -79,6 +81,7 @@ def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bo
         "parent": str(parent),
         "brief": brief,
         "settings": {name: _revealed(attrgetter(name)(settings)) for name in _SETTINGS},
+        "of": str(run.flow_run.id) if run and run.flow_run else "",
         "of_deployment": str(run.flow_run.id) if run and run.flow_run and in_deployment() else "",
         "quiet": os.environ.get(_CONSOLE) == "CRITICAL",
     }
@@ -115,6 +118,8 @@ def run_as_told(told: Message, tell: Tell) -> None:
                 state=Pending(),
             )
             tell({"flow_run": str(run.id)})
+            runs = [each for each in (str(run.id), told["of"]) if each]
+            said_if_left_alone(partial(copy_context().run, _close_as_lost, runs))
             run_flow(flow, flow_run=run, parameters=told["parameters"])
         finally:
             # What travels in queues of their own would go with the process.
@@ -134,6 +139,13 @@ def close_flow_run(flow_run: str, ended: Ended) -> None:
         logging.getLogger("prefect.extra").warning(
             "Flow run %s could not be marked as %s: %s", flow_run, ended.outcome, reason(error)
         )
+
+
+def _close_as_lost(flow_runs: list[str]) -> None:
+    lost = Ended(Outcome.CRASHED, "the process that started it was killed")
+    with changed_settings({"client.max_retries": 0}):
+        for flow_run in flow_runs:
+            close_flow_run(flow_run, lost)
 
 
 def _revealed(value: Any) -> Any:

@@ -1,5 +1,9 @@
 """Many exposures at a time: what ends how, in which order, and what the server knows of it."""
 
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
 from contextlib import closing
 
@@ -8,16 +12,26 @@ from misbehaving import FLOW
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterParentFlowRunId,
     LogFilter,
     LogFilterFlowRunId,
 )
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
 from stpipe_prefect.orchestration.server import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
+
+
+def wait_until(true):
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -105,3 +119,61 @@ def test_log_lines_are_in_the_run_they_belong_to(calibrate):
             name = run.parameters["name"]
             mine = [line for line in lines if line.startswith("line ")]
             assert sorted(mine) == [f"line {number} of {name}" for number in range(5)]
+
+
+KILLED = """
+import sys
+from contextlib import closing
+from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
+
+url, log = sys.argv[1:]
+
+@flow(name="killed")
+def campaign():
+    exposures = [
+        Exposure(name, "misbehaving:exposure", {"name": name, "how": "sleep600", "log": log})
+        for name in "ab"
+    ]
+    with closing(calibrate_all(exposures, jobs=2)) as ended:
+        return list(ended)
+
+if __name__ == "__main__":
+    from stpipe_prefect.orchestration.isolation import start_fork_server
+
+    start_fork_server(["flows.calibrate.preloaded", "misbehaving"])
+    with temporary_settings({PREFECT_API_URL: url}):
+        campaign()
+"""
+
+
+def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(prefect_server, tmp_path):
+    script, log, temporary = (tmp_path / name for name in ("killed.py", "log", "temporary"))
+    script.write_text(KILLED)
+    temporary.mkdir()
+    path = os.pathsep.join(sys.path)
+    with subprocess.Popen(
+        [sys.executable, script, PREFECT_API_URL.value(), log],
+        env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 2)
+        command.kill()
+
+    by_name = FlowFilter(name=FlowFilterName(any_=["killed"]))
+    with get_client(sync_client=True) as client:
+        (campaign,) = client.read_flow_runs(flow_filter=by_name)
+        below = FlowRunFilterParentFlowRunId(any_=[campaign.id])
+
+        def runs():
+            exposures = client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(parent_flow_run_id=below)
+            )
+            return [client.read_flow_run(campaign.id), *exposures]
+
+        wait_until(lambda: all(run.state.is_final() for run in runs()))
+        assert [run.state.name for run in runs()] == ["Crashed"] * 3
+        assert {run.state.message for run in runs()} == {"the process that started it was killed"}
+    wait_until(lambda: not any(temporary.glob("pymp-*")))

@@ -21,7 +21,15 @@ from ..products.ingredients import (
     named_files,
     version_differences,
 )
-from ..products.provenance import SUFFIX, Record, read_record, record_path, run_name
+from ..products.provenance import (
+    SUFFIX,
+    Record,
+    UnreadableRecordError,
+    input_stem,
+    read_record,
+    record_path,
+    run_name,
+)
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
@@ -153,8 +161,11 @@ class Planner:
             return Plan(label, self._pipeline, (why,), refusal=self._taken(folder, label))
         try:
             record = read_record(path)
-        except InputError:
-            return Plan(label, self._pipeline, ("provenance record is damaged",))
+        except UnreadableRecordError as error:
+            return Plan(label, self._pipeline, (), refusal=str(error))
+        except InputError as error:
+            why = str(error).removeprefix(f"{path}: ")
+            return Plan(label, self._pipeline, (why,))
         products = tuple(Path(product.path) for product in record.products)
         refusal = made_by_another(record, class_path(self._class)) or changed_since(record)
         changed = [] if refusal else record.problems()
@@ -245,7 +256,7 @@ class Planner:
             for path in sorted(folder.glob(f"*{SUFFIX}")):
                 of_input, _, _ = path.name.removesuffix(SUFFIX).rpartition(".")
                 self._records[folder][of_input].append(path)
-        for path in self._records[folder][Path(input_name).stem]:
+        for path in self._records[folder][input_stem(input_name)]:
             try:
                 record = read_record(path)
             except InputError:
@@ -302,4 +313,4 @@ def _is_untouched(row: Mapping[str, Any]) -> bool:
         stat = Path(row["path"]).stat()
     except OSError:
         return False
-    return bool((stat.st_size, stat.st_mtime_ns) == (row["size"], row["mtime_ns"]))
+    return bool((stat.st_size, stat.st_mtime_ns) == (row.get("size"), row.get("mtime_ns")))

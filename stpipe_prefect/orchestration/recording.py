@@ -15,7 +15,7 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from ..datamodel import file_name, is_library, is_sequence
-from ..products.claims import check_replaceable, claims_of_others
+from ..products.claims import check_readable, check_replaceable, claims_of_others
 from ..products.fingerprint import FileContent
 from ..products.ingredients import Ingredients, Row
 from ..products.names import folder_path
@@ -102,6 +102,8 @@ def recorded_products(
     """
     pipeline = type(instance).class_alias or type(instance).__name__
     name = run_name(file_name(data) or "", pipeline)
+    path = record_path(folder, name)
+    check_readable(path)
     started, begun = datetime.now(UTC), time.monotonic()
     with staged_products(folder, name, needed=_size(data)) as staging, timed_steps() as steps:
         instance.output_dir = str(staging.folder)
@@ -110,7 +112,6 @@ def recorded_products(
         with observing(observation, instance):
             recording = Recording(staging, steps, observation)
             yield recording
-        path = record_path(folder, name)
         places = staging.places()
         others = claims_of_others(places, path)
         if not overwrite:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..exceptions import InputError, OutputError
 from .fingerprint import FileContent
-from .provenance import SUFFIX, Record, read_record
+from .provenance import SUFFIX, Record, UnreadableRecordError, read_record
 
 
 def changed_since(record: Record) -> str:
@@ -41,8 +41,31 @@ def made_by_another(record: Record, pipeline: str) -> str:
     )
 
 
+def check_readable(record: Path) -> None:
+    """Refuse to make products anew whose record this user may not read.
+
+    Raises
+    ------
+    OutputError
+        It is another user's.
+    """
+    try:
+        if record.exists():
+            read_record(record)
+    except UnreadableRecordError as error:
+        raise OutputError(str(error)) from error
+    except InputError:  # damaged
+        return
+
+
 def claims_of_others(places: Iterable[Path], own: Path) -> list[tuple[Record, FileContent]]:
-    """List the files in these places that other records than one's own name as their products."""
+    """List the files in these places that other records than one's own name as their products.
+
+    Raises
+    ------
+    OutputError
+        A record cannot be read whose owner is also that of one of these files.
+    """
     taken = {_normal(place) for place in places if place.is_file()}
     mine = _read(own)
     taken -= {_normal(product.path) for product in mine.products} if mine else set()
@@ -50,7 +73,7 @@ def claims_of_others(places: Iterable[Path], own: Path) -> list[tuple[Record, Fi
         (record, product)
         for folder in sorted({Path(place).parent for place in taken})
         for path in sorted(folder.glob(f"*{SUFFIX}"))
-        for record in [_read(path)]
+        for record in [_read(path, taken)]
         if record is not None and _normal(path) != _normal(own)
         for product in record.products
         if _normal(product.path) in taken
@@ -145,9 +168,13 @@ def _is_whole_asdf(path: Path) -> bool:
         return bool(file.tree)
 
 
-def _read(path: Path) -> Record | None:
+def _read(path: Path, taken: Iterable[str] = ()) -> Record | None:
     try:
         return read_record(path) if path.exists() else None
+    except UnreadableRecordError as error:
+        if path.stat().st_uid in {Path(place).stat().st_uid for place in taken}:
+            raise OutputError(str(error)) from error
+        return None
     except InputError:  # it claims nothing that could be told
         return None
 

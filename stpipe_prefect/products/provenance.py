@@ -12,14 +12,18 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import InputError, reason
+from ..exceptions import InputError, NoInputError, reason
 from .fingerprint import FileContent
 from .ingredients import Ingredients, Row
+from .names import shortened
+from .schema import mismatch
 from .staging import synced
 
 SCHEMA = "stpipe_prefect/provenance-1.0.0"
 SUFFIX = ".provenance.json"
 LOG_SUFFIX = ".log"
+_LONGEST_STEM = 200
+"""Bytes; file systems have at most 255 for a name, pipeline and suffix included."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Record:
         ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran.
     products : list of FileContent
         With their full paths.
+    fingerprint : str
+        As the file has it; of a new record, that of its ingredients.
     """
 
     path: Path
@@ -46,6 +52,7 @@ class Record:
     run: Row
     steps: list[Row]
     products: list[FileContent]
+    fingerprint: str | None = None
 
     def problems(self, *, verify: bool = False) -> list[str]:
         """Say which products are missing or damaged.
@@ -53,9 +60,15 @@ class Record:
         Parameters
         ----------
         verify : bool
-            Read them all, even those that look untouched.
+            Read them all, even those that look untouched, and compare the fingerprint of the
+            record with what it lists.
         """
         found = []
+        if verify and self.fingerprint not in (None, self.ingredients.fingerprint):
+            found.append(
+                f"record {self.path.name} was changed: its fingerprint is not that of the inputs, "
+                "parameters, references and software it lists"
+            )
         for product in self.products:
             if not Path(product.path).is_file():
                 found.append(f"product {Path(product.path).name} is missing")
@@ -79,7 +92,9 @@ class Record:
         }
         return {
             "schema": SCHEMA,
-            "fingerprint": self.ingredients.fingerprint,
+            "fingerprint": (
+                self.ingredients.fingerprint if self.fingerprint is None else self.fingerprint
+            ),
             "run": self.run,
             **ingredients,
             "inputs": [file.as_json() for file in self.ingredients.inputs],
@@ -103,7 +118,16 @@ def log_path(folder: Path, name: str) -> Path:
 
 def run_name(input_name: str, pipeline: str) -> str:
     """Name a run: two of the same name make the same products."""
-    return f"{Path(input_name).stem}.{pipeline}" if input_name else pipeline
+    return f"{input_stem(input_name)}.{pipeline}" if input_name else pipeline
+
+
+def input_stem(input_name: str) -> str:
+    """Give what names of runs begin with; cut, so that also the record's name is not too long."""
+    return shortened(Path(input_name).stem, _LONGEST_STEM)
+
+
+class UnreadableRecordError(InputError):
+    """A record that this user may not read: what it claims is not known."""
 
 
 def read_record(path: Path) -> Record:
@@ -111,25 +135,44 @@ def read_record(path: Path) -> Record:
 
     Raises
     ------
+    UnreadableRecordError
+        It is another user's, who lets nobody read it.
     InputError
-        It is none, or of a schema that is not known here.
+        It is none, damaged, or of a schema that is not known here.
     """
     try:
-        content = json.loads(path.read_text())
-        if content["schema"] != SCHEMA:
-            raise InputError(f"{path}: its schema is {content['schema']}, known is {SCHEMA}")
-        made_from = {item.name: content[item.name] for item in fields(Ingredients)}
-        made_from["inputs"] = _files(content["inputs"], Path())
-        folder = path.parent
-        return Record(
-            path,
-            Ingredients(**made_from),
-            content["run"],
-            content["steps"],
-            _files(content["products"], folder),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no provenance record: {reason(error)}") from error
+        text = path.read_text()
+    except PermissionError as error:
+        raise UnreadableRecordError(
+            f"{path}: this provenance record cannot be read ({error.strerror}): have its owner "
+            "make it readable, or choose another output folder"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise (NoInputError if missing else InputError)(
+            f"{path}: no provenance record, because it cannot be read: {reason(error)}"
+        ) from error
+    try:
+        content = json.loads(text)
+        schema = content.get("schema", SCHEMA)
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
+    if schema != SCHEMA:
+        raise InputError(f"{path}: its schema is {schema}, known is {SCHEMA}")
+    problem = mismatch(text)
+    if problem:
+        raise InputError(f"{path}: no provenance record, because {problem}")
+    names = [item.name for item in fields(Ingredients)]
+    made_from = {name: content[name] for name in names if name in content}
+    made_from["inputs"] = _files(content["inputs"], Path())
+    return Record(
+        path,
+        Ingredients(**made_from),
+        content["run"],
+        content["steps"],
+        _files(content["products"], path.parent),
+        content["fingerprint"],
+    )
 
 
 def find_record(product: Path) -> Record:
@@ -142,11 +185,16 @@ def find_record(product: Path) -> Record:
     """
     if product.name.endswith(SUFFIX):
         return read_record(product)
+    unusable = []
     for path in sorted(product.parent.glob(f"*{SUFFIX}")):
-        record = read_record(path)
+        try:
+            record = read_record(path)
+        except InputError as error:
+            unusable.append(f"; {error}")
+            continue
         if any(Path(made.path).name == product.name for made in record.products):
             return record
-    raise InputError(f"{product}: no provenance record beside it names it")
+    raise InputError(f"{product}: no provenance record beside it names it{''.join(unusable)}")
 
 
 def _files(rows: Iterable[Mapping[str, Any]], folder: Path) -> list[FileContent]:

@@ -1,5 +1,7 @@
 """Nobody's work is overwritten unasked."""
 
+import errno
+import os
 from pathlib import Path
 
 import asdf
@@ -136,3 +138,35 @@ def test_asdf_file_without_its_end_is_not_whole(tmp_path):
     asdf.AsdfFile({"data": np.ones((64, 64))}).write_to(path)
     path.write_bytes(path.read_bytes()[:-10])
     assert not is_whole(path)
+
+
+def test_record_that_cannot_be_read_protects_its_products(made, monkeypatch):
+    record = next(made.parent.glob("*.provenance.json"))
+    before = made.read_bytes()
+    read_text = Path.read_text
+
+    def read(path, *args, **kwargs):
+        if path.name == record.name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return read_text(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    plan = as_flow(CalibratePipeline).plan("one_raw.row", output_dir="out")
+    assert plan.refusal == (
+        f"{record}: this provenance record cannot be read (Permission denied): have its owner "
+        "make it readable, or choose another output folder"
+    )
+    for pipeline in (CalibratePipeline, OtherPipeline):
+        with pytest.raises(OutputError, match="this provenance record cannot be read"):
+            as_flow(pipeline)("one_raw.row", output_dir="out", overwrite=True)
+    assert made.read_bytes() == before
+
+
+def test_long_names_of_inputs(mission, prefect_server):
+    name = "n" * 240
+    Path("one_raw.row").rename(f"{name}_raw.row")
+    flow = as_flow(CalibratePipeline)
+    assert flow(f"{name}_raw.row", output_dir="out", return_state=True).name == "Completed"
+    assert flow.plan(f"{name}_raw.row", output_dir="out").is_up_to_date
+    (record,) = Path("out").glob("*.provenance.json")
+    assert [Path(made.path).name for made in find_record(record).products] == [f"{name}_cal.row"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .user import check_user
+
 if TYPE_CHECKING:
     from .orchestration.handles import Handle
     from .orchestration.pipelines import PipelineFlow, as_flow
@@ -39,4 +41,6 @@ def __getattr__(name: str) -> Any:
     # Prefect takes a second to import: only who asks for the adapter waits for it.
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOME[name].startswith("orchestration"):
+        check_user()
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

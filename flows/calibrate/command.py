@@ -182,7 +182,7 @@ def _calibrate(
 
     from stpipe_prefect.orchestration.isolation import interruptible
     from stpipe_prefect.orchestration.runners import task_runner
-    from stpipe_prefect.orchestration.server import prefect_api, server_is_configured
+    from stpipe_prefect.orchestration.server import caution, prefect_api, server_is_configured
 
     from .terminal import Display, result_table
 
@@ -210,6 +210,7 @@ def _calibrate(
             time_limit=options.time_limit,
             return_state=True,
         )
+    say(mission.command, caution())
     results = display.results
     failures = [result for result in results if result.failure]
     if state.is_failed() and not failures:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.streams import with_streams
+from stpipe_prefect.user import check_user
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,7 @@ def exit_code_of_command(command: str, run: Callable[[], int], *, debug: bool) -
 
 def _exit_code(command: str, run: Callable[[], int], *, debug: bool) -> int:
     try:
+        check_user()
         return run()
     except KeyboardInterrupt as error:
         complain(command, "interrupted", error, debug=debug)

@@ -117,6 +117,7 @@ def _run(options: argparse.Namespace) -> int:
 def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
     from flows.calibrate.terminal import Display
     from stpipe_prefect.orchestration.isolation import interruptible
+    from stpipe_prefect.orchestration.server import caution
 
     from .flow import ReprocessError, reprocess
 
@@ -129,6 +130,7 @@ def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summ
             crds_context=context,
             return_state=True,
         )
+    say(COMMAND, caution())
     try:
         return cast("Summary", state.result())
     except ReprocessError as error:

@@ -31,6 +31,13 @@ def server_is_configured() -> bool:
     return bool(PREFECT_API_URL.value())
 
 
+def caution() -> str:
+    """Say what the user should know about the server in use; mostly nothing."""
+    from .shared_server import shared_server
+
+    return "" if server_is_configured() else shared_server().caution
+
+
 @contextmanager
 def prefect_api() -> Iterator[None]:
     """Have a Prefect server to report to within the block.

@@ -1,0 +1,23 @@
+"""Flows that Python calls without having been told of a server."""
+
+import sqlite3
+from contextlib import closing
+
+CALLED = """
+from flows.reprocess.watch import watch_context
+
+print(watch_context("jwst", return_state=True).message)
+"""
+
+
+def test_flow_of_a_mission_reports_to_the_shared_server(
+    new_prefect_home, run_python, mission, lantern_cache, monkeypatch
+):
+    home = new_prefect_home()
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    printed = run_python(CALLED, CRDS_PATH=lantern_cache)
+    assert printed.split()[-1] == "jwst_0001.pmap"
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        assert database.execute("SELECT state_name FROM flow_run").fetchall() == [("Completed",)]
+    assert any((home / "embedded").iterdir())

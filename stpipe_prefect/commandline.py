@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
@@ -23,6 +23,7 @@ from .exceptions import InputError, UsageError, reason
 from .logs import logged_run
 from .parameters.files import load_config_file
 from .parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled
+from .parameters.origins import check_crds_parameters
 from .parameters.spec import help_text
 from .parameters.validation import check_parameters
 from .products.names import in_folder
@@ -90,6 +91,9 @@ class Command:
     def make_step(self) -> Any:
         """Make the step, with its merged parameters."""
         step_class, given = self.step_class, self.given
+        if self.first_input:
+            with suppress(InputError):  # as the step says itself
+                check_crds_parameters(step_class, self.first_input)
         try:
             config, config_file = step_class.build_config(self.first_input, **given)
         except InputError as error:

@@ -1,6 +1,8 @@
 """``python -m stpipe_prefect explain``, as a user meets it."""
 
 import json
+import os
+import shutil
 
 import pytest
 
@@ -59,3 +61,38 @@ def test_wrong_request_is_refused_as_by_run(mission, capsys):
         "expected float(default=100.0)\n"
     )
     assert main(["explain"]) == 2
+
+
+def damage_parameters(crds):
+    path = crds / "references/jwst/nircam/jwst_nircam_pars-jumpstep_0001.asdf"
+    os.truncate(path, path.stat().st_size // 2)
+    return "pars-jumpstep reference: ", "jwst_nircam_pars-jumpstep_0001.asdf: not a readable param"
+
+
+def lose_rules(crds):
+    (crds / "mappings/jwst/jwst_nircam_gain_0001.rmap").unlink()
+    return "jwst_0001.pmap cannot select references for ", "jwst_nircam_gain_0001.rmap"
+
+
+@pytest.mark.filterwarnings("default::Warning")  # jwst's own
+@pytest.mark.parametrize("command", ["run", "explain"])
+@pytest.mark.parametrize("damage", [damage_parameters, lose_rules])
+def test_damaged_cache_is_said_in_a_line_for_upstream_classes_too(
+    small, tmp_path, monkeypatch, capfd, command, damage
+):
+    from crds.core import utils
+
+    crds = shutil.copytree(small.crds_path, tmp_path / "crds")
+    config = crds / "config/jwst/server_config"
+    config.write_text(repr(eval(config.read_text()) | {"download_metadata": {}}))
+    beginning, words = damage(crds)
+    for name in ("CRDS_SERVER_URL", "CRDS_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CRDS_PATH", str(crds))
+    utils.clear_function_caches()
+    step = ["jwst.jump.JumpStep", str(small.programme.exposures[0])]
+    options = ["--log-stream=null"] if command == "run" else []
+    assert main([command, *step, *options]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"error: {beginning}") and words in line
+    utils.clear_function_caches()

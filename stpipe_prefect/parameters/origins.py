@@ -13,8 +13,9 @@ from typing import Any
 from configobj.validate import Validator
 
 from ..exceptions import ParameterError, ReferenceFileError
+from ..references.context import resolve_context
 from ..references.prefetch import prefetch
-from ..references.selection import parameter_files
+from ..references.selection import parameter_files, read_crds_parameters
 from .files import load_config_file
 from .layers import crds_parameters_disabled, merge, new_config
 from .sources import (
@@ -63,6 +64,23 @@ def crds_layers(
         layer = CRDS_PIPELINE_FILE if _step_defs(each) else CRDS_STEP_FILE
         layers.append(Layer(Source(layer, file.name), _at(path, content)))
     return layers
+
+
+def check_crds_parameters(step_class: Any, data: Any) -> None:
+    """Make sure of the parameter files that CRDS selects for an input.
+
+    Upstream's classes go on without one that is damaged, or end as crds does.
+
+    Raises
+    ------
+    InputError
+        The input cannot be read.
+    ReferenceFileError
+        A file is missing or damaged, or the rules that select are.
+    """
+    if not crds_parameters_disabled():
+        crds_parameters, observatory = read_crds_parameters(step_class, data)
+        crds_layers(step_class, crds_parameters, observatory, resolve_context(observatory))
 
 
 def file_layers(step_class: Any, config_file: str | None, given: Mapping[str, Any]) -> list[Layer]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..exceptions import ReferenceFileError, reason
 from .client import client_offline
+from .server import configured_server
 
 logger = logging.getLogger("stpipe.references")
 
@@ -56,6 +57,7 @@ def best_references(
     types = sorted(set(reference_types))
     if not types:  # crds understands an empty list as all types
         return {}
+    _load_rules(crds_parameters, context)
     try:
         with client_offline(observatory):
             selected = crds.getrecommendations(
@@ -68,10 +70,7 @@ def best_references(
     except (Exception, SystemExit) as error:  # crds leaves where it finds no server_config
         if not required and _is_unknown(error):
             return dict.fromkeys(types, NOT_APPLICABLE)
-        raise ReferenceFileError(
-            f"{context} cannot select references for {exposure_name(crds_parameters)}: "
-            f"{reason(_absent(error))}"
-        ) from error
+        raise ReferenceFileError(_no_selection(context, crds_parameters, error)) from error
     names = {kind: file_selected(answer) for kind, answer in selected.items()}
     exposure = exposure_name(crds_parameters)
     _refuse_bad_rules(crds_parameters, observatory, context)
@@ -87,6 +86,36 @@ def best_references(
             f"covers it, or give a file of your own as override_<type>"
         )
     return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
+
+
+def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> None:
+    """Load all mappings that crds will: it prints a traceback itself where one is absent.
+
+    Raises
+    ------
+    ReferenceFileError
+        One is absent or damaged.
+    """
+    from crds.core import rmap, utils
+
+    try:
+        instrument = utils.header_to_instrument(dict(crds_parameters))
+    except KeyError:  # crds knows what it makes of that
+        return
+    try:
+        rmap.get_cached_mapping(context).get_imap(instrument).get_required_parkeys()
+    except Exception as error:
+        if not _is_unknown(error):
+            remedy = "; set CRDS_SERVER_URL to have mappings fetched anew"
+            raise ReferenceFileError(
+                _no_selection(context, crds_parameters, error)
+                + ("" if configured_server() else remedy)
+            ) from error
+
+
+def _no_selection(context: str, crds_parameters: Mapping[str, Any], error: BaseException) -> str:
+    exposure = exposure_name(crds_parameters)
+    return f"{context} cannot select references for {exposure}: {reason(_absent(error))}"
 
 
 def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -> None:
@@ -128,7 +157,10 @@ def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, cont
     if not any(config.is_mapping(name) for name in _bad_files(observatory)):
         return
     instrument = utils.header_to_instrument(dict(crds_parameters))
-    bad = heavy_client.get_bad_mappings_in_context(observatory, context, instrument)
+    try:
+        bad = heavy_client.get_bad_mappings_in_context(observatory, context, instrument)
+    except (Exception, SystemExit) as error:
+        raise ReferenceFileError(_no_selection(context, crds_parameters, error)) from error
     if bad and config.ALLOW_BAD_RULES:
         logger.warning("%s contains %s, marked as bad by CRDS", context, ", ".join(bad))
     elif bad:

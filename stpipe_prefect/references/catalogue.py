@@ -7,6 +7,7 @@ It comes with the server's description of itself, which the crds client keeps in
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,10 @@ from typing import Any
 from ..exceptions import CrdsServerError, ReferenceFileError, reason
 from .patience import Patience
 from .server import CrdsServer
+
+_asking = threading.Lock()
+_asked: set[tuple[str, str]] = set()
+"""Catalogues, each with its server, that were renewed for a file that they did not name."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,40 @@ class Catalogue:
     def entry(self, name: str) -> Entry | None:
         """Find out what a file has to be; `None` if that is not known."""
         about = self._read()[1].get(name)
-        if not isinstance(about, Mapping) or "size" not in about:
+        if not isinstance(about, Mapping) or not str(about.get("size", "")).isdecimal():
             return None
         sha1 = str(about.get("sha1sum", ""))
         return Entry(int(about["size"]), "" if sha1 == "none" else sha1)
+
+    def entry_to_verify(
+        self, name: str, server: CrdsServer | None, patience: Patience
+    ) -> Entry | None:
+        """Find out what a file in the cache has to be.
+
+        A server is asked once about files that the catalogue does not name.
+
+        Raises
+        ------
+        CrdsServerError, ReferenceFileError
+            See `refresh`.
+        """
+        with _asking:
+            asked = (str(self.path), server.url if server else "")
+            if server is not None and asked not in _asked and self.entry(name) is None:
+                self.refresh(server, patience)
+                _asked.add(asked)
+        return self.entry(name)
+
+    def flaw(self) -> str:
+        """Say why the crds client cannot work with what is in the cache; empty if it can."""
+        from crds.core import config
+
+        if config.get_uri("server_config") != "none":  # CRDS_CONFIG_URI: it is elsewhere
+            return ""
+        if not self.path.is_file():
+            return "is absent"
+        problem = _flaw(self._read()[0], self.observatory)
+        return problem and f"is damaged: {problem}"
 
     def entry_for_download(
         self, name: str, server: CrdsServer, patience: Patience
@@ -87,7 +122,7 @@ class Catalogue:
         Raises
         ------
         CrdsServerError
-            It cannot be asked, or answers nonsense.
+            It cannot be asked, or answers nonsense, which is not kept.
         ReferenceFileError
             The cache cannot be written.
         """
@@ -107,6 +142,14 @@ class Catalogue:
             )
             info["download_metadata"] = crds_encode(files)
         info |= {"server": server.url, "status": "server", "connected": True}
+        info.setdefault("last_synced", "")
+        problem = _flaw(info, self.observatory)
+        if not (problem or isinstance(_decoded(info), Mapping)):
+            problem = "download_metadata is no list of files"
+        if problem:
+            raise CrdsServerError(
+                f"{server} does not describe itself as CRDS does: {problem}; check CRDS_SERVER_URL"
+            )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -124,11 +167,11 @@ class Catalogue:
         section = "mapping_url" if config.is_mapping(name) else "reference_url"
         try:
             folder = self._read()[0][section][self.observatory]
-        except (KeyError, TypeError) as error:
+            return f"{folder.rstrip('/')}/{name}"
+        except (KeyError, TypeError, AttributeError) as error:
             raise CrdsServerError(
                 f"The CRDS server does not say where {name} can be had"
             ) from error
-        return f"{folder.rstrip('/')}/{name}"
 
     def _read(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         try:
@@ -141,10 +184,33 @@ class Catalogue:
 @lru_cache(maxsize=4)
 def _parse(path: Path, mtime: int, inode: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Read the server's description, and its files by name; nothing where it is damaged."""
+    try:
+        info = ast.literal_eval(path.read_text())
+    except (OSError, ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}, {}
+    files = _decoded(info) if isinstance(info, Mapping) else None
+    return (info, files) if isinstance(files, Mapping) else ({}, {})
+
+
+def _decoded(info: Mapping[str, Any]) -> Any:
+    """Give the files of a description by name; None where they cannot be read."""
     from crds.client.proxy import crds_decode
 
     try:
-        info = ast.literal_eval(path.read_text())
-        return info, crds_decode(info.get("download_metadata", {}))
-    except (OSError, ValueError, SyntaxError, AttributeError, KeyError):
-        return {}, {}
+        return crds_decode(info.get("download_metadata", {}))
+    except Exception:  # of base64, gzip, JSON
+        return None
+
+
+def _flaw(info: Mapping[str, Any], observatory: str) -> str:
+    """Say what the crds client would miss in a server's description of itself."""
+    bad = info.get("bad_files_list")
+    if not info:
+        return "it cannot be read"
+    if info.get("observatory") != observatory:
+        return f"its observatory is not {observatory}"
+    if not isinstance(bad, (list, tuple)) or not all(isinstance(name, str) for name in bad):
+        return "bad_files_list is no list of files"
+    if not isinstance(info.get("operational_context"), str):
+        return "it names no operational_context"
+    return "" if "last_synced" in info else "last_synced is missing"

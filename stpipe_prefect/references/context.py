@@ -16,6 +16,7 @@ from pathlib import Path
 from ..exceptions import ContextError, CrdsServerError, reason
 from ..logs import crds_console_off
 from ..paths import misread_by_asdf, printable, unrecordable
+from .catalogue import Catalogue
 from .client import client_offline
 from .mappings import prefetch_mappings
 from .patience import Patience
@@ -57,10 +58,16 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
     cache = _cache_folder()
     if problem := unrecordable(Path(cache)) or misread_by_asdf(cache):
         raise ContextError(f"CRDS cache {printable(cache)}: {problem}: rename the folder")
+    server = configured_server()
+    if server is None and (flaw := Catalogue(observatory).flaw()):
+        raise ContextError(
+            f"No CRDS context for {observatory} in {cache}: config/{observatory}/server_config "
+            f"{flaw}; set CRDS_SERVER_URL to have it fetched"
+        )
     name = context or _default_context(observatory)
     if not config.is_mapping(name):
         raise ContextError(f"{name!r} is not a context: expected a name such as jwst_1303.pmap")
-    if configured_server() is not None:
+    if server is not None:
         prefetch_mappings(observatory, name)
     with client_offline(observatory):
         _load_mappings(observatory, name)

@@ -40,7 +40,7 @@ def _prefetch(observatory: str, context: str, cache: str) -> None:
     try:
         catalogue = Catalogue(observatory)
         server = configured_server()
-        if server is not None and not catalogue.path.exists():
+        if server is not None and catalogue.flaw():
             catalogue.refresh(server, Patience())  # the crds client does nothing without it
         names = [context]
         while names:

@@ -39,13 +39,13 @@ def limit() -> float:
 class Patience:
     """The time one file, or one call, may still take; all attempts together.
 
-    It runs out in silence, and what arrives restores it, never beyond the limit: at less
-    than `LEAST_RATE` for long it runs out as well.
+    It runs out in silence. What arrives renews it when it amounts to `LEAST_RATE` over the limit;
+    so what comes more slowly, by however little, ends at the limit as well.
     """
 
     def __init__(self) -> None:
         self.limit = limit()
-        self._end = monotonic() + self.limit
+        self.renew()
 
     @property
     def left(self) -> float:
@@ -55,10 +55,13 @@ class Patience:
     def renew(self) -> None:
         """Begin again: there was an answer."""
         self._end = monotonic() + self.limit
+        self._received = 0
 
     def restore(self, received: int) -> None:
         """Count what has arrived, in bytes."""
-        self._end = monotonic() + min(self.limit, self.left + received / LEAST_RATE)
+        self._received += received
+        if self._received >= LEAST_RATE * self.limit:
+            self.renew()
 
     def within(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function, and leave it alone if it takes longer than half the limit.

@@ -7,6 +7,7 @@ holds and which vanishes with its holder. Everybody else waits, and then finds t
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from os import fsync
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import HTTPError
 
 from filelock import FileLock, Timeout
@@ -141,7 +143,7 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
         with _alone(wanted, path, patience):
             record = (
                 recall(path)
-                or _verified(wanted, path)
+                or _verified(wanted, path, patience)
                 or _fetched(wanted, path, patience, on_progress)
             )
     return Cached(wanted, path, record.size, record.sha1, fetched=absent)
@@ -210,18 +212,20 @@ def damage(path: Path, entry: Entry | None, sha1: str) -> str:
     return ""
 
 
-def _verified(wanted: Wanted, path: Path) -> Verified | None:
+def _verified(wanted: Wanted, path: Path, patience: Patience) -> Verified | None:
     """Verify a file that is there; one that is damaged is set aside if it can be fetched anew."""
+    server = configured_server()
     if not path.exists():
         return None
     try:
         sha1 = sha1_of(path)
     except OSError as error:
         raise ReferenceFileError(f"{wanted} cannot be read: {path}: {reason(error)}") from error
-    problem = damage(path, Catalogue(wanted.observatory).entry(wanted.name), sha1)
+    catalogue = Catalogue(wanted.observatory)
+    problem = damage(path, catalogue.entry_to_verify(wanted.name, server, patience), sha1)
     if not problem:
         return remember(path, sha1)
-    if configured_server() is None:
+    if server is None:
         raise ReferenceFileError(
             f"{wanted} is damaged: {path} is {problem}; remove it and fetch it anew"
         )
@@ -240,7 +244,10 @@ def _fetched(
         entry, url = catalogue.entry_for_download(wanted.name, server, patience)
     except ReferenceFileError as error:
         raise type(error)(f"{wanted} is not in the CRDS cache; {error}") from error
-    partial = _partial(path)
+    for left in _partials(path):  # of a process that was killed, perhaps somebody else's
+        with suppress(OSError):
+            left.unlink()
+    partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     damaged = False
     failure: Exception | None = None
     problem = ""
@@ -284,7 +291,7 @@ def _download(
     """Write what comes into a temporary file; return its checksum."""
     checksum = hashlib.sha1()
     received = 0
-    with partial.open("wb") as file:
+    with _writable(partial) as file:
         for data in chunks(url, patience):
             try:
                 file.write(data)
@@ -299,6 +306,14 @@ def _download(
                 on_progress(name, received, size)
         fsync(file.fileno())
     return checksum.hexdigest()
+
+
+def _writable(partial: Path) -> BinaryIO:
+    try:
+        partial.unlink(missing_ok=True)
+        return partial.open("xb")
+    except OSError as error:
+        raise ReferenceFileError(f"{partial} cannot be written: {reason(error)}") from error
 
 
 @contextmanager
@@ -320,7 +335,7 @@ def _alone(wanted: Wanted, path: Path, patience: Patience) -> Iterator[None]:
                     f"{patience.limit:g} s ({LIMIT_VARIABLE})"
                 )
             with suppress(OSError):
-                grown = _partial(path).stat().st_size
+                grown = sum(partial.stat().st_size for partial in _partials(path))
                 patience.restore(max(0, grown - seen))
                 seen = grown
     except OSError as error:
@@ -336,8 +351,9 @@ def _alone(wanted: Wanted, path: Path, patience: Patience) -> Iterator[None]:
         lock.release()
 
 
-def _partial(path: Path) -> Path:
-    return path.parent / f".{path.name}.part"
+def _partials(path: Path) -> Iterator[Path]:
+    """Find what is written of a file: by whoever holds its lock, or left by who was killed."""
+    return path.parent.glob(f".{path.name}.*part")
 
 
 def _set_aside(bad: Path, path: Path) -> None:

@@ -4,11 +4,13 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
+from pathlib import Path
 
 import crds
 import pytest
 
-from stpipe_prefect.exceptions import ContextError
+from stpipe_prefect.exceptions import ContextError, ReferenceFileError
+from stpipe_prefect.references.best import best_references
 from stpipe_prefect.references.context import (
     CONTEXT_VARIABLE,
     pinned_context,
@@ -168,8 +170,77 @@ def test_no_cache_at_all(crds_path, monkeypatch):
 def test_empty_cache(tmp_path, crds_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("CRDS_PATH", str(tmp_path / "empty"))
-    with pytest.raises(ContextError, match="expected config/jwst/server_config there"):
+    with pytest.raises(ContextError, match="server_config is absent; set CRDS_SERVER_URL"):
         resolve_context("jwst")
+
+
+MAPPINGS = ("jwst_0001.pmap", "jwst_nircam_0001.imap", "jwst_nircam_gain_0001.rmap")
+NIRCAM = {"META.INSTRUMENT.NAME": "NIRCAM", "META.INSTRUMENT.DETECTOR": "NRCB1"}
+CONFIG = "config/jwst/server_config"
+
+
+def select_gain(context):
+    where = {"observatory": "jwst", "context": resolve_context("jwst", context)}
+    return best_references(NIRCAM, ["gain"], required=False, **where)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def forge(path):
+    path.write_text(path.read_text().replace("simulated", "forged", 1))
+
+
+@pytest.mark.parametrize("damage", [cut, forge, Path.unlink])
+@pytest.mark.parametrize("name", MAPPINGS)
+@pytest.mark.parametrize("catalogue", [True, False])
+def test_damaged_mapping_is_fetched_anew(crds_path, server, monkeypatch, name, damage, catalogue):
+    if not catalogue:
+        config = crds_path / CONFIG
+        config.write_text(repr(eval(config.read_text()) | {"download_metadata": {}}))
+    damage(crds_path / "mappings/jwst" / name)
+    monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+    assert select_gain("jwst_0001.pmap") == {"gain": "N/A"}  # such an exposure has no date
+    path = crds_path / "mappings/jwst" / name
+    assert path.read_bytes() == server.file(name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", [cut, forge, Path.unlink])
+@pytest.mark.parametrize("name", MAPPINGS[1:])
+def test_damaged_mapping_without_a_server_is_one_line(crds_path, capfd, name, damage):
+    damage(crds_path / "mappings/jwst" / name)
+    with pytest.raises(ReferenceFileError) as caught:
+        select_gain("jwst_0001.pmap")
+    line = str(caught.value)
+    assert line.startswith("jwst_0001.pmap cannot select references for this exposure: ")
+    assert name in line and line.endswith("set CRDS_SERVER_URL to have mappings fetched anew")
+    assert capfd.readouterr() == ("", "")  # crds would print a traceback
+
+
+DAMAGED = ("", "garbage(", "[]", '{"observatory": "jwst"}')
+
+
+@pytest.mark.parametrize("context", [None, "jwst_0001.pmap"])
+@pytest.mark.parametrize("text", DAMAGED)
+def test_damaged_description_of_the_server_is_fetched_anew(
+    crds_path, server, monkeypatch, text, context
+):
+    (crds_path / CONFIG).write_text(text)
+    monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+    assert select_gain(context) == {"gain": "N/A"}
+
+
+@pytest.mark.parametrize("context", [None, "jwst_0001.pmap"])
+@pytest.mark.parametrize("text", DAMAGED)
+def test_damaged_description_without_a_server_is_named(crds_path, text, context):
+    (crds_path / CONFIG).write_text(text)
+    with pytest.raises(ContextError) as caught:
+        resolve_context("jwst", context)
+    assert str(caught.value).startswith(
+        f"No CRDS context for jwst in {crds_path}: {CONFIG} is damaged: "
+    )
+    assert str(caught.value).endswith("; set CRDS_SERVER_URL to have it fetched")
 
 
 @pytest.mark.parametrize(

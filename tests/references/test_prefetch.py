@@ -1,18 +1,25 @@
 """Fetching into the cache: whole, verified, once; and what is said when that cannot be."""
 
+import errno
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import loopback
 import pytest
 
 from stpipe_prefect.exceptions import ContextError, CrdsServerError, ReferenceFileError
+from stpipe_prefect.references import patience
+from stpipe_prefect.references.catalogue import Catalogue, Entry
 from stpipe_prefect.references.context import pinned_context, resolve_context
 from stpipe_prefect.references.prefetch import Wanted, prefetch, prefetch_all
 
 NAME = "jwst_nircam_gain_0001.fits"
 GAIN = Wanted(NAME, "gain", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
+
+
+LARGE = Wanted("jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
 
 
 def leftovers(path):
@@ -169,8 +176,78 @@ def test_nobody_listens(cold, monkeypatch):
 
 
 def test_slow_but_steady_is_waited_for(cold, server):
-    server.manners[NAME] = loopback.slowly(3)
-    assert prefetch(GAIN).fetched
+    server.manners[LARGE.name] = loopback.slowly(3)  # 40 kB/s
+    assert prefetch(LARGE).fetched
+
+
+@pytest.mark.parametrize(("rate", "ends"), [(0.2, True), (0.95, True), (1.05, False), (50, False)])
+def test_what_drips_ends_at_the_limit_however_near_the_least_rate(monkeypatch, rate, ends):
+    now = [0.0]
+    monkeypatch.setattr(patience, "monotonic", lambda: now[0])
+    monkeypatch.delenv("STPIPE_CRDS_PATIENCE", raising=False)
+    waiting = patience.Patience()
+    while waiting.left and now[0] < 600:
+        now[0] += 0.5
+        waiting.restore(int(0.5 * rate * patience.LEAST_RATE))
+    assert (now[0] <= 30) == ends
+
+
+def test_what_others_left_unfinished_is_in_nobodys_way(cold, server):
+    partial = GAIN.path.parent / f".{NAME}.part"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir()  # as good as a file of somebody else: it can neither be opened nor removed
+    (partial / "file").touch()
+    assert prefetch(GAIN).path.read_bytes() == server.file(NAME).read_bytes()
+    assert server.files_asked == {NAME: 1}
+
+
+def test_cache_that_cannot_be_written_is_not_blamed_on_the_server(cold, server, monkeypatch):
+    def full(path, mode):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = GAIN.path
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(Catalogue, "entry_for_download", lambda *args: (Entry(1, ""), "nowhere"))
+    with pytest.raises(ReferenceFileError) as caught:
+        prefetch(GAIN)
+    assert str(caught.value).startswith(f"{path.parent}/.{NAME}.")
+    assert str(caught.value).endswith(".part cannot be written: [Errno 28] No space left on device")
+
+
+def test_flipped_byte_is_found_by_a_server_where_there_was_no_catalogue(
+    crds_path, server, monkeypatch
+):
+    config = crds_path / "config/jwst/server_config"
+    config.write_text(repr(eval(config.read_text()) | {"download_metadata": {}}))
+    monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+    flip(GAIN.path)
+    assert prefetch(GAIN).path.read_bytes() == server.file(NAME).read_bytes()
+    own = Wanted("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap")
+    own.path.write_bytes(server.file(NAME).read_bytes())  # no server knows it
+    for _ in range(2):
+        prefetch(own)
+    assert server.asked["get_server_info"] == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({"observatory": "jwst"}, "bad_files_list is no list of files"),
+        ({"observatory": "jwst", "bad_files_list": []}, "it names no operational_context"),
+        ([1, 2], "is none for jwst"),
+        ("DAMAGED", "download_metadata is no list of files"),
+    ],
+)
+def test_nonsense_that_a_server_says_of_itself_is_not_kept(cold, server, answer, problem):
+    whole = server.get_server_info()
+    if answer == "DAMAGED":
+        answer = whole | {"download_metadata": {"crds_encoded": "1.0", "crds_payload": "bm8="}}
+    server.get_server_info = lambda: answer
+    with pytest.raises(ContextError, match=problem):
+        resolve_context("jwst", "jwst_0001.pmap")
+    assert not (cold / "config/jwst/server_config").exists()
+    server.get_server_info = lambda: whole
+    assert resolve_context("jwst", "jwst_0001.pmap") == "jwst_0001.pmap"
 
 
 def test_file_the_server_does_not_know(cold):

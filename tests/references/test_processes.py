@@ -71,7 +71,7 @@ def test_holder_killed_in_mid_download(cold, server, names, monkeypatch):
     monkeypatch.setenv("STPIPE_CRDS_PATIENCE", "20")
     server.manners[names[0]] = loopback.once(loopback.slowly(60))
     holder = start(*names)
-    partial = list_until(lambda: list(cold.rglob(f".{names[0]}.part")))
+    partial = list_until(lambda: list(cold.rglob(f".{names[0]}.*.part")))
     others = [start(*names) for _ in range(8)]
     list_until(lambda: partial[0].stat().st_size > 0)
     time.sleep(3)  # the others have come to wait for it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -118,10 +117,9 @@ def show_quick_looks(products: Iterable[Path]) -> None:
             logger.warning("No quick look of %s: %s", product.name, reason(error))
             continue
         if look is not None:
-            suffix = re.sub("[^a-z0-9]+", "-", product.stem.rpartition("_")[2].lower())
-            # An artifact of type image would spell out the whole picture beside it.
+            # An artifact of type image would spell out the whole picture beside it; one with a key
+            # is stored three times: as the run's, as the latest of its key, and in an event.
             create_markdown_artifact(
                 markdown=f"![{product.name}](data:image/png;base64,{b64encode(look.png).decode()})",
-                key=f"quick-look-{suffix}",
-                description=look.caption,
+                description=f"Quick look: {look.caption}",
             )

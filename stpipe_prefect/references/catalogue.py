@@ -82,15 +82,23 @@ class Catalogue:
         return self.entry(name)
 
     def flaw(self) -> str:
-        """Say why the crds client cannot work with what is in the cache; empty if it can."""
+        """Say why the crds client cannot work with what is in the cache, and what to do about it.
+
+        Empty if it can.
+        """
         from crds.core import config
 
         if config.get_uri("server_config") != "none":  # CRDS_CONFIG_URI: it is elsewhere
             return ""
-        if not self.path.is_file():
-            return "is absent"
+        cure = "; set CRDS_SERVER_URL to have it fetched"
+        try:
+            self.path.open("rb").close()
+        except (FileNotFoundError, NotADirectoryError):
+            return f"is absent{cure}"
+        except OSError as error:
+            return f"cannot be read ({error.strerror}); have its owner make it readable"
         problem = _flaw(self._read()[0], self.observatory)
-        return problem and f"is damaged: {problem}"
+        return problem and f"is damaged: {problem}{cure}"
 
     def entry_for_download(
         self, name: str, server: CrdsServer, patience: Patience

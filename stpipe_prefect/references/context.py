@@ -61,8 +61,8 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
     server = configured_server()
     if server is None and (flaw := Catalogue(observatory).flaw()):
         raise ContextError(
-            f"No CRDS context for {observatory} in {cache}: config/{observatory}/server_config "
-            f"{flaw}; set CRDS_SERVER_URL to have it fetched"
+            f"No CRDS context for {observatory} in {cache}: "
+            f"config/{observatory}/server_config {flaw}"
         )
     name = context or _default_context(observatory)
     if not config.is_mapping(name):

@@ -3,11 +3,13 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 
 import crds
 import pytest
+from crds.core import utils
 
 from stpipe_prefect.exceptions import ContextError, ReferenceFileError
 from stpipe_prefect.references.best import best_references
@@ -262,6 +264,34 @@ def test_cache_whose_files_upstream_or_a_record_cannot_name(
         resolve_context("jwst")
     assert str(caught.value).startswith(f"CRDS cache {tmp_path}/{shown}: {problem}")
     assert str(caught.value).endswith(": rename the folder")
+
+
+@contextmanager
+def unreadable(path):
+    """Make something unreadable; for an administrator, who reads all, by being somebody else."""
+    mode = path.stat().st_mode
+    path.chmod(0o600 if os.geteuid() == 0 else 0)
+    if was_administrator := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_administrator:
+            os.seteuid(0)
+        path.chmod(mode)
+
+
+@pytest.mark.parametrize("what", ["server_config", "."])
+def test_cache_that_may_not_be_read_is_named(crds_path, what):
+    assert resolve_context("jwst") == "jwst_0001.pmap"
+    utils.clear_function_caches()
+    config = crds_path / "config" / "jwst"
+    with unreadable(config / what), pytest.raises(ContextError) as caught:
+        resolve_context("jwst")
+    assert str(caught.value) == (
+        f"No CRDS context for jwst in {crds_path}: config/jwst/server_config cannot be read "
+        "(Permission denied); have its owner make it readable"
+    )
 
 
 def test_damaged_context_is_named(crds_path, capfd):

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.error import HTTPError
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileError, reason
+from ..locks import file_lock, why_not_locked
 from .best import NOT_APPLICABLE, refuse_bad
 from .catalogue import Catalogue, Entry
 from .patience import LIMIT_VARIABLE, Patience
@@ -247,7 +248,8 @@ def _fetched(
     for left in _partials(path):  # of a process that was killed, perhaps somebody else's
         with suppress(OSError):
             left.unlink()
-    partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+    # Others may write to the cache: a name that cannot be guessed, and no link is followed.
+    partial = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
     damaged = False
     failure: Exception | None = None
     problem = ""
@@ -320,9 +322,10 @@ def _writable(partial: Path) -> BinaryIO:
 def _alone(wanted: Wanted, path: Path, patience: Patience) -> Iterator[None]:
     """Be the only one to work on a file, anywhere; wait while somebody else gets on with it."""
     seen = 0
+    lock_path = path.parent / f".{path.name}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.parent / f".{path.name}.lock", mode=0o666)
+        lock = file_lock(lock_path)
         while True:
             with suppress(Timeout):
                 lock.acquire(timeout=min(0.5, patience.left), poll_interval=0.05)
@@ -335,7 +338,7 @@ def _alone(wanted: Wanted, path: Path, patience: Patience) -> Iterator[None]:
                     f"{patience.limit:g} s ({LIMIT_VARIABLE})"
                 )
             with suppress(OSError):
-                grown = sum(partial.stat().st_size for partial in _partials(path))
+                grown = sum(partial.lstat().st_size for partial in _partials(path))
                 patience.restore(max(0, grown - seen))
                 seen = grown
     except OSError as error:
@@ -343,7 +346,8 @@ def _alone(wanted: Wanted, path: Path, patience: Patience) -> Iterator[None]:
             yield
             return
         raise ReferenceFileError(
-            f"{wanted} cannot be fetched into {path.parent}: {reason(error)}"
+            f"{wanted} cannot be fetched: {why_not_locked(lock_path, error)}, or set CRDS_PATH to "
+            "another folder"
         ) from error
     try:
         yield

@@ -1,13 +1,17 @@
 """What has been verified before: remembered, so that no file is read twice to check it.
 
 A record is a small file of its own, in the folder ``.verified`` of the CRDS cache, or, where
-that is read-only, in the user's cache folder. It holds as long as the file is untouched.
+that is read-only, in the user's cache folder. It holds as long as the file is untouched. Who
+can write such a record decides that a file is right: a folder that others may write to, or a link
+in its place, is not used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -40,10 +44,10 @@ def remember(path: Path, sha1: str) -> Verified:
     record = _describe(path, sha1)
     for folder in _folders():
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o755, parents=True, exist_ok=True)
             with NamedTemporaryFile("w", dir=folder, delete=False, prefix=".") as file:
                 json.dump(asdict(record), file)
-            Path(file.name).chmod(0o644)
+                os.fchmod(file.fileno(), 0o644)
             Path(file.name).replace(folder / f"{path.name}.json")
             break
     return record
@@ -86,4 +90,21 @@ def _folders() -> list[Path]:
 
     cache = Path(config.get_crds_path()).absolute()
     mark = hashlib.sha1(str(cache).encode()).hexdigest()[:12]
-    return [cache / ".verified", user_cache_path("stpipe_prefect") / "verified" / mark]
+    own = user_cache_path("stpipe_prefect") / "verified" / mark
+    shared = cache / ".verified"
+    return [shared, own] if _is_trusted(shared, cache) else [own]
+
+
+def _is_trusted(folder: Path, cache: Path) -> bool:
+    """Tell whether nobody can write to a folder but this user, root or the owner of the cache."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return True  # it will be made
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        and status.st_uid in (os.geteuid(), 0, cache.stat().st_uid)
+    )

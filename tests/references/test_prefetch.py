@@ -1,6 +1,7 @@
 """Fetching into the cache: whole, verified, once; and what is said when that cannot be."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import time
@@ -14,6 +15,7 @@ from stpipe_prefect.references import patience
 from stpipe_prefect.references.catalogue import Catalogue, Entry
 from stpipe_prefect.references.context import pinned_context, resolve_context
 from stpipe_prefect.references.prefetch import Wanted, prefetch, prefetch_all
+from stpipe_prefect.references.verified import recall
 
 NAME = "jwst_nircam_gain_0001.fits"
 GAIN = Wanted(NAME, "gain", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
@@ -320,3 +322,61 @@ def explains(error):
     assert "\n" not in str(error)
     assert "jwst_0001.pmap" in str(error)
     assert "localhost" in str(error)
+
+
+@pytest.mark.parametrize("planted", [f".{NAME}.part", f".{NAME}.12345678.part", f".{NAME}.lock"])
+def test_planted_link_leads_nowhere(cold, server, tmp_path, planted):
+    victim = tmp_path / "precious"
+    victim.write_text("data")
+    folder = GAIN.path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / planted).symlink_to(victim)
+    if planted.endswith(".lock"):
+        with pytest.raises(ReferenceFileError) as caught:
+            prefetch(GAIN)
+        assert f"lock file {folder / planted} cannot be used (Too many levels" in str(caught.value)
+    else:
+        assert prefetch(GAIN).path.read_bytes() == server.file(NAME).read_bytes()
+        assert leftovers(GAIN.path) == []
+    assert victim.read_text() == "data"
+
+
+@pytest.mark.parametrize("planted", ["link", "writable", "another user's"])
+def test_records_that_others_can_write_are_not_believed(cold, server, tmp_path, planted):
+    prefetch(GAIN)
+    records = cold / ".verified"
+    assert [path.name for path in records.iterdir()] == [f"{NAME}.json"]
+    if planted == "link":
+        records.rename(tmp_path / "victim")
+        records.symlink_to(tmp_path / "victim")
+    elif planted == "writable":
+        records.chmod(0o777)
+    elif os.geteuid() == 0:
+        os.chown(records, 12345, -1)
+    else:
+        pytest.skip("only an administrator can be several users")
+    assert recall(GAIN.path) is None
+    path = records / f"{NAME}.json"
+    before = path.stat().st_mtime_ns
+    assert prefetch(GAIN).fetched is False
+    assert path.stat().st_mtime_ns == before
+    assert recall(GAIN.path) is not None  # in the user's own folder
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_file_system_without_locks_is_named(cold, server, monkeypatch, was_there):
+    def no_flock(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    folder = GAIN.path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if was_there:
+        (folder / f".{NAME}.lock").touch()
+    monkeypatch.setattr(fcntl, "flock", no_flock)
+    with pytest.raises(ReferenceFileError) as caught:
+        prefetch(GAIN)
+    assert str(caught.value) == (
+        f"{GAIN} cannot be fetched: {folder} is on a file system without file locks (Function not "
+        "implemented): mount it with them (Lustre: option flock; NFS: lock manager running, or "
+        "local_lock=flock), or set CRDS_PATH to another folder"
+    )

@@ -8,7 +8,7 @@ STATE ?= .prefect
 PORT ?= 4200
 ARCHIVE ?= $(STATE)/archive
 
-.PHONY: calwebb up down test lint docs bench clean
+.PHONY: calwebb up down test test-lowest lint docs bench clean
 
 calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
 	$(BIN)/python -m flows.calwebb
@@ -21,6 +21,15 @@ down: $(INSTALLED)  ## end what make up has started
 
 test: $(INSTALLED)  ## run the tests, two files at a time: some wait for services
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-lowest:  ## calibrate the sample and test the API with the oldest packages that pyproject.toml allows
+	$(PYTHON) -m venv build/lowest
+	build/lowest/bin/python -m pip install --quiet uv
+	build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python \
+		--resolution lowest-direct --editable '.[jwst,dask,server,test]'
+	build/lowest/bin/python -m flows.calwebb --output-dir build/lowest/products
+	build/lowest/bin/python -m pytest --override-ini=filterwarnings=default \
+		tests/step tests/parameters tests/products tests/test_cli.py tests/test_hooks.py
 
 lint: $(INSTALLED)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

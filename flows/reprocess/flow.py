@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -18,6 +19,7 @@ from prefect.artifacts import (
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from pydantic import Field
 
 from flows.calibrate.programme import ProgrammeError
 from flows.calwebb.flow import calwebb
@@ -63,7 +65,7 @@ def _archives(names: list[str] | None) -> list[Path]:
 @partial(LocalFlow, name="reprocess", flow_run_name=_run_name, persist_result=False)
 def reprocess(
     archive: list[str] | None = None,
-    limit: int | None = None,
+    limit: Annotated[int, Field(ge=1)] | None = None,
     keep_previous: bool = False,
     crds_context: str | None = None,
 ) -> State[Summary]:

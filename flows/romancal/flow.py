@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from flows.calibrate.programme import calibrate, programme_name
 from stpipe_prefect.orchestration.local_flow import LocalFlow
@@ -22,8 +24,8 @@ def romancal(
     overwrite: bool = False,
     ignore: list[str] | None = None,
     checkpoint: list[str] | None = None,
-    jobs: int | None = None,
-    time_limit: float | None = None,
+    jobs: Annotated[int, Field(ge=1)] | None = None,
+    time_limit: Annotated[float, Field(gt=0)] | None = None,
 ) -> list[str]:
     """Calibrate Roman exposures, and combine what associations name.
 

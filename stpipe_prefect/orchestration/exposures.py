@@ -26,7 +26,7 @@ from prefect.runtime import task_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from ..exceptions import reason
+from ..exceptions import UsageError, reason
 from ..outcomes import Outcome
 from . import capacity
 from .isolation import (
@@ -97,7 +97,15 @@ def calibrate_all(
     ------
     Result
         As they end.
+
+    Raises
+    ------
+    UsageError
+        `jobs` or `time_limit` is not above zero; nothing was run.
     """
+    for name, value in (("jobs", jobs), ("time_limit", time_limit)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} = {value}: expected a number above 0; leave it out for none")
     batch = _Batch(list(exposures), jobs, time_limit)
     try:
         yield from batch.results()

@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import (
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
+from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
 from stpipe_prefect.orchestration.server import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
@@ -67,6 +68,14 @@ def calibrate(prefect_server, fork_server, tmp_path):
         return {result.name: result for result in results}, lines, runs
 
     return run
+
+
+@pytest.mark.parametrize(
+    "options", [{"time_limit": -1}, {"time_limit": 0}, {"time_limit": float("nan")}, {"jobs": 0}]
+)
+def test_limit_that_is_none_is_refused(options):
+    with pytest.raises(UsageError, match=f"{next(iter(options))} = .*: expected a number above 0"):
+        list(calibrate_all([Exposure("a", FLOW, {})], **options))
 
 
 def test_each_ends_in_its_own_way_and_the_others_are_unharmed(calibrate):

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from stpipe_prefect.exceptions import StpipePrefectError
 from stpipe_prefect.orchestration.batch import BatchProgress, show_batch
 from stpipe_prefect.orchestration.capacity import expected_memory_mb
-from stpipe_prefect.orchestration.deployments import check_told
+from stpipe_prefect.orchestration.deployments import check_told, products_folder
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
 from stpipe_prefect.orchestration.isolation import Ended, start_fork_server
 from stpipe_prefect.orchestration.plan import Plan
@@ -20,7 +20,6 @@ from stpipe_prefect.orchestration.progress import PipelineProgress, report
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
-from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.references.context import pinned_context
 
@@ -61,7 +60,7 @@ def programme_name() -> str:
 def calibrate(
     mission: Mission,
     inputs: list[str],
-    output_dir: str,
+    output_dir: str | None,
     *,
     pipeline: str | None,
     stage: int | None = None,
@@ -99,7 +98,7 @@ def calibrate(
         pinned_context(mission.observatory, crds_context) if work else nullcontext()
     )  # for all of them
     with context as pinned:
-        folder = folder_path(output_dir)
+        folder = products_folder(output_dir)
         if not overwrite:
             fresh = up_to_date(work, folder, shares, crds_context=pinned, ignore=ignore or [])
             results += [_cached(job, plans) for job, plans in fresh]

@@ -16,7 +16,7 @@ from .mission import JWST
 @partial(LocalFlow, name="calwebb", flow_run_name=programme_name, persist_result=False)
 def calwebb(
     inputs: list[str],
-    output_dir: str = ".",
+    output_dir: str | None = None,
     pipeline: str | None = None,
     stage: int | None = None,
     crds_context: str | None = None,
@@ -33,7 +33,8 @@ def calwebb(
     Args:
         inputs: Raw exposures (_uncal.fits), count rates (_rate.fits), associations (.json), or
             folders that hold them.
-        output_dir: Folder for the products.
+        output_dir: Folder for the products; default the current one, in a deployment the first that
+            runs may write to.
         pipeline: Run this pipeline instead of what the exposure type calls for.
         stage: Run only this stage: 1, 2 or 3.
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.

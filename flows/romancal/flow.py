@@ -16,7 +16,7 @@ from .mission import ROMAN
 @partial(LocalFlow, name="romancal", flow_run_name=programme_name, persist_result=False)
 def romancal(
     inputs: list[str],
-    output_dir: str = ".",
+    output_dir: str | None = None,
     pipeline: str | None = None,
     crds_context: str | None = None,
     config_file: str | None = None,
@@ -31,7 +31,8 @@ def romancal(
 
     Args:
         inputs: Raw exposures (_uncal.asdf), associations (.json), or folders that hold them.
-        output_dir: Folder for the products.
+        output_dir: Folder for the products; default the current one, in a deployment the first that
+            runs may write to.
         pipeline: Run this pipeline instead of what the input calls for.
         crds_context: CRDS context, such as roman_0042.pmap; default the operational one.
         config_file: Parameter file, for the pipeline whose class it names.

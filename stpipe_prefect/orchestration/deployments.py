@@ -7,18 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from configobj.validate import bool_dict
 from prefect.context import FlowRunContext
 
 from ..parameters.sources import Layer, Source
 from ..parameters.validation import raise_problems
 from ..products.names import folder_path
+from .inputs import input_files, product_names
 from .settings import PREFIX, DeploymentSettings, switch_of
 
 FLOW_RUN = Source("flow run")
 
-WRITTEN = ("output_dir", "output_file")
-"""Parameters that say where products go, of any step."""
+WRITTEN = ("output_dir", "output_file", "catalog_path")
+"""Parameters that say where a step writes; so do those named ``save_...`` that are no switches."""
 
+READABLE = ("input_roots", "output_roots")
+"""A stage reads what the one before has written."""
 
 RUN_OF_DEPLOYMENT = "PREFECT__FLOW_RUN_ID"
 """Set in the environment of every process that a worker or runner starts for a flow run."""
@@ -59,6 +63,41 @@ def check_told(title: str, inputs: Iterable[Any], told: Mapping[str, Any]) -> No
         check_allowed(title, [*files, Layer(FLOW_RUN, told)])
 
 
+def products_folder(named: str | Path | None) -> Path:
+    """Give the folder for products: that which is named, or else the first a run may write to.
+
+    Parameters
+    ----------
+    named : str, pathlib.Path or None
+        With ``~`` and environment variables; empty for the default: the current folder, and in
+        a deployment the first of ``STPIPE_PREFECT_OUTPUT_ROOTS``.
+    """
+    if named or not in_deployment():
+        return folder_path(named or ".")
+    return folder_path(DeploymentSettings().output_roots[0])
+
+
+def check_association(title: str, data: Any, folder: Path) -> None:
+    """Refuse an association of a deployment's run that leads out of the folders allowed.
+
+    Parameters
+    ----------
+    title : str
+        Name of the flow, for messages.
+    data, folder
+        As for `input_files`; what is no association names no further files.
+
+    Raises
+    ------
+    InputError
+        The association cannot be read.
+    ParameterError
+        Names every member, and every product, that is not allowed, one line for each.
+    """
+    if in_deployment():
+        raise_problems(title, _of_association(data, folder, DeploymentSettings()))
+
+
 def check_allowed(title: str, layers: Iterable[Layer]) -> None:
     """Refuse what a deployment may not be told.
 
@@ -85,6 +124,14 @@ def _problems(settings: DeploymentSettings, layers: Iterable[Layer]) -> Iterator
             yield f"{problem}{told_by}"
 
 
+def _of_association(data: Any, folder: Path, settings: DeploymentSettings) -> Iterator[str]:
+    for file in input_files(data, folder):
+        yield from _outside("input", str(file), READABLE, settings)
+    for name in product_names(data):
+        if "/" in name:
+            yield f"product {name!r} of the association: expected a name without a folder"
+
+
 def _of_section(
     values: Mapping[str, Any], settings: DeploymentSettings, *, from_file: bool, prefix: str = ""
 ) -> Iterator[str]:
@@ -103,25 +150,33 @@ def _of_section(
                 f"{PREFIX}{switch.upper()}=true where it runs allows it"
             )
         elif name == "input":
-            yield from _outside(path, str(value), "input_roots", settings)
-        elif name in WRITTEN:
-            yield from _outside(path, str(value), "output_roots", settings)
+            yield from _outside(path, str(value), READABLE, settings)
+        elif name in WRITTEN or (name.startswith("save_") and _is_name(value)):
+            yield from _outside(path, str(value), ("output_roots",), settings)
         elif name == "crds_context" and "/" in str(value):
             yield f"{path} = {value!r}: expected the name of a context"
         elif switch != "allow_hooks":
             for text in value if isinstance(value, (list, tuple)) else (value,):
                 if isinstance(text, str) and "/" in text and not text.startswith("crds://"):
-                    yield from _outside(path, text, "input_roots", settings)
+                    yield from _outside(path, text, READABLE, settings)
 
 
-def _outside(path: str, value: str, roots: str, settings: DeploymentSettings) -> Iterator[str]:
+def _is_name(value: Any) -> bool:
+    """Whether a value is the name of a file, and not a switch, which may be given as text."""
+    return isinstance(value, str) and value.lower() not in bool_dict
+
+
+def _outside(
+    path: str, value: str, roots: tuple[str, ...], settings: DeploymentSettings
+) -> Iterator[str]:
     """Find a path that leads out of the folders allowed, by whatever detour or link."""
-    folders = [folder_path(folder).resolve() for folder in getattr(settings, roots)]
+    named = [folder for each in roots for folder in getattr(settings, each)]
+    folders = list(dict.fromkeys(folder_path(folder).resolve() for folder in named))
     file = folder_path(value).resolve()
     # A part of a product's name, such as its suffix, does not start in the folder of the run.
     climbs = ".." in Path(value).parts and path not in ("input", "output_dir")
     if climbs or not any(file.is_relative_to(folder) for folder in folders):
         yield (
             f"{path} = {value!r} is not below {' or '.join(map(str, folders))}; "
-            f"{PREFIX}{roots.upper()} where the deployment runs says what is allowed"
+            f"{PREFIX}{roots[0].upper()} where the deployment runs says what is allowed"
         )

@@ -25,7 +25,7 @@ Schema = dict[str, Any]
 
 OWN = {
     "input": "Exposure or association to calibrate",
-    "output_dir": "Folder for the products",
+    "output_dir": "Folder for the products [the first that runs may write to]",
     "crds_context": "CRDS context such as jwst_1303.pmap [the operational one]",
     "config_file": "Parameter file",
     "overwrite": "Run also what is up to date, and replace products that were changed since",

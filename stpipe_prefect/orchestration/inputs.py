@@ -91,6 +91,16 @@ def folder_of(data: Any) -> str:
     return str(Path(data).parent) if _is_association(data) else ""
 
 
+def product_names(data: Any) -> list[str]:
+    """List what the associations of an input call their products."""
+    if is_sequence(data) and not is_model(data):
+        return [name for item in data for name in product_names(item)]
+    if _is_association(data):
+        data = _read(Path(data))
+    products = data.get("products", []) if isinstance(data, dict) else []
+    return [str(product.get("name", "")) for product in products]
+
+
 def first_exposure(data: Any, folder: Path) -> Any:
     """Give what speaks for an input: the first science member, or the first of a list.
 

@@ -23,12 +23,12 @@ from ..outcomes import Outcome
 from ..parameters.files import load_config_file
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
-from ..products.names import folder_path
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
 from .brief import is_brief
 from .checkpoints import Resumption, revealed
+from .deployments import check_association, products_folder
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
 from .inputs import folder_of, opened_input
@@ -142,6 +142,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         arguments, data = _unpacked(input)
         place = _folder_for(output_dir, request)
+        check_association(name, data, place)
         with (
             captured_logs(pipeline_class) as log,
             Planner(request, crds_context, ignore or ()) as planner,
@@ -203,8 +204,10 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         request = requested(parameters, config_file)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         _, data = _unpacked(input)
+        place = _folder_for(output_dir, request)
+        check_association(name, data, place)
         with Planner(request, crds_context, ignore) as planner:
-            return planner.plan(data, _folder_for(output_dir, request))
+            return planner.plan(data, place)
 
     calibrate.planned = plan  # type: ignore[attr-defined]
     spec = pipeline_class.load_spec_file()
@@ -321,7 +324,7 @@ def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
     named = output_dir or request.given.get("output_dir")
     if not named and request.config_file:
         named = load_config_file(request.config_file).get("output_dir")
-    return folder_path(named or (request.frozen or {}).get("output_dir") or ".")
+    return products_folder(named or (request.frozen or {}).get("output_dir"))
 
 
 def _names(paths: Iterable[Path]) -> list[str]:

@@ -16,7 +16,9 @@ from prefect.settings import PREFECT_API_URL
 from stpipe_prefect import as_flow
 from stpipe_prefect.cli import main
 from stpipe_prefect.exceptions import ParameterError
+from stpipe_prefect.orchestration.deployments import FLOW_RUN, check_allowed
 from stpipe_prefect.orchestration.request import Request
+from stpipe_prefect.parameters.sources import Layer
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
 
@@ -221,6 +223,62 @@ def test_deployment_may_not_be_told(told, mission, tmp_path_factory, given, word
         told(**given)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def roots(mission, tmp_path_factory, monkeypatch):
+    """Folders for what runs may read and write, neither of them that in which they work."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("input", "output")]
+    monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", str(folders[0]))
+    monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", str(folders[1]))
+    return folders
+
+
+def test_parameters_that_write_are_held_to_the_output_roots(roots):
+    readable, writable = roots
+
+    def problem(name, value):
+        steps = {"persistence": {name: value}}
+        try:
+            check_allowed("any", [Layer(FLOW_RUN, {"steps": steps})])
+        except ParameterError as error:
+            return str(error)
+
+    for name in ("save_persistence", "catalog_path"):
+        for value in (f"{readable}/array.asdf", "array.asdf", "~/array.asdf"):
+            assert f"{value!r} is not below {writable}; STPIPE_PREFECT_OUT" in problem(name, value)
+        assert problem(name, f"{writable}/array.asdf") is None
+    for switch in (True, False, "true", "False"):
+        assert problem("save_results", switch) is None
+    assert problem("persistence_array_file", f"{writable}/array.asdf") is None  # may be read
+
+
+def test_run_of_a_deployment_without_output_dir_writes_where_it_may(deployment, roots, mission):
+    readable, writable = roots
+    exposure = (mission / "one_raw.row").rename(readable / "one_raw.row")
+    _, state = deployment.run(input=str(exposure))
+    assert state.is_completed(), state.message
+    assert (writable / "one_cal.row").exists()
+    assert not list(mission.glob("*_cal.row")) and not list(readable.glob("*_cal.row"))
+
+
+@pytest.mark.parametrize(
+    ("member", "product", "words"),
+    [
+        ("../one_raw.row", "combined", "input = '{folder}/../one_raw.row' is not below"),
+        ("/etc/passwd", "combined", "input = '/etc/passwd' is not below"),
+        ("one_raw.row", "../combined", "product '../combined' of the association: expected a name"),
+        ("one_raw.row", "/tmp/x", "product '/tmp/x' of the association: expected a name without"),
+    ],
+)
+def test_association_of_a_deployment_is_held_to_the_roots(lax, roots, member, product, words):
+    folder, writable = roots
+    association = {"products": [{"name": product, "members": [{"expname": member}]}]}
+    (folder / "any_asn.json").write_text(json.dumps(association))
+    _, state = lax.run(input=str(folder / "any_asn.json"))
+    assert state.is_failed()
+    assert words.format(folder=folder) in state.message
+    assert not list(writable.iterdir())
 
 
 def test_deployment_may_be_told_what_settings_allow(told, mission, tmp_path_factory, monkeypatch):

@@ -5,16 +5,14 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 STATE ?= .prefect
-PORT ?= 4200
-ARCHIVE ?= $(STATE)/archive
 
 .PHONY: calwebb up down test test-lowest lint docs bench clean
 
 calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
 	$(BIN)/python -m flows.calwebb
 
-up: $(INSTALLED)  ## start server, worker and deployments here: make up PORT=4200 ARCHIVE=folder
-	$(BIN)/python deployments/local.py up --state $(STATE) --port $(PORT) --archive $(ARCHIVE)
+up: $(INSTALLED)  ## start server, worker and deployments here: make up PORT=4200 ARCHIVE=folder AUTH=off
+	$(BIN)/python deployments/local.py up --state $(STATE) $(if $(PORT),--port $(PORT)) $(if $(ARCHIVE),--archive $(ARCHIVE)) $(if $(AUTH),--auth $(AUTH))
 
 down: $(INSTALLED)  ## end what make up has started
 	$(BIN)/python deployments/local.py down --state $(STATE)

@@ -1,34 +1,44 @@
 """Server, worker and deployments on this machine, without containers: ``make up``, ``make down``.
 
-What is kept (database, logs, process ids) is in one folder, ``.prefect`` by default. Whether a
-process is still there is known by the lock on the file with its id: the system lets go of it when
-the process ends, so that a stranger who has got its number is not taken for it.
+What is kept (database, logs, process ids, password) is in one folder, ``.prefect`` by default.
+Whether a process is still there is known by the lock on the file with its id: the system lets go
+of it when the process ends, so that a stranger who has got its number is not taken for it.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
+import json
 import os
+import secrets
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from stpipe_prefect.exceptions import StpipePrefectError
+from stpipe_prefect.orchestration.server import ask_loopback_directly
 from stpipe_prefect.orchestration.shared_server import RECORDING
 
 PROJECT = Path(__file__).resolve().parents[1]
 STARTUP_SECONDS = 180.0
 GRACE = 20.0
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
+HOST = "127.0.0.1"
+AUTH_VARIABLES = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 
 
 @dataclass(frozen=True)
@@ -108,44 +118,138 @@ def _end(told: list[psutil.Process], family: list[psutil.Process]) -> None:
             process.kill()
 
 
-def up(state: Path, port: int, archive: Path) -> str:
-    """Start what is not running, and return the address of the UI."""
-    state.mkdir(parents=True, exist_ok=True)
-    server, worker = Service("server", state), Service("worker", state)
-    address = state / "address"
-    if not server.is_running:
-        _check_free(port)
-        address.write_text(f"http://127.0.0.1:{port}")
-    url = address.read_text()
-    environment = os.environ | _prefect(url, state) | _archive(archive, state)
-    if not server.is_running:
-        port_of_url = url.rpartition(":")[2]
-        command = ("server", "start", "--host", "127.0.0.1", "--port", port_of_url)
-        server.start((*PREFECT, *command), environment)
-    _wait_for(server, f"{url}/api/health")
-    _deploy(environment, state / "deploy.log")
-    if not worker.is_running:
-        worker.start((*PREFECT, "worker", "start", "--pool", "process"), environment)
-    return url
+@dataclass(frozen=True)
+class Setup:
+    """What server and worker are started with.
+
+    Attributes
+    ----------
+    port : int
+    archive : str
+        Folder below which runs read and write.
+    auth : str
+        ``"on"`` if the server asks for a password, or ``"off"``.
+    """
+
+    port: int
+    archive: str
+    auth: str
+
+    @property
+    def url(self) -> str:
+        """Where the web page is."""
+        return f"http://{HOST}:{self.port}"
+
+
+def up(state: Path, **wanted: Any) -> Setup:
+    """Start what is not running.
+
+    Parameters
+    ----------
+    state : pathlib.Path
+    **wanted
+        Fields of `Setup`; None for what is running, or else the default.
+
+    Raises
+    ------
+    SystemExit
+        Something runs already with another setup, or could not be started.
+    """
+    with _alone(state):
+        server, worker = Service("server", state), Service("worker", state)
+        runs = server.is_running or worker.is_running
+        setup = _chosen(state, {k: v for k, v in wanted.items() if v is not None}, runs=runs)
+        if not server.is_running:
+            _check_free(setup.port)
+        (state / "setup.json").write_text(json.dumps(asdict(setup)))
+        environment = _inherited() | _prefect(setup, state) | _archive(Path(setup.archive), state)
+        if not server.is_running:
+            command = ("server", "start", "--host", HOST, "--port", str(setup.port))
+            server.start((*PREFECT, *command), environment)
+        _wait_for(server, setup.url)
+        _deploy(environment, state / "deploy.log")
+        if not worker.is_running:
+            worker.start((*PREFECT, "worker", "start", "--pool", "process"), environment)
+        return setup
 
 
 def down(state: Path) -> None:
     """End what `up` has started there, and nothing else."""
-    for name in ("worker", "server"):
-        Service(name, state).stop()
+    if state.exists():
+        with _alone(state):
+            for name in ("worker", "server"):
+                Service(name, state).stop()
 
 
-def _prefect(url: str, state: Path) -> dict[str, str]:
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Wait for another ``make up`` or ``make down`` there to end."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another make up or make down in {state}", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _chosen(state: Path, wanted: Mapping[str, Any], *, runs: bool) -> Setup:
+    """Choose the setup; that of what runs already cannot be changed."""
+    if not runs:
+        return replace(Setup(4200, str(state / "archive"), "on"), **wanted)
+    try:
+        setup = Setup(**json.loads((state / "setup.json").read_text()))
+    except FileNotFoundError:
+        raise SystemExit("an earlier version's make up runs here: make down first") from None
+    for name, value in wanted.items():
+        if (running := getattr(setup, name)) != value:
+            raise SystemExit(
+                f"{name.upper()}={value}: server and worker run with {name.upper()}={running}; "
+                "make down ends them, then make up starts them anew"
+            )
+    return setup
+
+
+def _inherited() -> dict[str, str]:
+    """Give the environment without another server's passwords."""
+    return {k: v for k, v in os.environ.items() if k not in AUTH_VARIABLES}
+
+
+def _prefect(setup: Setup, state: Path) -> dict[str, str]:
+    def with_others(name: str, own: str) -> str:
+        return os.pathsep.join(filter(None, (own, os.environ.get(name))))
+
+    page = str(state / "ui")  # by default beside Prefect's code, where only its owner may write
     return {
         "DO_NOT_TRACK": "1",
-        "PREFECT_API_URL": f"{url}/api",
+        "PATH": with_others("PATH", str(Path(sys.executable).parent)),  # the python of runs
+        "PREFECT_API_URL": f"{setup.url}/api",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         **RECORDING,
-        "PREFECT_SERVER_UI_API_URL": f"{url}/api",
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH")))),
+        "PREFECT_SERVER_UI_API_URL": f"{setup.url}/api",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": page,
+        "PREFECT_UI_STATIC_DIRECTORY": page,
+        "PYTHONPATH": with_others("PYTHONPATH", str(PROJECT)),
+        **(dict.fromkeys(AUTH_VARIABLES, _credentials(state)) if setup.auth == "on" else {}),
     }
+
+
+def _credentials(state: Path) -> str:
+    """Give user and password; the first time they are made, and printed."""
+    path = state / "credentials"
+    with suppress(FileExistsError):
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(made := f"prefect:{secrets.token_urlsafe(24)}")
+        print(f"user and password: {made}  (kept in {path})")
+    found = path.lstat()
+    others = found.st_uid != os.geteuid() or found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if others or not found.st_size:
+        problem = "not yours alone" if others else "empty"
+        raise SystemExit(f"{path} is {problem}: remove it, and make up makes another password")
+    return path.read_text()
 
 
 def _archive(archive: Path, state: Path) -> dict[str, str]:
@@ -171,58 +275,66 @@ def _archive(archive: Path, state: Path) -> dict[str, str]:
 
 def _check_free(port: int) -> None:
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        socket.create_server((HOST, port)).close()
     except OSError as error:
-        raise SystemExit(f"port {port} is taken: choose another with PORT=...") from error
+        problem = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
+        raise SystemExit(f"port {port} {problem}: choose another with PORT=...") from error
 
 
-def _wait_for(server: Service, address: str) -> None:
+def _wait_for(server: Service, page: str) -> None:
+    """Return when the server answers with its web page, not only that it is healthy."""
     deadline = time.monotonic() + STARTUP_SECONDS
     while server.is_running and time.monotonic() < deadline:
-        with suppress(OSError):
-            urllib.request.urlopen(address, timeout=10).close()
+        try:
+            urllib.request.urlopen(page, timeout=10).close()
             return
-        time.sleep(0.2)
+        except urllib.error.HTTPError as error:
+            raise SystemExit(
+                f"the Prefect server runs, but has no web page ({page}: {error}): see {server.log}"
+            ) from error
+        except OSError:
+            time.sleep(0.2)
     raise SystemExit(f"the Prefect server did not start: see {server.log}")
 
 
 def _deploy(environment: Mapping[str, str], log: Path) -> None:
-    def run(*command: str) -> bool:
-        with log.open("a") as file:
-            done = subprocess.run(
-                (sys.executable, "-m", *command),
-                cwd=PROJECT,
-                env=environment,
-                stdout=file,
-                stderr=file,
-                check=False,
-            )
-        return done.returncode == 0
-
-    prefect = ("prefect", "--no-prompt")
-    ready = (
-        run(*prefect, "work-pool", "inspect", "process")  # somebody may have changed it
-        or run(*prefect, "work-pool", "create", "process", "--type", "process")
-    )
-    ready = ready and run(*prefect, "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
-    if not (ready and run("flows.automations")):
+    command = (sys.executable, "deployments/deploy.py")
+    with log.open("a") as file:
+        done = subprocess.run(command, cwd=PROJECT, env=environment, stderr=file, check=False)
+    if done.returncode:
         raise SystemExit(f"the deployments could not be made: see {log}")
 
 
-def main() -> None:
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("what", choices=("up", "down"))
     parser.add_argument("--state", type=Path, default=PROJECT / ".prefect", metavar="DIR")
-    parser.add_argument("--port", type=int, default=4200)
+    parser.add_argument("--port", type=_port, help="default: 4200")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="default: in the state folder")
-    options = parser.parse_args()
+    parser.add_argument("--auth", choices=("on", "off"), help="ask for a password (default: on)")
+    options = parser.parse_args(arguments)
     state = options.state.absolute()
-    if options.what == "down":
-        down(state)
-    else:
-        archive = (options.archive or state / "archive").absolute()
-        print(f"{up(state, options.port, archive)}  (archive: {archive}; end with: make down)")
+    archive = options.archive and str(options.archive.absolute())
+    try:
+        if options.what == "down":
+            down(state)
+        else:
+            ask_loopback_directly()
+            setup = up(state, port=options.port, archive=archive, auth=options.auth)
+            print(f"{setup.url}  (archive: {setup.archive}; end with: make down)")
+    except OSError as error:
+        raise SystemExit(f"{error.filename or state}: {error.strerror or error}") from error
+    except StpipePrefectError as error:
+        raise SystemExit(str(error)) from error
+    except psutil.AccessDenied as error:
+        raise SystemExit(f"{state}: process {error.pid} is another user's") from error
 
 
 if __name__ == "__main__":

@@ -40,9 +40,9 @@ ELSEWHERE = {
         "make down": LOCAL,
         f"{COMPOSE} up --build --detach": ENGINE,
         f"{COMPOSE} ps": ENGINE,
-        f"{COMPOSE} exec worker prefect --no-prompt deploy --all"
-        " --prefect-file deployments/prefect.yaml": ENGINE,
-        f"{COMPOSE} exec worker python -m flows.automations": ENGINE,
+        f"{COMPOSE} exec worker python deployments/deploy.py": ENGINE,
+        "export PREFECT_API_URL=http://127.0.0.1:4200/api": LOCAL,
+        'export PREFECT_API_AUTH_STRING="$(cat .prefect/credentials)"': LOCAL,
         "prefect worker start --pool process": SERVICE,
     },
     "many-exposures.md": {

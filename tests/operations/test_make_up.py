@@ -6,11 +6,13 @@ One file, as one machine is enough: making it ready takes longer than most of wh
 import json
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
 
 import browser
+import httpx
 import pytest
 from loopback import silent
 from machine import until
@@ -29,10 +31,23 @@ def chromium():
         yield started
 
 
+@pytest.fixture(scope="module")
+def signed_in(machine_of_tests, chromium):
+    """A browser in which a person has given the password."""
+    window = chromium.new_context(viewport={"width": 1300, "height": 900})
+    window.set_default_timeout(60_000)
+    page = window.new_page()
+    page.goto(machine_of_tests.url)
+    page.get_by_placeholder("admin:pass").fill(machine_of_tests.credentials)
+    page.get_by_role("button", name="Login").click()
+    sees(page, "Dashboard")
+    page.close()
+    return window
+
+
 @pytest.fixture
-def page(chromium):
-    page = chromium.new_page(viewport={"width": 1300, "height": 900})
-    page.set_default_timeout(60_000)
+def page(signed_in):
+    page = signed_in.new_page()
     yield page
     page.close()
 
@@ -49,12 +64,13 @@ def picture(page, name):
 
 
 @pytest.fixture(scope="module")
-def by_form(machine_of_tests, chromium):
+def by_form(machine_of_tests, signed_in):
     """Run a pipeline from its form; gives the id of the run, which has ended."""
     operated = machine_of_tests
     deployment = operated.ask("GET", "/deployments/name/calwebb_detector1/calwebb-detector1")
     (exposure,) = operated.archive.glob("*_00001_*_uncal.fits")
-    page = chromium.new_page(viewport={"width": 1300, "height": 1000})
+    page = signed_in.new_page()
+    page.set_viewport_size({"width": 1300, "height": 1000})
     page.goto(f"{operated.url}/deployments/deployment/{deployment['id']}/run")
     field = page.get_by_text("Exposure or association to calibrate")
     field.locator("xpath=following::textarea[1]").fill(str(exposure))
@@ -213,6 +229,7 @@ def test_automation_is_left_alone_by_another_make_up(operated):
             "'pre_hooks'",
         ),
         ("reprocess/reprocess", {"limit": "many"}, "Validation failed for field 'limit'"),
+        ("calwebb/calwebb", {"inputs": [], "time_limit": -1}, "field 'time_limit'"),
     ],
 )
 def test_prefect_deployment_run_refuses_what_the_form_would(
@@ -244,6 +261,58 @@ def test_run_that_may_not_be_told_that_fails_with_the_reason(
     state = operated.ended(operated.start(deployment, **parameters))
     assert state["type"] == "FAILED"
     assert words in state["message"]
+
+
+def test_nothing_is_answered_without_the_password(operated):
+    assert httpx.get(f"{operated.url}/api/health").status_code == 200
+    for auth in (None, ("prefect", "guessed")):
+        answer = httpx.post(f"{operated.url}/api/flows/filter", json={}, auth=auth)
+        assert answer.status_code == 401
+    assert stat.filemode((operated.state / "credentials").stat().st_mode) == "-rw-------"
+
+
+def test_page_is_kept_with_the_state(operated):
+    """Beside Prefect's code it cannot be, where that is another user's."""
+    assert list(operated.state.glob("ui/*/index.html"))
+    assert "<html" in httpx.get(operated.url, follow_redirects=True).text
+
+
+def test_run_chooses_neither_its_command_nor_its_environment(operated):
+    variables = {"command": "touch pwned", "env": {"CRDS_SERVER_URL": ""}, "working_dir": "/x"}
+    deployment = operated.ask("GET", "/deployments/name/watch-context/watch-context")
+    for name in variables:
+        with pytest.raises(httpx.HTTPStatusError, match="422"):
+            operated.ask(
+                "POST",
+                f"/deployments/{deployment['id']}/create_flow_run",
+                job_variables={name: variables[name]},
+            )
+    run = operated.ask(  # this way the server does not look at them
+        "POST",
+        "/flow_runs/",
+        flow_id=deployment["flow_id"],
+        deployment_id=deployment["id"],
+        work_pool_name="process",
+        state={"type": "SCHEDULED"},
+        job_variables=variables,
+    )
+    state = operated.ended(run["id"])
+    assert (state["type"], state["message"][:4]) == ("COMPLETED", "jwst")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--port", "1"), "PORT=1: server and worker run with PORT={port};"),
+        (("--archive", "/other"), "ARCHIVE=/other: server and worker run with ARCHIVE={archive};"),
+        (("--auth", "off"), "AUTH=off: server and worker run with AUTH=on;"),
+    ],
+)
+def test_make_up_says_that_what_runs_cannot_be_changed(operated, option, words):
+    done = operated.local("up", *option)
+    assert done.returncode == 1
+    expected = words.format(port=operated.port, archive=operated.archive)
+    assert done.stderr.startswith(expected) and "make down ends them" in done.stderr
 
 
 def test_make_down_ends_what_make_up_started_and_nothing_else(operated):

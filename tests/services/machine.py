@@ -48,13 +48,21 @@ class Machine:
             "STPIPE_PREFECT_OUTPUT_ROOTS": f"{self.archive}:{self.by_hand}",
         }
 
+    @property
+    def credentials(self) -> str:
+        """User and password, which ``make up`` has made."""
+        return (self.state / "credentials").read_text()
+
     def up(self) -> str:
         """``make up``; gives what it prints."""
-        return self._local("up", "--port", str(self.port), "--archive", str(self.archive))
+        done = self.local("up", "--port", str(self.port), "--archive", str(self.archive))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def down(self) -> None:
         """``make down``."""
-        self._local("down")
+        done = self.local("down")
+        assert done.returncode == 0, done.stderr
 
     def processes(self, service: str) -> list[psutil.Process]:
         """List a service's process and all it has started."""
@@ -63,7 +71,11 @@ class Machine:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a Python module as a person at this machine does."""
-        here = {"PREFECT_API_URL": f"{self.url}/api", "PREFECT_HOME": str(self.state / "prefect")}
+        here = {
+            "PREFECT_API_AUTH_STRING": self.credentials,
+            "PREFECT_API_URL": f"{self.url}/api",
+            "PREFECT_HOME": str(self.state / "prefect"),
+        }
         return subprocess.run(
             [sys.executable, "-m", *command],
             cwd=ROOT,
@@ -82,8 +94,15 @@ class Machine:
 
     def ask(self, method: str, route: str, **query: Any) -> Any:
         """Ask the Prefect server; again while its database is busy, as Prefect's client does."""
+        user, _, password = self.credentials.partition(":")
         for _ in range(20):
-            answer = httpx.request(method, f"{self.url}/api{route}", json=query or None, timeout=30)
+            answer = httpx.request(
+                method,
+                f"{self.url}/api{route}",
+                json=query or None,
+                auth=(user, password),
+                timeout=30,
+            )
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.5)
@@ -123,13 +142,12 @@ class Machine:
         (found,) = self.ask("POST", "/artifacts/filter", artifacts=only)
         return str(found["data"])
 
-    def _local(self, *arguments: str) -> str:
+    def local(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run what ``make up`` and ``make down`` run."""
         script = [sys.executable, "deployments/local.py", *arguments, "--state", str(self.state)]
-        done = subprocess.run(
+        return subprocess.run(
             script, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

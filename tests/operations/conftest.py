@@ -12,7 +12,7 @@ import pytest
 from composed import Composed, composed
 from databases import redis
 from lantern.model import Row
-from machine import Machine, machine
+from machine import Machine, machine, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,8 +39,8 @@ def service(
         for each in ("server", "services"):
             made.start(each)
         made.wait_for_server()
-        made.ask("POST", "/work_pools/", {"name": "process", "type": "process"})
         made.start("worker")
+        until(lambda: made.ask("POST", "/work_pools/filter", {}), "a work pool of the worker's")
         yield made
 
 

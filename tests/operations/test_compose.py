@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from answering import answering
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,29 @@ def test_nothing_is_reached_from_elsewhere(config):
     assert ports
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
     assert all("limits" in each["deploy"]["resources"] for each in described["services"].values())
+
+
+@pytest.fixture
+def services(config):
+    described = config(**dict.fromkeys(SECRETS, "/given"))
+    return yaml.safe_load(described.stdout)["services"]
+
+
+def test_database_is_asked_as_its_clients_do(services):
+    """Over the socket it answers while the image still sets it up, and then goes once more."""
+    test = services["postgres"]["healthcheck"]["test"]
+    assert test[test.index("--host") + 1] == "127.0.0.1"
+    assert services["migrate"]["restart"].startswith("on-failure")
+
+
+@pytest.mark.parametrize(("page", "code"), [(200, 0), (404, 1)])
+def test_server_without_its_web_page_is_not_healthy(services, monkeypatch, page, code):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # of a container engine's settings
+    _, *command = services["server"]["healthcheck"]["test"]
+    with answering({"/api/ready": 200, "/": page}) as port:
+        here = [sys.executable, *(word.replace("4200", str(port)) for word in command[1:])]
+        done = subprocess.run(here, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
 
 
 @pytest.mark.parametrize("missing", SECRETS)

@@ -1,11 +1,13 @@
 """A service as docker/compose.yaml describes it: what it survives."""
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 from lantern.model import Row
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
 
 
@@ -71,6 +73,12 @@ class Run:
 
 def numbers(lines):
     return [int(line.split()[1]) for line in lines if line.startswith("waiting ")]
+
+
+def test_worker_makes_the_work_pool_from_the_template(service):
+    template = json.loads((ROOT / "deployments/work-pool.json").read_text())
+    pool = service.ask("GET", "/work_pools/process")
+    assert pool["base_job_template"] == template
 
 
 def test_run_does_not_notice_that_the_server_is_restarted(service, deployment):

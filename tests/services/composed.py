@@ -16,7 +16,8 @@ import httpx
 import yaml
 from databases import answers, free_port
 
-COMPOSE = Path(__file__).parents[2] / "docker" / "compose.yaml"
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker" / "compose.yaml"
 CREDENTIALS = "calibration:only-for-tests"
 SECONDS = 90.0
 GRACE = 8.0
@@ -41,7 +42,8 @@ class Composed:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api"
-        self._own = {"PREFECT_HOME": str(folder / "prefect"), **environment}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # as in the image
+        self._own = {"PATH": path, "PREFECT_HOME": str(folder / "prefect"), **environment}
         self._addresses = {
             r"postgresql\+asyncpg://\S+": postgres,
             r"redis://\S+": redis,
@@ -86,7 +88,8 @@ class Composed:
     def wait_for_server(self) -> None:
         """Return when the server is ready, asked as the file's health check does."""
         deadline = time.monotonic() + SECONDS
-        while not (answers(self.port) and httpx.get(f"{self.url}/ready").is_success):
+        pages = (f"{self.url}/ready", self.url.removesuffix("api"))
+        while not (answers(self.port) and all(httpx.get(page).is_success for page in pages)):
             alive = self._processes["server"].poll() is None
             assert alive and time.monotonic() < deadline, self._log("server").read_text()
             time.sleep(0.1)
@@ -114,6 +117,7 @@ class Composed:
         if service == "server":  # a port of the container, and one of this machine
             environment |= {"PREFECT_SERVER_API_PORT": str(self.port)}
             command = ["127.0.0.1" if word == "0.0.0.0" else word for word in command]
+        command = [re.sub("^deployments/", f"{ROOT}/deployments/", word) for word in command]
         if service == "worker":
             environment |= {"PREFECT_WORKER_WEBSERVER_PORT": str(free_port())}
         return [*_prefect(command), *command[1:]], inherited | environment | self._own

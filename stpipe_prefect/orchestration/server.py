@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
-from ..exceptions import StpipePrefectError
+from ..exceptions import StpipePrefectError, reason
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 UNAUTHORIZED = 401
@@ -132,14 +132,36 @@ def _check_server() -> None:
         try:
             client.read_flows(limit=1)  # the health check would not ask for credentials
         except Exception as error:
-            if getattr(getattr(error, "response", None), "status_code", None) == UNAUTHORIZED:
-                problem = (
-                    f"The Prefect server at {client.api_url} refuses these credentials, or asks "
-                    "for some: set PREFECT_API_AUTH_STRING to user:password"
-                )
-            else:
-                problem = (
-                    f"No Prefect server answers at {client.api_url}: start it, or unset "
-                    "PREFECT_API_URL to use an embedded one"
-                )
-            raise StpipePrefectError(problem) from error
+            raise StpipePrefectError(_problem(error, str(client.api_url))) from error
+
+
+def _problem(error: Exception, url: str) -> str:
+    """Say why a configured server does not answer as one, and what to do."""
+    from httpx import ProxyError
+
+    answer = getattr(error, "response", None)
+    if answer is not None and answer.status_code == UNAUTHORIZED:
+        return (
+            f"The Prefect server at {url} refuses these credentials, or asks for some: "
+            "set PREFECT_API_AUTH_STRING to user:password"
+        )
+    if answer is not None:
+        return (
+            f"What answers at {url} says {answer.status_code} {answer.reason_phrase}, and is no "
+            "Prefect server or a proxy on the way to it: check PREFECT_API_URL; "
+            "NO_PROXY lists hosts to ask without a proxy"
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return (
+            f"The certificate of the Prefect server at {url} is not trusted ({reason(error)}): "
+            "set PREFECT_API_SSL_CERT_FILE to the file of the authority that signed it"
+        )
+    if isinstance(error, ProxyError):
+        return (
+            f"The proxy on the way to the Prefect server at {url} says {reason(error)}: "
+            "NO_PROXY lists hosts to ask without a proxy"
+        )
+    return (
+        f"No Prefect server answers at {url}: start it, or unset PREFECT_API_URL to use an "
+        "embedded one"
+    )

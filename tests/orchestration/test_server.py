@@ -1,0 +1,78 @@
+"""Who answers in the place of the Prefect server that is configured, and what is said of it."""
+
+import datetime
+import ssl
+
+import pytest
+from answering import answering
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from stpipe_prefect.exceptions import StpipePrefectError
+from stpipe_prefect.orchestration.server import prefect_api
+
+
+def said(url):
+    with (
+        temporary_settings({PREFECT_API_URL: url}),
+        pytest.raises(StpipePrefectError) as caught,
+        prefect_api(),
+    ):
+        raise AssertionError("somebody took that for a server")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_proxy_or_another_server_that_refuses():
+    with answering({"/api/flows/filter": 403}) as port:
+        message = said(f"http://127.0.0.1:{port}/api")
+    assert message.startswith(f"What answers at http://127.0.0.1:{port}/api/ says 403 Forbidden,")
+    assert "check PREFECT_API_URL; NO_PROXY lists" in message
+
+
+def test_proxy_that_does_not_let_through(monkeypatch):
+    with answering({"prefect.example.org:443": 403}) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        message = said("https://prefect.example.org/api")
+    assert message == (
+        "The proxy on the way to the Prefect server at https://prefect.example.org/api/ says "
+        "403 Forbidden: NO_PROXY lists hosts to ask without a proxy"
+    )
+
+
+def test_certificate_that_nobody_trusts(self_signed):
+    with answering({}, tls=self_signed) as port:
+        message = said(f"https://127.0.0.1:{port}/api")
+    assert message.startswith(f"The certificate of the Prefect server at https://127.0.0.1:{port}")
+    assert "self-signed certificate" in message and "set PREFECT_API_SSL_CERT_FILE" in message
+
+
+def test_nobody_answers():
+    with answering({}) as port:
+        pass
+    assert said(f"http://127.0.0.1:{port}/api").startswith("No Prefect server answers at http://")
+
+
+@pytest.fixture
+def self_signed(tmp_path):
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    encoding = serialization.Encoding.PEM
+    file.write_bytes(
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(encoding)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context

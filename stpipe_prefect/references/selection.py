@@ -114,10 +114,12 @@ def differing_parameters(
     dict
         Those that CRDS matches on and that were different, spelled as the exposure's.
     """
-    from crds.core import rmap
+    from crds.core import rmap, utils
 
-    rules = rmap.get_cached_mapping(wanted.context).get_required_parkeys()
-    matched = {name.lower() for names in rules.values() for name in names}
+    # Of this instrument alone: a cache need not have the rules of the others.
+    context = rmap.get_cached_mapping(wanted.context)
+    rules = context.get_imap(utils.header_to_instrument(dict(asked)))
+    matched = {name.lower() for name in (*context.parkey, *rules.get_required_parkeys())}
     spelled = {name.lower(): name for name in (*asked, *exposure)}
     before, now = (
         dict.fromkeys(spelled, "UNDEFINED")  # as crds takes what is not given

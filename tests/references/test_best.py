@@ -9,7 +9,9 @@ from stdatamodels.jwst.datamodels import read_metadata
 
 from stpipe_prefect.exceptions import ReferenceFileError
 from stpipe_prefect.references.best import best_references
+from stpipe_prefect.references.context import pinned_context
 from stpipe_prefect.references.prefetch import Wanted, prefetch
+from stpipe_prefect.references.selection import differing_parameters
 
 FIRST = {"observatory": "jwst", "context": "jwst_0001.pmap"}
 SECOND = {"observatory": "jwst", "context": "jwst_0002.pmap"}
@@ -145,3 +147,13 @@ def test_date_before_any_rule(crds_path, exposure):
     ) as caught:
         best_references(exposure, ["dark"], **FIRST)
     assert "override_<type>" in str(caught.value)
+
+
+def test_cache_without_the_rules_of_other_instruments_will_do(crds_path, exposure):
+    (crds_path / "mappings/jwst/jwst_miri_0001.imap").unlink()
+    assert best_references(exposure, ["gain"], **FIRST)
+    gain = Wanted("jwst_nircam_gain_0001.fits", "gain", "jwst", "jwst_0001.pmap")
+    asked = {**exposure, "meta.instrument.detector": "NRCA1"}
+    with pinned_context("jwst", gain.context):
+        found = differing_parameters(gain, asked, exposure)
+    assert found == {"meta.instrument.detector": "NRCA1"}

@@ -37,7 +37,7 @@ GRACE = 3.0
 FAREWELL = 5.0
 """Seconds that a process has for what it has to say when the one that started it is gone."""
 
-SOCKET_FOLDER = "STPIPE_PREFECT_SOCKET_FOLDER"
+SOCKET_FOLDER = "FOLDER_OF_FORK_SERVER"
 """Variable that tells the fork server which folder to remove as it ends."""
 
 SINGLE_THREADED = dict.fromkeys(

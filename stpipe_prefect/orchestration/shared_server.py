@@ -22,9 +22,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock
-
 from ..exceptions import StpipePrefectError
+from ..locks import file_lock
 from .database import usable_database
 
 STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
@@ -143,7 +142,7 @@ class SharedServer:
         )
 
     def _find_or_start(self) -> None:
-        with FileLock(self._path("starting"), mode=0o600), self._opened("server") as held:
+        with file_lock(self._path("starting")), self._opened("server") as held:
             told = self._told(held)
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -91,7 +91,7 @@ def test_silent_server_costs_all_who_wait_one_limit(cold, server, names):
     finish([start(names[0])])
     server.manners["*"] = loopback.silent(server)
     waited = []
-    for process in [start(*names[:2]) for _ in range(4)]  # the first is there:
+    for process in [start(*names[:2]) for _ in range(4)]:  # the first is there
         out, error = process.communicate(timeout=120)
         assert process.returncode == 1
         assert "CrdsServerError" in error

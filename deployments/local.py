@@ -38,6 +38,7 @@ STARTUP_SECONDS = 180.0
 GRACE = 20.0
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 HOST = "127.0.0.1"
+CREDENTIALS = "credentials"
 AUTH_VARIABLES = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 
 
@@ -208,6 +209,10 @@ def _chosen(state: Path, wanted: Mapping[str, Any], *, runs: bool) -> Setup:
                 f"{name.upper()}={value}: server and worker run with {name.upper()}={running}; "
                 "make down ends them, then make up starts them anew"
             )
+    if setup.auth == "on" and not (state / CREDENTIALS).exists():
+        raise SystemExit(
+            f"{state / CREDENTIALS} is gone: make down, then make up makes another password"
+        )
     return setup
 
 
@@ -239,7 +244,7 @@ def _prefect(setup: Setup, state: Path) -> dict[str, str]:
 
 def _credentials(state: Path) -> str:
     """Give user and password; the first time they are made, and printed."""
-    path = state / "credentials"
+    path = state / CREDENTIALS
     with suppress(FileExistsError):
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(made := f"prefect:{secrets.token_urlsafe(24)}")

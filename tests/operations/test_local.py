@@ -22,6 +22,13 @@ def local():
     return SimpleNamespace(**runpy.run_path(str(DEPLOYMENTS / "local.py")))
 
 
+@pytest.fixture(autouse=True)
+def proxies(monkeypatch):
+    """Put back what `make up` changes for itself."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+
+
 def refusal(local, *arguments):
     with pytest.raises(SystemExit) as caught:
         local.main(arguments)
@@ -112,6 +119,15 @@ def test_password_is_printed_once_and_kept_from_others(local, tmp_path, capsys):
     (tmp_path / "credentials").chmod(0o644)
     with pytest.raises(SystemExit, match="credentials is not yours alone: remove it"):
         local._prefect(on, tmp_path)
+
+
+def test_password_of_a_running_server_is_not_made_anew(local, tmp_path, capsys):
+    (tmp_path / "setup.json").write_text('{"port": 4200, "archive": "/a", "auth": "on"}')
+    with (tmp_path / "server.pid").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        said = refusal(local, "up", "--state", str(tmp_path))
+    assert said.startswith(f"{tmp_path}/credentials is gone: make down")
+    assert capsys.readouterr().out == ""
 
 
 def test_without_a_password_none_of_another_server_is_asked_for(local, tmp_path, monkeypatch):

@@ -29,11 +29,12 @@ test-lowest:  ## calibrate the sample and test the API with the oldest packages 
 	build/lowest/bin/python -m pytest --override-ini=filterwarnings=default \
 		tests/step tests/parameters tests/products tests/test_cli.py tests/test_hooks.py
 
-lint: $(INSTALLED)  ## style, types and the direction of imports
+lint: $(INSTALLED)  ## style, types, the direction of imports and that each is declared
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -2,9 +2,15 @@
 
 import sys
 
-from flows.calibrate.command import main
+from flows.calibrate import command
 
 from .mission import ROMAN
 
+
+def main() -> int:
+    """Run the command on what the shell gave it."""
+    return command.main(ROMAN, sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main(ROMAN, sys.argv[1:]))
+    sys.exit(main())

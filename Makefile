@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 
 STATE ?= .prefect
 
-.PHONY: calwebb up down test test-lowest lint docs bench clean
+.PHONY: calwebb up down test test-fast test-lowest lint docs bench clean
 
 calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
 	$(BIN)/python -m flows.calwebb
@@ -19,6 +19,9 @@ down: $(INSTALLED)  ## end what make up has started
 
 test: $(INSTALLED)  ## run the tests, two files at a time: some wait for services
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-fast: $(INSTALLED)  ## run the tests that need neither jwst nor a server
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not heavy"
 
 test-lowest:  ## calibrate the sample and test the API with the oldest packages that pyproject.toml allows
 	$(PYTHON) -m venv build/lowest

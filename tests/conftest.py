@@ -20,6 +20,28 @@ FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
 ACQUISITION = FLIGHT / "jw01019001001_gs-acq1_2022117003102_uncal.fits"
 
 
+HEAVY = {
+    "calibrated",
+    "chromium",
+    "fork_server",
+    "machine_of_tests",
+    "new_prefect_home",
+    "postgres_server",
+    "prefect_server",
+    "prefect_url",
+    "roman",
+    "sample",
+    "small",
+}
+"""Fixtures that run jwst or romancal, or start a server: `make test-fast` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HEAVY.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("heavy")
+
+
 @dataclass(frozen=True)
 class Small:
     """A 64 x 64 programme and its cache."""

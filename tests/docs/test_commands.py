@@ -66,7 +66,12 @@ ELSEWHERE = {
 INSTEAD = {"make calwebb": "python -m flows.calwebb"}
 """What a target of the Makefile runs, without making its environment anew."""
 
-PROMPTED = [page for page in PAGES if page.name != "cli.md"]  # `make docs` runs what is in that
+PROMPTED = [
+    # What every user meets first is run every time.
+    pytest.param(page, marks=[] if page.name == "README.md" else pytest.mark.slow)
+    for page in PAGES
+    if page.name != "cli.md"  # `make docs` runs what is in that
+]
 
 
 @pytest.fixture(scope="module")

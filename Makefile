@@ -38,6 +38,7 @@ lint: $(INSTALLED)  ## style, types, the direction of imports and that each is d
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

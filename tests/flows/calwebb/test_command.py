@@ -162,7 +162,13 @@ def test_unusable_surroundings(calwebb, uncal, variables, arguments, problem):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [(GAIN, "gain"), ("jwst_nircam_pars-jumpstep_0001.asdf", "pars-jumpstep")]
+    ("name", "kind"),
+    [
+        (GAIN, "gain"),
+        pytest.param(
+            "jwst_nircam_pars-jumpstep_0001.asdf", "pars-jumpstep", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_absent_reference(calwebb, uncal, crds_copy, name, kind):
     path = crds_copy / "references/jwst/nircam" / name
@@ -191,6 +197,7 @@ def test_tracebacks_if_asked_for(calwebb):
     assert run.err.endswith("calwebb: absent.fits: no such file\n")
 
 
+@pytest.mark.slow  # as the next one, but for the layer: tests/parameters has all of them
 def test_parameters_of_the_context_beat_those_of_the_code(calwebb, uncal, out):
     run = calwebb(uncal, "--stage", "1", "--context", "jwst_0002.pmap", "--verbose")
     assert (run.code, thresholds(run.err)) == (0, ["6"])  # 4 in the code, 5 in jwst_0001.pmap
@@ -221,6 +228,7 @@ def test_plan_of_another_context_and_back(calwebb, uncal):
     assert calwebb(uncal, "--plan").out.splitlines()[-1] == "0 of 2 will run"
 
 
+@pytest.mark.slow
 def test_parameter_file_beats_the_context(calwebb, uncal, tmp_path):
     file = tmp_path / "some.cfg"
     file.write_text(
@@ -247,6 +255,7 @@ def test_flag_beats_the_parameter_file(calwebb, uncal, tmp_path):
     assert "side_smoothing_length = 13\n" in run.err  # 11 in the code
 
 
+@pytest.mark.slow
 def test_disk_that_fills_up_on_the_way(calwebb, uncal, out):
     out.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(out)]

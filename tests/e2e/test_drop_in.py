@@ -25,7 +25,7 @@ print(upstream)
 
 @pytest.fixture(scope="module")
 def products(calibrated):
-    return calibrated("jwst_0001.pmap")
+    return calibrated("jwst_0002.pmap")
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def _calibrate(
 
     from stpipe_prefect.orchestration.isolation import interruptible
     from stpipe_prefect.orchestration.runners import task_runner
-    from stpipe_prefect.orchestration.server import caution, prefect_api, server_is_configured
+    from stpipe_prefect.orchestration.server import caution, server_is_configured
 
     from .terminal import Display, result_table
 
@@ -190,7 +190,6 @@ def _calibrate(
     watched = server_is_configured()
     runs = mission.load_flow().with_options(task_runner=task_runner(options.runner))
     with (
-        prefect_api(),
         display.following(),
         quiet(unless=options.verbose or options.debug),
         interruptible(),

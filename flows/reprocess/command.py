@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 COMMAND = "reprocess"
 
 DESCRIPTION = """\
-Make anew what newer reference files, parameters or software make stale in an archive.
+Reprocess what newer reference files, parameters or software make stale in an archive.
 
 An archive is a folder tree with products beside the exposures, or a text file that lists
-exposures. What is up to date is left alone. Stopped at any time nothing is lost: the next run
-finds what is left."""
+exposures. Products that are up to date stay as they are. You can stop a run at any time: the next
+one continues."""
 
 EPILOG = """\
 environment:
@@ -67,18 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("archives", nargs="+", metavar="ARCHIVE", help="folder tree, or list of exposures")
-    add("--plan", action="store_true", help="run nothing: say what is stale, and why")
-    add("--json", action="store_true", help="the summary as JSON")
+    add("--plan", action="store_true", help="list what is stale and why; run nothing")
+    add("--json", action="store_true", help="print the summary as JSON")
     add(
         "--limit",
         type=_number,
         metavar="N",
-        help="make anew so many at most; failures do not count",
+        help="reprocess at most N; failures do not count",
     )
     add(
         "--keep-previous",
         action="store_true",
-        help="keep what is replaced in previous/<date> beside it",
+        help="move replaced products to previous/<date> beside them",
     )
     add("--context", metavar="PMAP", help="CRDS context (default: the operational one)")
     add("--debug", action="store_true", help="show tracebacks")

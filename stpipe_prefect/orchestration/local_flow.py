@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self, cast
 
 from prefect import Flow
 
@@ -19,3 +19,11 @@ class LocalFlow(Flow[..., Any]):
         """Run the flow, as Prefect's own flows are run."""
         with prefect_api():
             return super().__call__(*args, **kwargs)
+
+    def with_options(self, **options: Any) -> Self:
+        """Make the same flow with other options; Prefect would make a plain one of it."""
+        changed = super().with_options(**options)
+        changed.__class__ = type(self)
+        if "__signature__" in vars(self):  # of the form in Prefect's UI
+            vars(changed)["__signature__"] = vars(self)["__signature__"]
+        return cast("Self", changed)

@@ -3,6 +3,8 @@
 import sqlite3
 from contextlib import closing
 
+from stpipe_prefect import PipelineFlow, as_flow
+
 CALLED = """
 from flows.reprocess.watch import watch_context
 
@@ -21,3 +23,12 @@ def test_flow_of_a_mission_reports_to_the_shared_server(
     with closing(sqlite3.connect(home / "prefect.db")) as database:
         assert database.execute("SELECT state_name FROM flow_run").fetchall() == [("Completed",)]
     assert any((home / "embedded").iterdir())
+
+
+def test_flow_with_other_options_is_still_one(mission):
+    flow = as_flow("lantern.pipelines.CalibratePipeline")
+    other = flow.with_options(name="other", retries=2)
+    assert isinstance(other, PipelineFlow)
+    assert (other.name, other.retries, flow.retries) == ("other", 2, 0)
+    assert other.__signature__ == flow.__signature__
+    assert list(other.plan("one_raw.row").reasons) == ["no product"]

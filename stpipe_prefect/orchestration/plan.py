@@ -36,8 +36,8 @@ from ..references.context import pinned_context
 from ..references.selection import parameter_files, read_crds_parameters
 from .ingredients import class_path, fingerprint_of_request, gather
 from .inputs import first_exposure, input_contents, input_files
-from .references import check_parameter_files
 from .request import Request
+from .steps import fetch
 
 NO_PRODUCT = "no product"
 INTERRUPTED = "interrupted"
@@ -237,13 +237,12 @@ class Planner:
             Whether one will do that was made for another exposure with the same parameter files.
         """
         context = self.pinned_context(observatory)
-        key: tuple[str, ...] = ()
+        files = []
         if self._told.frozen is None:
             files = parameter_files(self._class, crds_parameters, observatory, context)
-            key = tuple(sorted(file.name for file in files))
+        key = tuple(sorted(file.name for file in files))
         if not again or key not in self._configured:
-            if self._told.frozen is None:
-                check_parameter_files(self._class, crds_parameters, observatory, context)
+            fetch(files)  # upstream's stpipe goes on with the code's defaults where one is missing
             layers = self._told.layers(crds_parameters, observatory, context)
             instance = self._told.configure(data)
             self._configured[key] = (instance, resolve(instance, layers))

@@ -13,7 +13,6 @@ from ..references.files import URI_SCHEME, checked_file
 from ..references.prefetch import Cached, Wanted
 from ..references.selection import (
     further_members,
-    parameter_files,
     read_crds_parameters,
     select,
 )
@@ -154,21 +153,6 @@ class PipelineReferences:
                 if isinstance(override, str) and override.startswith(URI_SCHEME):
                     file = override.removeprefix(URI_SCHEME)
                     yield name, Wanted(file, kind, observatory, self._context, exposure)
-
-
-def check_parameter_files(
-    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> None:
-    """Make sure that every parameter file CRDS selects is there.
-
-    stpipe goes on with the code's defaults where one is missing, and says nothing.
-
-    Raises
-    ------
-    ReferenceFileError
-        One is missing or damaged.
-    """
-    fetch(parameter_files(pipeline_class, crds_parameters, observatory, context))
 
 
 def _precaches_itself(pipeline_class: type) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..exceptions import ReferenceFileError, reason
@@ -25,7 +26,8 @@ def best_references(
 ) -> dict[str, str]:
     """Select the reference files that suit an exposure.
 
-    No file is opened or fetched.
+    No file is opened or fetched. For data alike CRDS selects each type once, as long as it keeps
+    the rules in memory.
 
     Parameters
     ----------
@@ -57,20 +59,23 @@ def best_references(
     types = sorted(set(reference_types))
     if not types:  # crds understands an empty list as all types
         return {}
-    _load_rules(crds_parameters, context)
+    known = _selected_before(_load_rules(crds_parameters, context), crds_parameters)
+    unknown = [kind for kind in types if kind not in known]
     try:
-        with client_offline(observatory):
-            selected = crds.getrecommendations(
-                dict(crds_parameters),
-                reftypes=types,
-                context=context,
-                observatory=observatory,
-                fast=True,
-            )
+        if unknown:
+            with client_offline(observatory):
+                known |= crds.getrecommendations(
+                    dict(crds_parameters),
+                    reftypes=unknown,
+                    context=context,
+                    observatory=observatory,
+                    fast=True,
+                )
     except (Exception, SystemExit) as error:  # crds leaves where it finds no server_config
         if not required and _is_unknown(error):
             return dict.fromkeys(types, NOT_APPLICABLE)
         raise ReferenceFileError(_no_selection(context, crds_parameters, error)) from error
+    selected = {kind: known[kind] for kind in types}
     names = {kind: file_selected(answer) for kind, answer in selected.items()}
     exposure = exposure_name(crds_parameters)
     _refuse_bad_rules(crds_parameters, observatory, context)
@@ -88,8 +93,13 @@ def best_references(
     return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
 
 
-def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> None:
+def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
     """Load all mappings that crds will: it prints a traceback itself where one is absent.
+
+    Returns
+    -------
+    crds.rmap.PipelineContext or None
+        None for an instrument that the context does not know.
 
     Raises
     ------
@@ -101,9 +111,11 @@ def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> None:
     try:
         instrument = utils.header_to_instrument(dict(crds_parameters))
     except KeyError:  # crds knows what it makes of that
-        return
+        return None
     try:
-        rmap.get_cached_mapping(context).get_imap(instrument).get_required_parkeys()
+        rules = rmap.get_cached_mapping(context)
+        rules.get_imap(instrument).get_required_parkeys()
+        return rules
     except Exception as error:
         if not _is_unknown(error):
             remedy = "; set CRDS_SERVER_URL to have mappings fetched anew"
@@ -111,6 +123,26 @@ def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> None:
                 _no_selection(context, crds_parameters, error)
                 + ("" if configured_server() else remedy)
             ) from error
+    return None
+
+
+def _selected_before(rules: Any, crds_parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Find what crds has answered by type for data that are the same to the rules."""
+    if rules is None:
+        return {}
+    from crds.core import utils
+
+    header = dict(crds_parameters)
+    if rules.observatory == "roman":  # as crds itself does
+        header = utils.get_locator_module("roman").dataset_to_ref_header(header)
+    matched = rules.minimize_header(utils.condition_header(header))
+    return _answers(rules, tuple(sorted(matched.items())))
+
+
+@lru_cache(maxsize=256)
+def _answers(rules: Any, matched: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Keep the answers, to be filled in, as long as crds keeps the rules."""
+    return {}
 
 
 def _no_selection(context: str, crds_parameters: Mapping[str, Any], error: BaseException) -> str:

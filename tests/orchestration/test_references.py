@@ -1,14 +1,17 @@
 """Reference files in a flow run: fetched beside the work, and by nobody else."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
+import crds
 import loopback
 import pytest
 from astropy.io import fits
 from crds.core import utils
 from loopback import LoopbackCrds
 
+from stpipe_prefect import as_flow
 from stpipe_prefect.products.provenance import read_record
 from stpipe_prefect.references.prefetch import Wanted, prefetch
 
@@ -138,3 +141,23 @@ def test_step_that_asks_for_more_than_it_declares_gets_it(
 def recorded(path: Path):
     header = fits.getheader(path)
     return {key: header[key] for key in header if key.startswith(("R_", "CRDS_"))}
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_run_selects_each_reference_file_once(monkeypatch):
+    selected = Counter()
+
+    def spy(parameters, reftypes, **options):
+        selected.update(reftypes)
+        return original(parameters, reftypes=reftypes, **options)
+
+    original = crds.getrecommendations
+    monkeypatch.setattr(crds, "getrecommendations", spy)
+    flow = as_flow("lantern.pipelines.CalibratePipeline")
+    parameter_files = {f"pars-{name}step" for name in ("dark", "flat", "clip")}
+    expected = dict.fromkeys({"dark", "flat", "pars-calibratepipeline", *parameter_files}, 1)
+    assert flow("one_raw.row") == ["one_cal.row"]
+    assert selected == expected
+    selected.clear()
+    flow("one_raw.row", steps={"clip": {"low": 2.0}})  # compared with the first run, too
+    assert selected == expected

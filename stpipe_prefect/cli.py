@@ -48,12 +48,13 @@ def _command(argv: list[str]) -> int:
         return _run(argv[1:])
     if argv[:1] == ["explain"]:
         return _explain(argv[1:])
+    if argv[:1] == ["prefetch"]:
+        return _prefetch(argv[1:])
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
     commands = {
         "list": _list,
-        "prefetch": _prefetch,
         "provenance": _provenance,
         "checkpoints": _checkpoints,
     }
@@ -87,14 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     provenance.add_argument("--json", action="store_true", help="show the whole record")
     kept = commands.add_parser("checkpoints", help="list what runs can go on from")
     kept.add_argument("--clear", action="store_true", help="remove it all")
-    filling = commands.add_parser(
+    commands.add_parser(
         "prefetch", help="fetch the reference files that exposures need into the CRDS cache"
-    )
-    filling.add_argument("pipeline", help="class or alias")
-    filling.add_argument("inputs", nargs="+", metavar="INPUT", help="exposures and associations")
-    filling.add_argument("--context", metavar="PMAP", help="CRDS context [the operational one]")
-    filling.add_argument(
-        "--jobs", type=_count, default=4, metavar="N", help="files to fetch at a time [4]"
     )
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     commands.add_parser(
@@ -152,19 +147,6 @@ def _checkpoints(args: argparse.Namespace) -> int:
     return 0
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
-
-
-def _prefetch(args: argparse.Namespace) -> int:
-    from .prefetching import fill_cache
-
-    return fill_cache(args.pipeline, args.inputs, args.context, args.jobs)
-
-
 def _versions() -> int:
     from .registry import registered_steps
 
@@ -186,6 +168,12 @@ def _explain(argv: list[str]) -> int:
     return _with_parameters(argv, "explain", explain_options(), explain_step)
 
 
+def _prefetch(argv: list[str]) -> int:
+    from .prefetching import fill_cache_for, prefetch_options
+
+    return _with_parameters(argv, "prefetch", prefetch_options(), fill_cache_for)
+
+
 def _with_parameters(
     argv: list[str],
     command: str,
@@ -199,14 +187,14 @@ def _with_parameters(
         print(options.format_help())
         return 0 if argv else 2
     try:
-        carry_out(argv)
+        status = carry_out(argv)
     except Exception as error:
         if "--debug" in argv:
             _debug()
         else:
             _complain(error)
         return exit_code_of(error)
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _complain(error: Exception) -> None:

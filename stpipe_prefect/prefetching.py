@@ -2,18 +2,70 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .commandline import CommandParser, read_command
 from .exceptions import CrdsServerError, InputError, ReferenceFileError, StpipePrefectError
 from .references.context import pinned_context
 from .references.prefetch import Cached, Wanted, prefetch_all
-from .references.selection import further_members, parameter_files, read_crds_parameters, select
-from .registry import find_step
+from .references.selection import files_needed, parameter_files, read_crds_parameters
 
 
-def fill_cache(pipeline: str, inputs: Sequence[str], context: str | None, jobs: int) -> int:
+def prefetch_options() -> argparse.ArgumentParser:
+    """Make the parser of what can be said for every pipeline."""
+    parser = CommandParser("python -m stpipe_prefect prefetch", add_help=False)
+    parser.add_argument("step", nargs="?", help="class, alias or parameter file")
+    parser.add_argument("--context", metavar="PMAP", help="CRDS context [the operational one]")
+    parser.add_argument(
+        "--jobs", type=_count, default=4, metavar="N", help="files to fetch at a time [4]"
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def fill_cache_for(argv: list[str]) -> int:
+    """Fill the cache as a command line asks for.
+
+    Parameters
+    ----------
+    argv : list of str
+        The class, alias or parameter file, then inputs and options, and parameters of the run.
+
+    Returns
+    -------
+    int
+        See `fill_cache`.
+
+    Raises
+    ------
+    UsageError
+        The command line is wrong.
+    """
+    options = prefetch_options()
+    command = read_command(argv, options)
+    args = command.args
+    if not args.inputs:
+        options.error("say which exposures or associations: INPUT …")
+    return fill_cache(command.step_class, args.inputs, args.context, args.jobs, command.given)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def fill_cache(
+    pipeline_class: Any,
+    inputs: Sequence[str],
+    context: str | None,
+    jobs: int,
+    parameters: Mapping[str, Any],
+) -> int:
     """Bring into the cache whatever a pipeline needs for some exposures.
 
     What is there and whole is left alone, so that it can be run again at any time, also twice
@@ -21,23 +73,23 @@ def fill_cache(pipeline: str, inputs: Sequence[str], context: str | None, jobs: 
 
     Parameters
     ----------
-    pipeline : str
-        Class path or alias.
+    pipeline_class : type
     inputs : sequence of str
         Exposures and associations.
     context : str or None
         The context; else the operational one.
     jobs : int
         How many files are fetched at a time.
+    parameters : mapping
+        Of the run, and ``config_file``: what a step does that is skipped needs no files.
 
     Returns
     -------
     int
         Status for the shell: 1 if something is amiss, which is said on standard error.
     """
-    pipeline_class = find_step(pipeline)
     with pinned_context(_observatory(pipeline_class, inputs), context) as name:
-        night = _Night(pipeline_class, name, jobs)
+        night = _Night(pipeline_class, name, jobs, parameters)
         try:
             wanted = {file.name: file for data in inputs for file in night.wanted_by(data)}
             night.fetch(wanted.values())
@@ -57,8 +109,11 @@ def fill_cache(pipeline: str, inputs: Sequence[str], context: str | None, jobs: 
 class _Night:
     """What has been fetched so far, and what went wrong."""
 
-    def __init__(self, pipeline_class: Any, context: str, jobs: int) -> None:
+    def __init__(
+        self, pipeline_class: Any, context: str, jobs: int, parameters: Mapping[str, Any]
+    ) -> None:
         self._pipeline_class, self._context, self._jobs = pipeline_class, context, jobs
+        self._parameters = parameters
         self.cached: dict[str, Cached] = {}
         self.failures: list[StpipePrefectError] = []
 
@@ -75,14 +130,8 @@ class _Night:
     def _wanted_by(self, data: str) -> list[Wanted]:
         first, observatory = read_crds_parameters(self._pipeline_class, data)
         self.fetch(parameter_files(self._pipeline_class, first, observatory, self._context))
-        types = set(_reference_types(_configured(self._pipeline_class, data)))
-        wanted = select(first, types, observatory=observatory, context=self._context)
-        for member in further_members(data):
-            other, observatory = read_crds_parameters(self._pipeline_class, member)
-            wanted += select(
-                other, types, observatory=observatory, context=self._context, required=False
-            )
-        return [file for file in wanted if file.applies]
+        configured = _configured(self._pipeline_class, data, self._parameters)
+        return files_needed(configured, data, first, observatory, self._context)
 
     def fetch(self, files: Iterable[Wanted]) -> None:
         """Bring files into the cache that are not known to be there."""
@@ -110,21 +159,8 @@ def _observatory(pipeline_class: Any, inputs: Sequence[str]) -> str:
     raise error
 
 
-def _configured(pipeline_class: Any, data: str) -> Any:
+def _configured(pipeline_class: Any, data: str, parameters: Mapping[str, Any]) -> Any:
     """Make the pipeline as it would run, for what it skips and what was given by file."""
-    config, config_file = pipeline_class.build_config(data)
+    config, config_file = pipeline_class.build_config(data, **parameters)
     config.pop("class", None)
     return pipeline_class.from_config_section(config, config_file=config_file)
-
-
-def _reference_types(step: Any) -> Iterator[str]:
-    """Go through the types that CRDS is to decide about."""
-    if step.skip:
-        return
-    parts = getattr(step, "step_defs", {})
-    for name in parts:
-        yield from _reference_types(getattr(step, name))
-    if not parts:
-        yield from (
-            kind for kind in step.reference_file_types if step.get_ref_override(kind) is None
-        )

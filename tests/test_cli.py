@@ -316,5 +316,16 @@ def test_prefetch_twice_at_once(crds_server, mission):
 
 @pytest.mark.parametrize("jobs", ["0", "many"])
 def test_prefetch_needs_a_number_of_jobs(capsys, jobs):
-    with pytest.raises(SystemExit, match="2"):
-        main(["prefetch", CALIBRATE, "one_raw.row", "--jobs", jobs])
+    assert main(["prefetch", CALIBRATE, "one_raw.row", "--jobs", jobs]) == 2
+    assert "--jobs" in capsys.readouterr().err
+
+
+def test_prefetch_needs_nothing_for_steps_that_the_run_skips(crds_server, capsys):
+    Row([1.0], detector="NRCB3").save("three_raw.row")
+    assert main(["prefetch", CALIBRATE, "three_raw.row"]) == 1
+    assert "selects no dark, flat reference for this exposure" in capsys.readouterr().err
+    skips = ["--steps.dark.skip=true", "--steps.flat.skip=true"]
+    assert main(["prefetch", CALIBRATE, "three_raw.row", "--jobs=2", *skips]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("2 files for 1 inputs under jwst")
+    assert main(["prefetch", CALIBRATE, "three_raw.row", "--steps.drak.skip=true"]) == 2
+    assert "there is no" in capsys.readouterr().err

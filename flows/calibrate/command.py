@@ -161,6 +161,7 @@ def _plan(
                 crds_context=options.context,
                 ignore=options.ignore,
                 overwrite=options.overwrite,
+                check_files=True,
             )
         )
     if options.json:

@@ -27,7 +27,7 @@ from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.registry import find_step
 
 from .inputs import read_association
-from .jobs import Job, handed_on, pipelines_of
+from .jobs import Job, handed_on, needs_of, pipelines_of
 
 UNREADABLE = "cannot be planned"
 
@@ -40,6 +40,7 @@ def plans(
     crds_context: str | None = None,
     ignore: Collection[str] = (),
     overwrite: bool = False,
+    check_files: bool = False,
 ) -> Iterator[Plan]:
     """Plan every pipeline of every job.
 
@@ -57,6 +58,8 @@ def plans(
         See `stpipe_prefect.orchestration.plan.Planner`.
     overwrite : bool
         Run also what is up to date, and what is refused otherwise.
+    check_files : bool
+        Refuse a run for which members or references are absent.
     """
     with ExitStack() as planning:
         planners = {}
@@ -83,6 +86,8 @@ def plans(
                     plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
                 elif refused:
                     plan = replace(plan, refusal=f"it comes after {refused}, which is refused")
+                if check_files and needs_of(job, jobs) <= {job.input.name}:
+                    plan = planners[name].checked(plan, str(data or job.input), folder)
                 yield plan
                 made = plan.products
                 if plan.refusal:

@@ -207,7 +207,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         place = _folder_for(output_dir, request)
         check_association(name, data, place)
         with Planner(request, crds_context, ignore) as planner:
-            return planner.plan(data, place)
+            return planner.checked(planner.plan(data, place), data, place)
 
     calibrate.planned = plan  # type: ignore[attr-defined]
     spec = pipeline_class.load_spec_file()

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..datamodel import file_name
-from ..exceptions import InputError, UsageError, nearest
+from ..exceptions import (
+    ContextError,
+    CrdsServerError,
+    InputError,
+    ReferenceFileError,
+    UsageError,
+    nearest,
+)
 from ..parameters.sources import ResolvedParameter, resolve
 from ..products.claims import changed_since, made_by_another
 from ..products.fingerprint import FileContent
@@ -33,9 +40,10 @@ from ..products.provenance import (
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
 from ..references.context import pinned_context
-from ..references.selection import parameter_files, read_crds_parameters
+from ..references.prefetch import refuse_absent
+from ..references.selection import files_needed, parameter_files, read_crds_parameters
 from .ingredients import class_path, fingerprint_of_request, gather
-from .inputs import first_exposure, input_contents, input_files
+from .inputs import first_exposure, input_contents, input_files, opened_input
 from .request import Request
 from .steps import fetch
 
@@ -173,6 +181,33 @@ class Planner:
         return Plan(
             label, self._pipeline, tuple(reasons), products, refusal, _returned(record, products)
         )
+
+    def checked(self, plan: Plan, data: Any, folder: Path) -> Plan:
+        """Refuse a run for which files are absent: members, or references nobody can fetch.
+
+        Parameters
+        ----------
+        plan : Plan
+        data, folder
+            As for `plan`.
+        """
+        if plan.is_up_to_date or plan.refusal:
+            return plan
+        try:
+            self._check_files(data, folder)
+        except (ContextError, CrdsServerError):
+            raise
+        except (InputError, ReferenceFileError) as error:
+            return replace(plan, refusal=str(error))
+        return plan
+
+    def _check_files(self, data: Any, folder: Path) -> None:
+        with opened_input(data, folder) as opened:
+            exposure = first_exposure(opened, folder)
+            crds_parameters, observatory = read_crds_parameters(self._class, exposure)
+            instance, _ = self.configured(crds_parameters, observatory, exposure, again=True)
+            context = self.pinned_context(observatory)
+            refuse_absent(files_needed(instance, opened, crds_parameters, observatory, context))
 
     def gather(
         self,

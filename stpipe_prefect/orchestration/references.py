@@ -10,7 +10,7 @@ from prefect.futures import PrefectFuture
 
 from ..references.best import NOT_APPLICABLE, exposure_name
 from ..references.files import URI_SCHEME, checked_file
-from ..references.prefetch import Cached, Wanted
+from ..references.prefetch import Cached, Wanted, refuse_absent
 from ..references.selection import (
     further_members,
     read_crds_parameters,
@@ -121,6 +121,7 @@ class PipelineReferences:
                 exposure = exposure_name(crds_parameters)
                 for step, file in self._overrides_from_crds(steps, observatory, exposure):
                     wanted[step].setdefault((file.reference_type, file.name), file)
+        refuse_absent(file for files in wanted.values() for file in files.values())
         for step, files in wanted.items():
             to_fetch = [file for file in files.values() if file.applies]
             self._rows += [

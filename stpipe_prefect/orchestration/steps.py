@@ -19,7 +19,7 @@ from ..parameters.validation import check_parameters
 from ..paths import misread_by_asdf
 from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
-from ..references.prefetch import Cached, Wanted
+from ..references.prefetch import Cached, Wanted, refuse_absent
 from ..references.prefetch import prefetch as prefetch_file
 from ..registry import find_step
 from ..step import Step
@@ -147,8 +147,9 @@ def fetch(wanted: list[Wanted]) -> list[Cached]:
     Raises
     ------
     ReferenceFileError
-        One is not there and cannot be fetched, or it is damaged.
+        Some are not there and cannot be fetched, or one is damaged.
     """
+    refuse_absent(wanted)
     downloads = Downloads()
     return [prefetch_file(file, downloads) for file in wanted]
 

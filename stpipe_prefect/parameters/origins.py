@@ -14,7 +14,7 @@ from configobj.validate import Validator
 
 from ..exceptions import ParameterError, ReferenceFileError
 from ..references.context import resolve_context
-from ..references.prefetch import prefetch
+from ..references.prefetch import prefetch, refuse_absent
 from ..references.selection import parameter_files, read_crds_parameters
 from .files import load_config_file
 from .layers import crds_parameters_disabled, merge, new_config
@@ -45,11 +45,12 @@ def crds_layers(
     Raises
     ------
     ReferenceFileError
-        One is missing or damaged. (stpipe would go on with the code's defaults.)
+        Some are missing, or one is damaged. (stpipe would go on with the code's defaults.)
     """
     if crds_parameters_disabled():
         return []
     selected = parameter_files(step_class, crds_parameters, observatory, context)
+    refuse_absent(selected)
     files = {wanted.reference_type: prefetch(wanted).path for wanted in selected}
     layers = []
     for path, each in _classes(step_class, ()):

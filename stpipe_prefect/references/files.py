@@ -10,7 +10,7 @@ from ..exceptions import NoReferenceFileError, ReferenceFileError, reason
 from .asked import note_unselected, obtained
 from .best import NOT_APPLICABLE, best_references, exposure_name
 from .context import resolve_context
-from .prefetch import Wanted
+from .prefetch import Wanted, refuse_absent
 
 URI_SCHEME = "crds://"
 
@@ -61,9 +61,10 @@ def reference_files(
             if name == NOT_APPLICABLE:
                 note_unselected(Wanted(name, kind, *about), crds_parameters, error)
         raise
-    return {
-        kind: obtained(Wanted(name, kind, *about), crds_parameters) for kind, name in names.items()
-    }
+    files = [Wanted(name, kind, *about) for kind, name in names.items()]
+    if files[1:]:  # of one alone the run is to note that it was asked for
+        refuse_absent(files)
+    return {file.reference_type: obtained(file, crds_parameters) for file in files}
 
 
 def checked_file(path: str) -> str:

@@ -131,15 +131,11 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
         The server does not do its part.
     """
     refuse_bad({wanted.reference_type: wanted.name}, wanted.observatory, wanted.exposure)
+    refuse_absent([wanted])
     path = wanted.path
     absent = not path.exists()
     record = recall(path)
     if record is None:
-        server = configured_server()
-        if absent and server is None:
-            raise NoReferenceFileError(
-                f"{wanted} is not in the CRDS cache: {path}; set CRDS_SERVER_URL to fetch it"
-            )
         patience = Patience()
         with _alone(wanted, path, patience):
             record = (
@@ -148,6 +144,29 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
                 or _fetched(wanted, path, patience, on_progress)
             )
     return Cached(wanted, path, record.size, record.sha1, fetched=absent)
+
+
+def refuse_absent(wanted: Iterable[Wanted]) -> None:
+    """Refuse files that are neither in the cache nor can be fetched.
+
+    Raises
+    ------
+    NoReferenceFileError
+        Names all of them.
+    """
+    if configured_server() is not None:
+        return
+    absent = {file.path: file for file in wanted if file.applies and not file.path.exists()}
+    if not absent:
+        return
+    *others, last = map(str, absent.values())
+    raise NoReferenceFileError(
+        f"{', '.join(others)} and {last} are not in the CRDS cache; "
+        "set CRDS_SERVER_URL to fetch them"
+        if others
+        else f"{last} is not in the CRDS cache: {next(iter(absent))}; "
+        "set CRDS_SERVER_URL to fetch it"
+    )
 
 
 def prefetch_all(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,48 @@ def select(
     )
     exposure = exposure_name(crds_parameters)
     return [Wanted(name, kind, observatory, context, exposure) for kind, name in names.items()]
+
+
+def files_needed(
+    step: Any, data: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
+) -> list[Wanted]:
+    """List the reference files of a configured step or pipeline that CRDS decides about.
+
+    Those of steps that are skipped are left out.
+
+    Parameters
+    ----------
+    step : Step
+    data : str or dict
+        The exposure or association; the further members of that may need further files.
+    crds_parameters : mapping
+        Of the first exposure.
+    observatory, context : str
+
+    Raises
+    ------
+    ReferenceFileError
+        The context has no rule for a type that the first exposure needs.
+    InputError
+        A member cannot be read.
+    """
+    types = {kind for kind, override in _needed_types(step) if override is None}
+    files = select(crds_parameters, types, observatory=observatory, context=context)
+    for member in further_members(data):
+        other, _ = read_crds_parameters(type(step), member)
+        files += select(other, types, observatory=observatory, context=context, required=False)
+    return [file for file in files if file.applies]
+
+
+def _needed_types(step: Any) -> Iterator[tuple[str, Any]]:
+    """Go through the types that steps ask for, and what is given in the stead of each."""
+    if step.skip:
+        return
+    parts = getattr(step, "step_defs", {})
+    for name in parts:
+        yield from _needed_types(getattr(step, name))
+    if not parts:
+        yield from ((kind, step.get_ref_override(kind)) for kind in step.reference_file_types)
 
 
 def parameter_files(

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from shutil import copytree
 
 import crds
 import loopback
@@ -12,8 +13,10 @@ from crds.core import utils
 from loopback import LoopbackCrds
 
 from stpipe_prefect import as_flow
+from stpipe_prefect.exceptions import NoReferenceFileError
 from stpipe_prefect.products.provenance import read_record
 from stpipe_prefect.references.prefetch import Wanted, prefetch
+from stpipe_prefect.registry import find_step
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
 
@@ -161,3 +164,25 @@ def test_run_selects_each_reference_file_once(monkeypatch):
     selected.clear()
     flow("one_raw.row", steps={"clip": {"low": 2.0}})  # compared with the first run, too
     assert selected == expected
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_run_names_all_missing_references_before_it_begins(lantern_cache, tmp_path, monkeypatch):
+    cache = copytree(lantern_cache, tmp_path / "crds")
+    monkeypatch.setenv("CRDS_PATH", str(cache))
+    utils.clear_function_caches()
+    for kind in ("dark", "flat"):
+        (cache / f"references/jwst/nircam/jwst_nircam_{kind}_0001.json").unlink()
+    flow = as_flow("lantern.pipelines.CalibratePipeline")
+    missing = (
+        "dark reference jwst_nircam_dark_0001.json (jwst_0001.pmap) for this exposure and "
+        "flat reference jwst_nircam_flat_0001.json (jwst_0001.pmap) for this exposure are not in "
+        "the CRDS cache; set CRDS_SERVER_URL to fetch them"
+    )
+    for run in (flow, find_step("lantern.pipelines.CalibratePipeline").call):
+        with pytest.raises(NoReferenceFileError) as error:
+            run("one_raw.row")
+        assert str(error.value) == missing
+    assert flow.plan("one_raw.row").refusal == missing
+    skipped = {"dark": {"skip": True}, "flat": {"skip": True}}
+    assert not flow.plan("one_raw.row", steps=skipped).refusal

@@ -1,8 +1,11 @@
 """Planning many inputs: what is wrong with one is said of that one."""
 
+import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
+from crds.core import utils
 
 from flows.calibrate.jobs import Job
 from flows.calibrate.planning import plans
@@ -34,3 +37,29 @@ def test_input_that_became_unreadable_is_refused_and_the_others_are_planned(reco
     one, two = plans(jobs, recorded[0].parent, {PIPELINE: {}}, overwrite=overwrite)
     assert one.reasons and not one.refusal
     assert two.refusal.startswith("two_raw.row cannot be read as an exposure: Invalid \\escape")
+
+
+def test_run_without_its_references_is_refused(mission, lantern_cache, monkeypatch):
+    cache = copytree(lantern_cache, mission / "crds")
+    monkeypatch.setenv("CRDS_PATH", str(cache))
+    utils.clear_function_caches()
+    jobs = [Job(mission / "one_raw.row", (PIPELINE,))]
+    (plan,) = plans(jobs, mission, {PIPELINE: {}}, check_files=True)
+    assert str(plan) == "will run: no product"
+    (cache / "references/jwst/nircam/jwst_nircam_flat_0001.json").unlink()
+    (plan,) = plans(jobs, mission, {PIPELINE: {}}, check_files=True)
+    assert plan.refusal.startswith("flat reference jwst_nircam_flat_0001.json (jwst_0001.pmap) for")
+    skip = {"steps": {"flat": {"skip": "true"}}}
+    (plan,) = plans(jobs, mission, {PIPELINE: skip}, check_files=True)
+    assert str(plan) == "will run: no product"
+
+
+def test_association_without_its_members_is_refused_unless_they_are_made_before(mission):
+    members = [{"expname": "one_cal.row", "exptype": "science"}]
+    association = mission / "both_asn.json"
+    association.write_text(json.dumps({"products": [{"name": "both", "members": members}]}))
+    jobs = [Job(mission / "one_raw.row", (PIPELINE,)), Job(association, (PIPELINE,))]
+    *_, alone = plans(jobs[1:], mission, {PIPELINE: {}}, check_files=True)
+    assert alone.refusal.startswith(f"{association}: its member one_cal.row is neither beside it")
+    *_, after = plans(jobs, mission, {PIPELINE: {}}, check_files=True)
+    assert str(after) == "will run: no product"

@@ -9,10 +9,17 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from .exceptions import StpipePrefectError, reason
 from .outcomes import exit_code_of
 from .streams import with_streams
+
+if TYPE_CHECKING:
+    from .parameters.text import CommandParser
+
+_CarryOut: TypeAlias = Callable[[list[str]], object]
+_OfStep: TypeAlias = "tuple[CommandParser, _CarryOut]"
 
 EPILOG = """\
 examples:
@@ -42,14 +49,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _command(argv: list[str]) -> int:
+    of_steps = {"run": _run, "explain": _explain, "prefetch": _prefetch}
+    if argv[:1] and argv[0] in of_steps:  # with options that only the step knows
+        return _with_parameters(argv[1:], *of_steps[argv[0]]())
     parser = _parser()
-    if argv[:1] == ["run"]:
-        # A step's parameters are options of the command: its own parser knows them.
-        return _run(argv[1:])
-    if argv[:1] == ["explain"]:
-        return _explain(argv[1:])
-    if argv[:1] == ["prefetch"]:
-        return _prefetch(argv[1:])
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
@@ -156,35 +159,28 @@ def _versions() -> int:
     return 0
 
 
-def _run(argv: list[str]) -> int:
+def _run() -> _OfStep:
     from .commandline import common_options, run_step
 
-    return _with_parameters(argv, "run", common_options("run"), run_step)
+    return common_options("run"), run_step
 
 
-def _explain(argv: list[str]) -> int:
+def _explain() -> _OfStep:
     from .explain import explain_options, explain_step
 
-    return _with_parameters(argv, "explain", explain_options(), explain_step)
+    return explain_options(), explain_step
 
 
-def _prefetch(argv: list[str]) -> int:
+def _prefetch() -> _OfStep:
     from .prefetching import fill_cache_for, prefetch_options
 
-    return _with_parameters(argv, "prefetch", prefetch_options(), fill_cache_for)
+    return prefetch_options(), fill_cache_for
 
 
-def _with_parameters(
-    argv: list[str],
-    command: str,
-    options: argparse.ArgumentParser,
-    carry_out: Callable[[list[str]], object],
-) -> int:
+def _with_parameters(argv: list[str], parser: CommandParser, carry_out: _CarryOut) -> int:
     """Carry out a command whose options are the parameters of a step."""
-    if not argv or argv[0] in ("-h", "--help"):
-        usage = f"python -m stpipe_prefect {command} CLASS|ALIAS|FILE [INPUT …] [--<parameter> …]"
-        print(f"usage: {usage}\n")
-        print(options.format_help())
+    if not set(argv) - {"-h", "--help"}:
+        parser.print_help()
         return 0 if argv else 2
     try:
         status = carry_out(argv)

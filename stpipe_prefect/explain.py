@@ -5,22 +5,22 @@ No data are processed: the exposure is only asked what CRDS selects by.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable
 
 from .commandline import Command, common_options, read_command
-from .parameters.layers import crds_parameters_disabled
+from .parameters.layers import crds_parameters_disabled, without_crds_parameters
 from .parameters.origins import code_layers, crds_layers, file_layers
 from .parameters.sources import Layer, ResolvedParameter, Source, resolve, shown
+from .parameters.text import CommandParser
 from .references.context import resolve_context
 
 COMMAND_LINE = Source("command line")
 RUN = Source("run")
 
 
-def explain_options() -> argparse.ArgumentParser:
+def explain_options() -> CommandParser:
     """Make the parser of what can be said for every step: what `run` takes, and how to show it."""
     parser = common_options("explain")
     parser.add_argument("--history", action="store_true", help="show the values that were beaten")
@@ -44,7 +44,7 @@ def explain_step(argv: list[str]) -> None:
         The command line is wrong.
     """
     command = read_command(argv, explain_options())
-    with command.logged(), command.parameters_from_crds():
+    with command.logged(), without_crds_parameters(command.args.disable_crds_steppars):
         parameters = resolve_command(command)
     if command.args.changed:
         parameters = [parameter for parameter in parameters if parameter.is_changed]
@@ -63,15 +63,14 @@ def resolve_command(command: Command) -> list[ResolvedParameter]:
         It could not run.
     """
     step_class = command.step_class
-    given = {name: value for name, value in command.given.items() if name != "config_file"}
     step = command.make_step()
     layers = code_layers(step_class)
     if command.first_input and not crds_parameters_disabled():
         crds_parameters, observatory = step_class._get_crds_parameters(command.first_input)
         context = resolve_context(observatory)
         layers += crds_layers(step_class, crds_parameters, observatory, context)
-    layers += file_layers(step_class, command.given.get("config_file"), given)
-    layers.append(Layer(COMMAND_LINE, given))
+    layers += file_layers(step_class, command.config_file, command.given)
+    layers.append(Layer(COMMAND_LINE, command.given))
     if command.args.inputs:
         layers.append(Layer(RUN, {"save_results": True}))
     return resolve(step, layers)

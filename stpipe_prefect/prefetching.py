@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .commandline import CommandParser, read_command
+from .commandline import read_command, step_parser
 from .exceptions import CrdsServerError, InputError, ReferenceFileError, StpipePrefectError
+from .parameters.text import CommandParser, count
 from .references.context import pinned_context
 from .references.prefetch import Cached, Wanted, prefetch_all
 from .references.selection import files_needed, parameter_files, read_crds_parameters
 
 
-def prefetch_options() -> argparse.ArgumentParser:
+def prefetch_options() -> CommandParser:
     """Make the parser of what can be said for every pipeline."""
-    parser = CommandParser("python -m stpipe_prefect prefetch", add_help=False)
-    parser.add_argument("step", nargs="?", help="class, alias or parameter file")
+    parser = step_parser("prefetch")
     parser.add_argument("--context", metavar="PMAP", help="CRDS context [the operational one]")
     parser.add_argument(
-        "--jobs", type=_count, default=4, metavar="N", help="files to fetch at a time [4]"
+        "--jobs", type=count, default=4, metavar="N", help="files to fetch at a time [4]"
     )
-    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
 
@@ -49,14 +47,7 @@ def fill_cache_for(argv: list[str]) -> int:
     args = command.args
     if not args.inputs:
         options.error("say which exposures or associations: INPUT …")
-    return fill_cache(command.step_class, args.inputs, args.context, args.jobs, command.given)
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+    return fill_cache(command.step_class, args.inputs, args.context, args.jobs, command.keywords)
 
 
 def fill_cache(

@@ -36,6 +36,9 @@ def test_help_comes_at_once():
     assert min(times) < 0.5
 
 
+CALIBRATE = "lantern.pipelines.CalibratePipeline"
+
+
 def test_list(run):
     _, everything, _ = run("list")
     assert "jwst.pipeline.Detector1Pipeline (calwebb_detector1)\n" in everything
@@ -63,9 +66,10 @@ def test_help_of_a_step(run):
     assert caught.value.code == 0
 
 
-def test_help_of_a_step_explains_its_parameters(mission, capsys):
+@pytest.mark.parametrize("argv", [[CALIBRATE, "-h"], ["-h", CALIBRATE]])
+def test_help_of_a_step_explains_its_parameters(mission, capsys, argv):
     with pytest.raises(SystemExit):
-        main(["run", "lantern.pipelines.CalibratePipeline", "-h"])
+        main(["run", *argv])
     shown = " ".join(capsys.readouterr().out.split())
     assert "Calibrate one exposure." in shown
     assert "--steps.clip.high No pixel above [100.0]" in shown
@@ -219,6 +223,60 @@ def test_unknown_argument(run):
     assert err == "error: unrecognized arguments: -x (see --help)\n"
 
 
+def test_parameters_may_be_called_like_options_of_the_command(run, mission):
+    (mission / "mine_named.py").write_text(
+        "from lantern.steps import LanternStep\n"
+        "class NamedStep(LanternStep):\n"
+        '    spec = """\n'
+        "    step = string(default=None)\n"
+        "    inputs = int_list(default=None)\n"
+        "    lenient = boolean(default=None)\n"
+        '    """\n'
+        "    def process(self, *args):\n"
+        "        print(args, self.step, self.inputs, self.lenient)\n"
+    )
+    (mission / "pars.cfg").write_text("class = mine_named.NamedStep\n")
+    argv = ["run", "pars.cfg", "one_raw.row", "--disable-crds-steppars"]
+    assert run(*argv)[:2] == (0, "('one_raw.row',) None None None\n")
+    status, out, log = run(*argv, "--step=a", "--inputs", "1,2", "--lenient", "true")
+    assert (status, out) == (0, "('one_raw.row',) a [1, 2] True\n"), log
+    with pytest.raises(SystemExit):
+        main(["run", "pars.cfg", "-h"])
+
+
+def test_none_is_read_as_the_manual_says(run):
+    run(
+        *("run", "lantern.steps.ClipStep", "one_raw.row", "--save-parameters=p.asdf"),
+        *("--high=None", "--keep=", "--suffix=None", "--output_file='None'"),
+    )
+    step = Step.from_config_file("p.asdf")
+    assert (step.high, step.keep, step.suffix) == (None, [], None)
+    assert Path(step.output_file).name == "None"
+
+
+@pytest.mark.parametrize("command", ["run", "explain"])
+def test_parameter_file_is_checked_with_hints(run, mission, command):
+    (mission / "clip.cfg").write_text("lo = 1\n")
+    (mission / "pars.cfg").write_text(
+        "class = lantern.pipelines.CalibratePipeline\nconfig_file = other.cfg\n"
+        "[steps]\n[[clip]]\nhihg = 3\nlow = x\nconfig_file = clip.cfg\n[[dark]]\n"
+        "config_file = gone.cfg\n"
+    )
+    status, _, err = run(command, "pars.cfg", "one_raw.row", "--steps.flat.skip=perhaps")
+    assert status == 2
+    assert [line.removeprefix("error: ") for line in err.splitlines()] == [
+        "lantern_calibrate: steps.flat.skip = 'perhaps' is not allowed: "
+        "expected boolean(default=False)",
+        "pars.cfg: config_file: only a step can have one, as steps.<step>.config_file",
+        "pars.cfg: lantern_calibrate: there is no parameter 'steps.clip.hihg' "
+        "(did you mean 'high'?)",
+        "pars.cfg: lantern_calibrate: steps.clip.low = 'x' is not allowed: "
+        "expected float(default=1.0)",
+        "gone.cfg: no such parameter file",
+        "clip.cfg: clip: there is no parameter 'lo' (did you mean 'low'?)",
+    ]
+
+
 def test_debug_shows_where(run):
     status, _, err = run("run", "lantern.steps.LanternStep", "--log-stream=null", "--debug")
     assert status == 1
@@ -273,9 +331,6 @@ def crds_server(mission, lantern_cache, monkeypatch):
         yield server
 
 
-CALIBRATE = "lantern.pipelines.CalibratePipeline"
-
-
 def test_prefetch_fills_a_cache_and_can_be_repeated(crds_server, mission, capsys):
     shutil.copy("one_raw.row", "two_raw.row")
     assert main(["prefetch", CALIBRATE, "one_raw.row", "two_raw.row", "--jobs", "3"]) == 0
@@ -317,7 +372,7 @@ def test_prefetch_twice_at_once(crds_server, mission):
 @pytest.mark.parametrize("jobs", ["0", "many"])
 def test_prefetch_needs_a_number_of_jobs(capsys, jobs):
     assert main(["prefetch", CALIBRATE, "one_raw.row", "--jobs", jobs]) == 2
-    assert "--jobs" in capsys.readouterr().err
+    assert f"--jobs: expected a whole number from 1, not {jobs!r}" in capsys.readouterr().err
 
 
 def test_prefetch_needs_nothing_for_steps_that_the_run_skips(crds_server, capsys):
@@ -325,7 +380,7 @@ def test_prefetch_needs_nothing_for_steps_that_the_run_skips(crds_server, capsys
     assert main(["prefetch", CALIBRATE, "three_raw.row"]) == 1
     assert "selects no dark, flat reference for this exposure" in capsys.readouterr().err
     skips = ["--steps.dark.skip=true", "--steps.flat.skip=true"]
-    assert main(["prefetch", CALIBRATE, "three_raw.row", "--jobs=2", *skips]) == 0
+    assert main(["prefetch", CALIBRATE, "three_raw.row", "--jobs", "2", *skips]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("2 files for 1 inputs under jwst")
     assert main(["prefetch", CALIBRATE, "three_raw.row", "--steps.drak.skip=true"]) == 2
     assert "there is no" in capsys.readouterr().err

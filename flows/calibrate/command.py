@@ -14,7 +14,7 @@ from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.garbage import imported_for_good
 
 from .ending import complain, exit_code_of_command, quiet, say, screen
-from .options import parser, read_parameters, sample_products
+from .options import parser, sample_products
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,17 +42,16 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
     """
 
     def run() -> int:
-        options, rest = parser(mission).parse_known_args(arguments)
-        parameters = read_parameters(rest)
+        options, texts = parser(mission).parse(arguments)
         # Read once, by prefect as it is imported: set before it is.
         level = "NOTSET" if options.verbose else "CRITICAL"
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
-        return _run(mission, options, parameters)
+        return _run(mission, options, texts)
 
     return exit_code_of_command(mission.command, run, debug="--debug" in arguments)
 
 
-def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, Any]) -> int:
+def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -> int:
     from stpipe_prefect.products.names import folder_path
     from stpipe_prefect.products.staging import check_output_dir
 
@@ -81,12 +80,12 @@ def _run(mission: Mission, options: argparse.Namespace, parameters: dict[str, An
     if not jobs:
         return _exit_code(codes)
     if options.plan:
-        planned = _plan(mission, jobs, output_dir, parameters, options, console)
+        planned = _plan(jobs, output_dir, texts, options, console)
         return 1 if refused or any(plan.refusal for plan in planned) else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     loud = options.verbose or options.debug
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
-        options.context = _prepare(mission, pipelines_of(jobs), parameters, options)
+        parameters = _prepare(mission, pipelines_of(jobs), texts, options)
         mission.load_flow()
     inputs = [job.input for job in jobs]
     results = _calibrate(mission, inputs, output_dir, parameters, options, console)
@@ -111,9 +110,9 @@ def _use_sample(mission: Mission, console: Console) -> Sample:
 
 
 def _prepare(
-    mission: Mission, pipelines: list[str], parameters: dict[str, Any], options: argparse.Namespace
-) -> str:
-    """Have everything ready and checked before the first step; return the CRDS context.
+    mission: Mission, pipelines: list[str], texts: dict[str, str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Have everything ready and checked before the first step; return the parameters.
 
     The embedded server starts in a process of its own meanwhile, and the mission's package is
     imported in that from which the processes of exposures are forked.
@@ -128,31 +127,34 @@ def _prepare(
 
     from stpipe_prefect.references.context import resolve_context
 
-    from .parameters import parameters_of, share_checkpoints
+    from .parameters import parameters_given, parameters_of, share_checkpoints
 
+    parameters = parameters_given(pipelines, texts)
     parameters_of(pipelines, parameters, options.config_file)
     share_checkpoints(pipelines, options.checkpoint)
-    return resolve_context(mission.observatory, options.context)
+    options.context = resolve_context(mission.observatory, options.context)
+    return parameters
 
 
 def _plan(
-    mission: Mission,
     jobs: list[Job],
     output_dir: Path,
-    parameters: dict[str, Any],
+    texts: dict[str, str],
     options: argparse.Namespace,
     console: Console,
 ) -> list[Plan]:
     """Say what would run; no server is needed for that."""
     from .jobs import pipelines_of
-    from .parameters import parameters_of
+    from .parameters import parameters_given, parameters_of
     from .planning import as_json, plans, show
 
     with (
         console.status("Planning") if not options.json else nullcontext(),
         quiet(unless=options.verbose or options.debug),
     ):
-        shares = parameters_of(pipelines_of(jobs), parameters, options.config_file)
+        pipelines = pipelines_of(jobs)
+        given = parameters_given(pipelines, texts)
+        shares = parameters_of(pipelines, given, options.config_file)
         planned = list(
             plans(
                 jobs,

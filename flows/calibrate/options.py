@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
-from stpipe_prefect.commandline import CommandParser
-from stpipe_prefect.exceptions import UsageError, nearest
+from stpipe_prefect.exceptions import nearest
+from stpipe_prefect.parameters.text import CommandParser, count
 from stpipe_prefect.products.ingredients import ASPECTS
 
 from .mission import Mission
@@ -17,6 +16,7 @@ parameters:
   --<parameter>=VALUE                of the pipeline, such as {0}
   --steps.<step>.<parameter>=VALUE   of a step, such as {1}
 
+  "--parameter VALUE" will do, too. Lists are a,b,c; None is no value; quotes keep a text as it is.
   A value given here wins over the parameter file, which wins over CRDS.
 
 environment:
@@ -34,15 +34,14 @@ def sample_products(mission: Mission) -> str:
     return f"{mission.command}_products"
 
 
-def parser(mission: Mission) -> argparse.ArgumentParser:
-    """Make the parser; what is no option of its own is left over, see `read_parameters`."""
+def parser(mission: Mission) -> CommandParser:
+    """Make the parser of the command's own options; parameters are all others."""
     pipelines = mission.pipelines
     made = CommandParser(
         prog=f"python -m flows.{mission.command}",
         description=mission.help.description,
         epilog=EPILOG.format(*mission.help.parameters),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = made.add_argument
     add(
@@ -63,7 +62,7 @@ def parser(mission: Mission) -> argparse.ArgumentParser:
         add("--stage", type=int, choices=mission.stages, help="run only this stage")
     add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
-    add("--jobs", type=_count, metavar="N", help="exposures at a time (default: what fits)")
+    add("--jobs", type=count, metavar="N", help="exposures at a time (default: what fits)")
     add(
         "--time-limit",
         type=_seconds,
@@ -97,7 +96,7 @@ def parser(mission: Mission) -> argparse.ArgumentParser:
         default=[],
         help="keep models after these steps, or all, for another run to go on from",
     )
-    add("--verbose", action="store_true", help="show the log lines of every step")
+    add("--verbose", "-v", action="store_true", help="show the log lines of every step")
     add("--debug", action="store_true", help="show tracebacks")
     return made
 
@@ -110,12 +109,6 @@ def _choice(name: str, choices: Sequence[str]) -> str:
     return name
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
-    return int(text)
-
-
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -124,34 +117,3 @@ def _seconds(text: str) -> float:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"expected a number of seconds, not {text!r}")
     return seconds
-
-
-def read_parameters(arguments: Sequence[str]) -> dict[str, Any]:
-    """Read ``--<parameter>=VALUE`` and ``--steps.<step>.<parameter>=VALUE``.
-
-    Returns
-    -------
-    dict
-        Values as text, those of steps nested under ``"steps"``.
-
-    Raises
-    ------
-    UsageError
-        Something is not of that form.
-    """
-    parameters: dict[str, Any] = {}
-    for argument in arguments:
-        path, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or not equals:
-            raise UsageError(
-                f"{argument!r} is no option: parameters are given as "
-                "--steps.<step>.<parameter>=VALUE (see --help)"
-            )
-        *sections, name = path.split(".")
-        place = parameters
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise UsageError(f"{argument!r}: --{section} was given a value of its own before")
-        place[name] = value
-    return parameters

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stpipe_prefect.exceptions import ParameterError, UnknownStepError, UsageError, nearest
-from stpipe_prefect.parameters.files import read_parameter_file
-from stpipe_prefect.parameters.validation import check_parameters
+from stpipe_prefect.parameters.files import check_with_files, read_parameter_file
+from stpipe_prefect.parameters.text import full_names, leaves, nested, typed
 from stpipe_prefect.registry import find_step, import_class
 
 
@@ -33,7 +33,7 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
         No pipeline has a parameter of that name, or one does not allow the value. Everything
         that is wrong is named.
     """
-    values = dict(_leaves(given))
+    values = dict(leaves(given))
     if "output_dir" in values:
         raise ParameterError("output_dir is an option of its own: give it as --output-dir=DIR")
     shares: dict[str, dict[str, Any]] = {name: {} for name in pipelines}
@@ -42,11 +42,13 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     problems = []
     known: dict[str, None] = {}
     for pipeline in pipelines:
-        names = dict.fromkeys(name for name, _ in _leaves(find_step(pipeline).load_spec_file()))
+        step_class = find_step(pipeline)
+        spec = step_class.load_spec_file()
+        names = dict.fromkeys(name for name, _ in leaves(spec))
         known |= names
-        shares[pipeline] = _nested({name: values[name] for name in values if name in names})
+        shares[pipeline] = nested({name: values[name] for name in values if name in names})
         try:
-            check_parameters(find_step(pipeline), shares[pipeline])
+            check_with_files(step_class, typed(shares[pipeline], spec), None)
         except ParameterError as error:
             problems.append(str(error))
     problems += [
@@ -57,6 +59,20 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     if problems:
         raise ParameterError("\n".join(problems))
     return shares
+
+
+def parameters_given(pipelines: list[str], texts: Mapping[str, str]) -> dict[str, Any]:
+    """Complete and nest what a command line gives for the pipelines; values stay text.
+
+    Raises
+    ------
+    UsageError
+        A name is short for several parameters.
+    """
+    known: dict[str, None] = {}
+    for pipeline in pipelines if texts else ():
+        known |= dict.fromkeys(name for name, _ in leaves(find_step(pipeline).load_spec_file()))
+    return nested(full_names(texts, known))
 
 
 def parameters_of(
@@ -119,28 +135,5 @@ def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
         if not suited:
             raise UsageError(f"{config_file}: is for {file.class_path}, and {runs}")
         (pipeline,) = suited
-    try:
-        check_parameters(find_step(pipeline), file.parameters)
-    except ParameterError as error:
-        problems = str(error).splitlines()
-        raise ParameterError("\n".join(f"{config_file}: {line}" for line in problems)) from error
+    check_with_files(find_step(pipeline), {}, config_file)
     return pipeline
-
-
-def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for path, value in values.items():
-        *sections, name = path.split(".")
-        place = nested
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
-    return nested

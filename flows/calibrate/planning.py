@@ -22,7 +22,7 @@ from stpipe_prefect.exceptions import (
     ReferenceFileError,
 )
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
-from stpipe_prefect.orchestration.request import Request
+from stpipe_prefect.orchestration.request import Request, given_to
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.registry import find_step
 
@@ -64,8 +64,9 @@ def plans(
     with ExitStack() as planning:
         planners = {}
         for name in pipelines_of(jobs):
-            given = {key: value for key, value in shares[name].items() if key != "config_file"}
-            request = Request(find_step(name), given, shares[name].get("config_file"))
+            step_class, share = find_step(name), dict(shares[name])
+            config_file = share.pop("config_file", None)
+            request = Request(step_class, given_to(step_class, share), config_file)
             planner = Planner(request, crds_context, ignore)
             planners[name] = planning.enter_context(planner)
         anew: dict[Path, set[str]] = defaultdict(set)

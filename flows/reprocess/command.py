@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from flows.calibrate.ending import exit_code_of_command, quiet, say, screen
-from stpipe_prefect.commandline import CommandParser
+from stpipe_prefect.parameters.text import CommandParser
 
 if TYPE_CHECKING:
     from .summary import Summary

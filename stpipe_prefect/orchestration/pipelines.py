@@ -38,7 +38,7 @@ from .observation import Observation
 from .plan import Plan, Planner
 from .recording import models_of, recorded_products
 from .references import PipelineReferences
-from .request import Request, chosen, frozen_parameters
+from .request import Request, frozen_parameters, given_to
 from .settings import DeploymentSettings
 from .steps import as_task, told_by_state, untold
 
@@ -124,7 +124,8 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     def requested(parameters: Mapping[str, Any], config_file: str | None) -> Request:
         instance = pipeline if is_instance else None
         shown = parameters_set_on(pipeline) if is_instance else frozen
-        return Request(pipeline_class, chosen(parameters, shown), config_file, shown, instance)
+        given = given_to(pipeline_class, parameters, shown)
+        return Request(pipeline_class, given, config_file, shown, instance)
 
     @told_by_state
     def calibrate(

@@ -13,6 +13,7 @@ from ..parameters.instances import besides, carry_over
 from ..parameters.layers import new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.sources import Layer, Source
+from ..parameters.text import typed
 from ..parameters.validation import check_parameters
 from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
 from .steps import configure
@@ -142,6 +143,13 @@ def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Pat
     frozen = without_names(values.dict())
     check_parameters(pipeline_class, frozen)
     return frozen
+
+
+def given_to(
+    pipeline_class: Any, values: Mapping[str, Any], shown: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Read what a flow run of a pipeline is given; see `chosen` and `typed`."""
+    return typed(chosen(values, shown), pipeline_class.load_spec_file())
 
 
 def chosen(values: Mapping[str, Any], but: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from configobj import ConfigObj
 
 from ..exceptions import NoParameterFileError, OutputError, ParameterError, reason
 from .layers import new_config
+from .validation import check_parameters
 
 _ASDF_MAGIC = b"#ASDF"
 _TO_FILL_IN = "<SPECIFY>"
@@ -130,6 +131,64 @@ def read_parameter_file(path: Path) -> ParameterFile:
     """
     config = load_config_file(path).dict()
     return ParameterFile(config.get("class"), without_names(config))
+
+
+def check_with_files(step_class: Any, given: Mapping[str, Any], config_file: str | None) -> None:
+    """Refuse parameters a Step or Pipeline does not take, given or in files, before it is made.
+
+    Parameters
+    ----------
+    step_class : type
+        A class that honours the stpipe contract.
+    given : mapping
+        Parameter values by name; those of a pipeline's steps under ``"steps"``, by step.
+    config_file : str or None
+        The user's parameter file. Files that it or `given` name for steps are read, too.
+
+    Raises
+    ------
+    ParameterError
+        Names everything that is wrong, one line for each problem.
+    """
+    problems = list(_problems(step_class, given))
+    if config_file is not None:
+        problems += _problems_of_file(step_class, Path(config_file))
+    if problems:
+        raise ParameterError("\n".join(problems))
+
+
+def _problems(step_class: Any, given: Mapping[str, Any], file: Path | None = None) -> Iterator[str]:
+    """Check what a caller gives or a file has, and the files that it names for steps."""
+    try:
+        check_parameters(step_class, given if file is None else without_names(given))
+    except ParameterError as error:
+        yield from (f"{file}: {line}" if file else line for line in str(error).splitlines())
+    for each, named in _files_named(step_class, given, file.parent if file else Path()):
+        yield from _problems_of_file(each, named)
+
+
+def _problems_of_file(step_class: Any, file: Path) -> Iterator[str]:
+    try:
+        config = load_config_file(file).dict()
+    except ParameterError as error:
+        yield str(error)
+        return
+    if config.get("config_file"):
+        yield f"{file}: config_file: only a step can have one, as steps.<step>.config_file"
+    yield from _problems(step_class, config, file)
+
+
+def _files_named(
+    step_class: Any, given: Mapping[str, Any], folder: Path
+) -> Iterator[tuple[Any, Path]]:
+    """Find the parameter files that are named for the steps of a pipeline."""
+    sections = given.get("steps")
+    for name, each in getattr(step_class, "step_defs", {}).items():
+        section = sections.get(name) if isinstance(sections, Mapping) else None
+        if isinstance(section, Mapping):
+            if section.get("config_file"):
+                yield each, folder / section["config_file"]
+            yield from _files_named(each, section, folder)
 
 
 def save_config_file(content: StepParameters, path: str | Path, *, for_crds: bool) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
@@ -74,3 +75,18 @@ def crds_parameters_disabled(default: bool | str | None = None) -> bool:
             raise ValueError(f"expected a bool or text that says whether, not {default!r}")
         return default is True or default in truths
     return os.environ.get(DISABLE_VARIABLE, "") in truths
+
+
+@contextmanager
+def without_crds_parameters(disabled: bool) -> Iterator[None]:
+    """Switch parameter files from CRDS off within the block, if asked to."""
+    before = os.environ.get(DISABLE_VARIABLE)
+    if disabled:
+        os.environ[DISABLE_VARIABLE] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(DISABLE_VARIABLE, None)
+        else:
+            os.environ[DISABLE_VARIABLE] = before

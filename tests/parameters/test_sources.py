@@ -6,6 +6,7 @@ from lantern.steps import ClipStep
 
 from stpipe_prefect.commandline import read_command
 from stpipe_prefect.explain import explain_options, resolve_command
+from stpipe_prefect.parameters.layers import without_crds_parameters
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's own
 
@@ -14,7 +15,7 @@ JUMP = "rejection_threshold"
 
 def explained(*argv):
     command = read_command(list(argv), explain_options())
-    with command.parameters_from_crds():
+    with without_crds_parameters(command.args.disable_crds_steppars):
         parameters = resolve_command(command)
     return {(each.step, each.name): each for each in parameters}
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from flows.calibrate.options import read_parameters
-from flows.calibrate.parameters import pipeline_of_file, share_parameters
+from flows.calibrate.options import parser
+from flows.calibrate.parameters import parameters_given, pipeline_of_file, share_parameters
+from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import ParameterError, UsageError
 
 BOTH = ["calwebb_detector1", "calwebb_image2"]
@@ -55,27 +56,43 @@ def test_all_problems_are_named_at_once():
     assert len(str(caught.value).splitlines()) == 4  # skip: once for each pipeline
 
 
-def test_options_of_the_command_line():
-    assert read_parameters(["--skip=true", "--steps.jump.skip=", "--steps.jump.a=b=c"]) == {
-        "skip": "true",
-        "steps": {"jump": {"skip": "", "a": "b=c"}},
+def given(*words):
+    return parameters_given(BOTH, parser(JWST).parse(words)[1])
+
+
+def test_command_line_of_a_mission():
+    options, texts = parser(JWST).parse(
+        ["one_uncal.fits", "--steps.jump.skip", "true", "--output_dir=x", "two_uncal.fits", "-v"]
+    )
+    assert options.files == ["one_uncal.fits", "two_uncal.fits"]
+    assert (options.output_dir, options.verbose) == ("x", True)
+    assert texts == {"steps.jump.skip": "true"}
+
+
+def test_names_are_completed_as_argparse_does():
+    assert given("--save_cal=true", "--steps.jump.rej=5", "--steps.resample.pixfrac", "0.5") == {
+        "save_calibrated_ramp": "true",
+        "steps": {"jump": {"rejection_threshold": "5"}, "resample": {"pixfrac": "0.5"}},
     }
-    assert read_parameters([]) == {}
+    with pytest.raises(UsageError, match=r"--steps\.jump\.sk?\S* could match"):
+        given("--steps.jump.s=true")
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("name", "text"),
     [
-        ["skip=true"],
-        ["--skip"],
-        ["-v"],
-        ["--steps.jump.skip", "true"],
-        ["--steps.jump=x", "--steps.jump.skip=true"],
+        ("steps.resample.output_shape", "512,512"),
+        ("steps.resample.crval", "80.5,-69.5"),
+        ("steps.bkg_subtract.bkg_list", "a.fits,b.fits"),
+        ("steps.flat_field.post_hooks", "mine.look,"),
+        ("steps.resample.pixel_scale", "None"),
     ],
 )
-def test_anything_else_is_wrong_usage(arguments):
-    with pytest.raises(UsageError):
-        read_parameters(arguments)
+def test_lists_and_none_are_taken(name, text):
+    *_, parameter = name.split(".")
+    shares = share_parameters(BOTH, given(f"--{name}={text}"))
+    step = shares[BOTH[1]]["steps"][name.split(".")[1]]
+    assert step == {parameter: text}  # as typed: the run reads it
 
 
 @pytest.fixture
@@ -103,6 +120,7 @@ def test_parameter_file_that_names_none_is_for_the_only_pipeline(file):
         ('class = "jwst.pipeline.Image3Pipeline"', "is for jwst.pipeline.Image3Pipeline, and what"),
         ('class = "jwst.Image4Pipeline"', "'jwst' has no class 'Image4Pipeline'"),
         ('class = "jwst.pipeline.Image2Pipeline"\nskp = true', "calwebb_image2: there is no param"),
+        ('class = "jwst.pipeline.Image2Pipeline"\nconfig_file = b.cfg', "config_file: only a step"),
         ("[[", "not a readable parameter file"),
     ],
 )

@@ -98,8 +98,8 @@ def test_only_bad_files(calwebb, uncal, with_header, tmp_path):
         (["--stage", "4"], "argument --stage: invalid choice: 4 (choose from 1, 2, 3)"),
         (["--pipeline", "calwebb_detector"], "(did you mean 'calwebb_detector1'?); choose from"),
         (["--context"], "argument --context: expected one argument"),
-        (["--verbos"], "'--verbos' is no option"),
-        (["--steps.jump.skip", "true"], "'--steps.jump.skip' is no option: parameters are given"),
+        (["--verbosely"], "--verbosely: expected a value (did you mean '--verbose'?)"),
+        (["--steps.jump.skip"], "argument --steps.jump.skip: expected a value"),
     ],
 )
 def test_wrong_usage(calwebb, uncal, arguments, problem):

@@ -10,7 +10,8 @@ from .commandline import read_command, step_parser
 from .exceptions import CrdsServerError, InputError, ReferenceFileError, StpipePrefectError
 from .parameters.text import CommandParser, count
 from .references.context import pinned_context
-from .references.prefetch import Cached, Wanted, prefetch_all
+from .references.prefetch import prefetch_all
+from .references.reference import ReferenceFile
 from .references.selection import files_needed, parameter_files, read_crds_parameters
 
 
@@ -88,7 +89,7 @@ def fill_cache(
             night.failures.append(error)
     for failure in night.failures:
         print(f"error: {failure}", file=sys.stderr)
-    fetched = [file for file in night.cached.values() if file.fetched]
+    fetched = [file for file in night.cached.values() if file.is_fetched]
     print(
         f"{len(night.cached)} files for {len(inputs)} inputs under {name}: "
         f"{len(fetched)} fetched ({sum(file.size for file in fetched) / 1e6:.2f} MB), "
@@ -105,10 +106,10 @@ class _Night:
     ) -> None:
         self._pipeline_class, self._context, self._jobs = pipeline_class, context, jobs
         self._parameters = parameters
-        self.cached: dict[str, Cached] = {}
+        self.cached: dict[str, ReferenceFile] = {}
         self.failures: list[StpipePrefectError] = []
 
-    def wanted_by(self, data: str) -> list[Wanted]:
+    def wanted_by(self, data: str) -> list[ReferenceFile]:
         """List what an exposure or association calls for; its parameter files are fetched."""
         try:
             return self._wanted_by(data)
@@ -118,13 +119,13 @@ class _Night:
             self.failures.append(error)
             return []
 
-    def _wanted_by(self, data: str) -> list[Wanted]:
+    def _wanted_by(self, data: str) -> list[ReferenceFile]:
         first, observatory = read_crds_parameters(self._pipeline_class, data)
         self.fetch(parameter_files(self._pipeline_class, first, observatory, self._context))
         configured = _configured(self._pipeline_class, data, self._parameters)
         return files_needed(configured, data, first, observatory, self._context)
 
-    def fetch(self, files: Iterable[Wanted]) -> None:
+    def fetch(self, files: Iterable[ReferenceFile]) -> None:
         """Bring files into the cache that are not known to be there."""
         missing = [file for file in files if file.name not in self.cached]
         for outcome in prefetch_all(missing, self._jobs):
@@ -133,9 +134,9 @@ class _Night:
             if isinstance(outcome, ReferenceFileError):
                 self.failures.append(outcome)
                 continue
-            self.cached[outcome.wanted.name] = outcome
-            if outcome.fetched:
-                print(f"fetched {outcome.wanted.name}  {outcome.size / 1e6:.2f} MB", flush=True)
+            self.cached[outcome.name] = outcome
+            if outcome.is_fetched:
+                print(f"fetched {outcome.name}  {outcome.size / 1e6:.2f} MB", flush=True)
 
 
 def _observatory(pipeline_class: Any, inputs: Sequence[str]) -> str:

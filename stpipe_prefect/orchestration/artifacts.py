@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from ..exceptions import reason
 from ..parameters.sources import ResolvedParameter
 from ..products.quicklook import quick_look
-from ..references.best import NOT_APPLICABLE
+from ..references.reference import ReferenceFile
 from ..references.server import configured_server
 from .brief import is_brief
 
@@ -56,23 +56,30 @@ def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> N
 
 
 @_in_full_only
-def show_references(references: list[dict[str, str]], context: str) -> None:
+def show_references(references: Iterable[tuple[str, ReferenceFile]], context: str) -> None:
     """Attach the reference files of each step.
 
     Parameters
     ----------
-    references : list of dict
-        One for each file: ``step``, ``type``, ``file``, ``sha1``, ``bytes``, and ``from``:
-        ``"cached"``, ``"fetched"`` or ``"override"``. Where none applies comes last.
+    references : iterable of (str, ReferenceFile)
+        The name of the step, and the file. Where none applies comes last.
     context : str
         The context that selected them.
     """
-    columns = ("step", "type", "file", "bytes", "from", "sha1")
-    rows = sorted(references, key=lambda row: row["file"] == NOT_APPLICABLE)
     server = configured_server() or "no server"
     create_table_artifact(
         key="references",
-        table=[{column: row.get(column, "") for column in columns} for row in rows],
+        table=[
+            {
+                "step": step,
+                "type": file.reference_type,
+                "file": file.name,
+                "bytes": str(file.size) if file.sha1 else "",
+                "from": file.origin,
+                "sha1": file.sha1,
+            }
+            for step, file in sorted(references, key=lambda each: not each[1].applies)
+        ],
         description=f"Best references under {context}, {server}",
     )
 

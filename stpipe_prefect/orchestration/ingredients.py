@@ -13,8 +13,8 @@ from ..parameters.sources import ResolvedParameter
 from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
 from ..products.ingredients import Ingredients, Row, named_files, row_name
 from ..products.software import mission_of, versions
-from ..references.best import NOT_APPLICABLE, best_references
-from ..references.files import URI_SCHEME
+from ..references.best import best_references
+from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from ..references.verified import recall, sha1_of
 
 
@@ -245,5 +245,4 @@ def _mentions(values: Mapping[str, Any], name: str) -> bool:
 
 @lru_cache(maxsize=1000)
 def _sha1(path: Path, size: int, mtime_ns: int) -> str:
-    verified = recall(path)
-    return verified.sha1 if verified else sha1_of(path)
+    return recall(path) or sha1_of(path)

@@ -20,7 +20,7 @@ from ..products.ingredients import Ingredients, Row, row_name
 from ..products.names import folder_path
 from ..products.staging import Staging
 from ..references.asked import asked_references
-from ..references.prefetch import Cached, Wanted
+from ..references.reference import ReferenceFile
 from ..references.selection import differing_parameters
 from ..replaced import replaced
 from ..step import Step
@@ -115,9 +115,9 @@ class Observation:
 
     def note_reference(
         self,
-        wanted: Wanted,
+        wanted: ReferenceFile,
         crds_parameters: Mapping[str, Any],
-        answer: Cached | Exception | None,
+        answer: ReferenceFile | Exception | None,
     ) -> None:
         """Note a reference file that was asked for, unless it was selected before."""
         step, kind = _asking.get(), wanted.reference_type

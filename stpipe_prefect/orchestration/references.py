@@ -8,9 +8,10 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from ..references.best import NOT_APPLICABLE, exposure_name
-from ..references.files import URI_SCHEME, checked_file
-from ..references.prefetch import Cached, Wanted, refuse_absent
+from ..references.best import exposure_name
+from ..references.files import checked_file
+from ..references.prefetch import refuse_absent
+from ..references.reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
 from ..references.selection import (
     further_members,
     read_crds_parameters,
@@ -38,11 +39,11 @@ class PipelineReferences:
         self._context = context
         self._steps = {name: getattr(pipeline, name) for name in getattr(pipeline, "step_defs", {})}
         self._selected: set[str] = set()
-        self._fetching: dict[str, PrefectFuture[list[Cached]]] = {}
-        self._rows: list[dict[str, str]] = []
+        self._fetching: dict[str, PrefectFuture[list[ReferenceFile]]] = {}
+        self._shown: list[tuple[str, ReferenceFile]] = []
         pipeline.prefetch = self._prefetch
 
-    def awaited_by(self, name: str, data: Any) -> list[PrefectFuture[list[Cached]]]:
+    def awaited_by(self, name: str, data: Any) -> list[PrefectFuture[list[ReferenceFile]]]:
         """Wait for the files of one step.
 
         Parameters
@@ -75,11 +76,11 @@ class PipelineReferences:
         """
         for step, future in self._fetching.items():
             if future.state.is_completed():
-                self._rows += [_row(step, cached) for cached in future.result()]
-        self._rows += [_asked_row(row) for row in asked]
-        if self._rows:
-            artifacts.show_references(self._rows, self._context)
-        self._rows = []
+                self._shown += [(step, file) for file in future.result()]
+        self._shown += [(row["step"], _asked_file(row)) for row in asked]
+        if self._shown:
+            artifacts.show_references(self._shown, self._context)
+        self._shown = []
 
     def _prefetch(self, *args: Any) -> None:
         """Stand in for the pipeline's ``prefetch``: all steps that are not skipped, at once."""
@@ -102,7 +103,7 @@ class PipelineReferences:
         self, steps: Mapping[str, Any], exposures: list[tuple[Mapping[str, Any], str]]
     ) -> None:
         self._selected |= set(steps)
-        wanted: dict[str, dict[tuple[str, str], Wanted]] = {name: {} for name in steps}
+        wanted: dict[str, dict[tuple[str, str], ReferenceFile]] = {name: {} for name in steps}
         open_types = {name: self._open_types(name, step) for name, step in steps.items()}
         types = {kind for kinds in open_types.values() for kind in kinds}
         for number, (crds_parameters, observatory) in enumerate(exposures):
@@ -124,13 +125,9 @@ class PipelineReferences:
         refuse_absent(file for files in wanted.values() for file in files.values())
         for step, files in wanted.items():
             to_fetch = [file for file in files.values() if file.applies]
-            self._rows += [
-                {"step": step, "type": file.reference_type, "file": file.name}
-                for file in files.values()
-                if not file.applies
-            ]
+            self._shown += [(step, file) for file in files.values() if not file.applies]
             if is_brief() and all(file.path.exists() for file in to_fetch):
-                self._rows += [_row(step, file) for file in fetch(to_fetch)]
+                self._shown += [(step, file) for file in fetch(to_fetch)]
             elif to_fetch:
                 self._fetching[step] = prefetch_task(step).submit(to_fetch)
 
@@ -142,18 +139,18 @@ class PipelineReferences:
             if override is None:
                 types.append(kind)
             elif not (isinstance(override, str) and override.startswith(URI_SCHEME)):
-                self._rows.append({"step": name, "type": kind} | _about_override(override))
+                self._shown.append((name, _override(kind, override)))
         return types
 
     def _overrides_from_crds(
         self, steps: Mapping[str, Any], observatory: str, exposure: str
-    ) -> Iterator[tuple[str, Wanted]]:
+    ) -> Iterator[tuple[str, ReferenceFile]]:
         for name, step in steps.items():
             for kind in step.reference_file_types:
                 override = step.get_ref_override(kind)
                 if isinstance(override, str) and override.startswith(URI_SCHEME):
                     file = override.removeprefix(URI_SCHEME)
-                    yield name, Wanted(file, kind, observatory, self._context, exposure)
+                    yield name, ReferenceFile(file, kind, observatory, self._context, exposure)
 
 
 def _precaches_itself(pipeline_class: type) -> bool:
@@ -169,27 +166,16 @@ def _asks_itself(step: Any) -> bool:
     return not step.skip and (not getattr(step, "step_defs", None))
 
 
-def _asked_row(row: Mapping[str, str]) -> dict[str, str]:
-    how = "missing" if "missing" in row else "asked for by the step"
-    return {"step": row["step"], "type": row["type"], "file": row["file"], "from": how}
+def _asked_file(row: Mapping[str, str]) -> ReferenceFile:
+    origin = "missing" if "missing" in row else "asked for by the step"
+    return ReferenceFile(row["file"], row["type"], "", "", origin=origin)
 
 
-def _about_override(override: Any) -> dict[str, str]:
+def _override(kind: str, override: Any) -> ReferenceFile:
     if not isinstance(override, str):
-        return {"file": type(override).__name__, "from": "override"}
+        return ReferenceFile(type(override).__name__, kind, "", "", origin="override")
     if override in ("", NOT_APPLICABLE):
-        return {"file": override, "from": "override"}
+        return ReferenceFile(override, kind, "", "", origin="override")
     path = Path(checked_file(override))
-    size = str(path.stat().st_size)
-    return {"file": override, "sha1": sha1_of(path), "bytes": size, "from": "override"}
-
-
-def _row(step: str, cached: Cached) -> dict[str, str]:
-    return {
-        "step": step,
-        "type": cached.wanted.reference_type,
-        "file": cached.wanted.name,
-        "sha1": cached.sha1,
-        "bytes": str(cached.size),
-        "from": "fetched" if cached.fetched else "cached",
-    }
+    size, sha1 = path.stat().st_size, sha1_of(path)
+    return ReferenceFile(override, kind, "", "", sha1=sha1, size=size, origin="override")

@@ -17,10 +17,11 @@ from ..outcomes import Outcome, outcome_of
 from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
 from ..paths import misread_by_asdf
-from ..references.best import NOT_APPLICABLE, best_references, exposure_name
 from ..references.context import resolve_context
-from ..references.prefetch import Cached, Wanted, refuse_absent
 from ..references.prefetch import prefetch as prefetch_file
+from ..references.prefetch import refuse_absent
+from ..references.reference import ReferenceFile
+from ..references.selection import select
 from ..registry import find_step
 from ..step import Step
 from .downloads import Downloads
@@ -119,19 +120,11 @@ def as_prefetch(step: Any) -> StepTask:
     def prefetch(data: str) -> dict[str, str]:
         crds_parameters, observatory = step_class._get_crds_parameters(data)
         context = resolve_context(observatory)
-        files = best_references(
-            crds_parameters,
-            step_class.reference_file_types,
-            observatory=observatory,
-            context=context,
-        )
-        exposure = exposure_name(crds_parameters)
-        wanted = [
-            Wanted(name, kind, observatory, context, exposure)
-            for kind, name in files.items()
-            if name != NOT_APPLICABLE
-        ]
-        return files | {file.wanted.reference_type: str(file.path) for file in fetch(wanted)}
+        types = step_class.reference_file_types
+        files = select(crds_parameters, types, observatory=observatory, context=context)
+        fetched = fetch([file for file in files if file.applies])
+        paths = {file.reference_type: str(file.path) for file in fetched}
+        return {file.reference_type: file.name for file in files} | paths
 
     return _task(prefetch, f"prefetch {step_class.class_alias or step_class.__name__}")
 
@@ -141,7 +134,7 @@ def prefetch_task(step_name: str) -> StepTask:
     return _task(fetch, f"prefetch {step_name}")
 
 
-def fetch(wanted: list[Wanted]) -> list[Cached]:
+def fetch(wanted: list[ReferenceFile]) -> list[ReferenceFile]:
     """Make sure that files are in the cache and whole, and show how they get there.
 
     Raises

@@ -14,16 +14,17 @@ from typing import Any
 from ..current import Current
 from ..exceptions import ReferenceFileError
 from ..replaced import replaced
-from .best import NOT_APPLICABLE, exposure_name, file_selected
-from .prefetch import Cached, Wanted, prefetch
+from .best import exposure_name, file_selected
+from .prefetch import prefetch
+from .reference import NOT_APPLICABLE, ReferenceFile
 
-Note = Callable[[Wanted, Mapping[str, Any], Cached | Exception | None], None]
+Note = Callable[[ReferenceFile, Mapping[str, Any], ReferenceFile | Exception | None], None]
 """Called with what was asked for, what CRDS matched on, and the file, if any, or what was wrong."""
 
 _noting: Current[Note] = Current("asked_references")
 
 
-def obtained(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
+def obtained(wanted: ReferenceFile, crds_parameters: Mapping[str, Any]) -> str:
     """Get a file into the cache, have the run note it, and give its path, or ``"N/A"``.
 
     Raises
@@ -43,7 +44,9 @@ def obtained(wanted: Wanted, crds_parameters: Mapping[str, Any]) -> str:
     return str(cached.path) if cached else wanted.name
 
 
-def note_unselected(wanted: Wanted, crds_parameters: Mapping[str, Any], error: Exception) -> None:
+def note_unselected(
+    wanted: ReferenceFile, crds_parameters: Mapping[str, Any], error: Exception
+) -> None:
     """Have the run note that CRDS has no file for what was asked."""
     note = _noting.inferred()
     if note is not None:
@@ -76,10 +79,11 @@ def _for_crds(original: Any) -> Any:
                 original(context, unknown, ignore_cache, parameters)  # crds knows how to say so
             except Exception as error:
                 for kind in unknown:
-                    note_unselected(Wanted(NOT_APPLICABLE, kind, *about), matched, error)
+                    note_unselected(ReferenceFile(NOT_APPLICABLE, kind, *about), matched, error)
                 raise
         paths = {
-            kind: obtained(Wanted(name, kind, *about), matched) for kind, name in names.items()
+            kind: obtained(ReferenceFile(name, kind, *about), matched)
+            for kind, name in names.items()
         }
         return paths | {kind: best[kind] for kind, path in paths.items() if path == NOT_APPLICABLE}
 

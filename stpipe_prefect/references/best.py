@@ -9,11 +9,10 @@ from typing import Any
 
 from ..exceptions import ReferenceFileError, reason
 from .client import client_offline
+from .reference import NOT_APPLICABLE
 from .server import configured_server
 
 logger = logging.getLogger("stpipe.references")
-
-NOT_APPLICABLE = "N/A"
 
 
 def best_references(

@@ -8,11 +8,10 @@ from typing import Any
 
 from ..exceptions import NoReferenceFileError, ReferenceFileError, reason
 from .asked import note_unselected, obtained
-from .best import NOT_APPLICABLE, best_references, exposure_name
+from .best import best_references, exposure_name
 from .context import resolve_context
-from .prefetch import Wanted, refuse_absent
-
-URI_SCHEME = "crds://"
+from .prefetch import refuse_absent
+from .reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
 
 
 def reference_files(
@@ -59,9 +58,9 @@ def reference_files(
     except ReferenceNotSelectedError as error:
         for kind, name in best_references(crds_parameters, types, required=False, **where).items():
             if name == NOT_APPLICABLE:
-                note_unselected(Wanted(name, kind, *about), crds_parameters, error)
+                note_unselected(ReferenceFile(name, kind, *about), crds_parameters, error)
         raise
-    files = [Wanted(name, kind, *about) for kind, name in names.items()]
+    files = [ReferenceFile(name, kind, *about) for kind, name in names.items()]
     if files[1:]:  # of one alone the run is to note that it was asked for
         refuse_absent(files)
     return {file.reference_type: obtained(file, crds_parameters) for file in files}
@@ -97,7 +96,7 @@ def fetched(uri: str, reference_type: str, observatory: str) -> str:
     """
     name = uri.removeprefix(URI_SCHEME)
     context = resolve_context(observatory)
-    return obtained(Wanted(name, reference_type, observatory, context), {})
+    return obtained(ReferenceFile(name, reference_type, observatory, context), {})
 
 
 def cache_path(uri: str, observatory: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 from ..exceptions import ContextError, ReferenceFileError
 from .catalogue import Catalogue
 from .patience import Patience
-from .prefetch import Wanted, prefetch_all
+from .prefetch import prefetch_all
+from .reference import ReferenceFile
 from .server import configured_server
 
 AT_A_TIME = 8
@@ -44,7 +45,7 @@ def _prefetch(observatory: str, context: str, cache: str) -> None:
             catalogue.refresh(server, Patience())  # the crds client does nothing without it
         names = [context]
         while names:
-            wanted = [Wanted(name, "mapping", observatory, context) for name in names]
+            wanted = [ReferenceFile(name, "mapping", observatory, context) for name in names]
             found = []
             for mapping in prefetch_all(wanted, AT_A_TIME):
                 if isinstance(mapping, ReferenceFileError):

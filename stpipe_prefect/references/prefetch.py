@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from http.client import HTTPException
 from os import fsync
 from pathlib import Path
@@ -23,105 +22,33 @@ from filelock import Timeout
 
 from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileError, reason
 from ..locks import file_lock, why_not_locked
-from .best import NOT_APPLICABLE, refuse_bad
+from .best import refuse_bad
 from .catalogue import Catalogue, Entry
 from .patience import LIMIT_VARIABLE, Patience
+from .reference import ReferenceFile
 from .server import chunks, configured_server, is_transient, pauses, wait, why
-from .verified import Verified, earlier_sha1, recall, remember, sha1_of
+from .verified import earlier_sha1, recall, remember, sha1_of
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a file's name, and how many of how many bytes have arrived."""
 
 _BEGINNINGS = {".fits": b"SIMPLE  =", ".asdf": b"#ASDF"}
 _FITS_BLOCK = 2880
-_FOLDERS = 20
-"""How often crds may find that another process has just made a folder it was about to make."""
-_locating = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A file that is to be in the cache, and what for.
-
-    Attributes
-    ----------
-    name : str
-        Of the file.
-    reference_type : str
-        Such as ``"flat"``; of a mapping, ``"mapping"``.
-    observatory, context : str
-    exposure : str
-        File name of the exposure it is for, if known.
-    """
-
-    name: str
-    reference_type: str
-    observatory: str
-    context: str
-    exposure: str = ""
-
-    @property
-    def path(self) -> Path:
-        """Its place in the cache."""
-        from crds.core import config
-
-        with suppress(OSError):
-            Path(config.get_crds_refpath(self.observatory)).mkdir(parents=True, exist_ok=True)
-        # crds makes the folders of all instruments, and is not ready for company there
-        for _ in range(_FOLDERS):
-            with suppress(FileExistsError), _locating:
-                return Path(config.locate_file(self.name, self.observatory))
-        return Path(config.locate_file(self.name, self.observatory))
-
-    def __str__(self) -> str:
-        kind = self.reference_type if self.is_mapping else f"{self.reference_type} reference"
-        exposure = f" for {self.exposure}" if self.exposure else ""
-        return f"{kind} {self.name} ({self.context}){exposure}"
-
-    @property
-    def applies(self) -> bool:
-        """Whether there is such a file, rather than the rule that none applies."""
-        return self.name != NOT_APPLICABLE
-
-    @property
-    def is_mapping(self) -> bool:
-        """Whether it is part of the context itself."""
-        return self.reference_type == "mapping"
-
-
-@dataclass(frozen=True)
-class Cached:
-    """A verified file in the cache.
-
-    Attributes
-    ----------
-    wanted : Wanted
-    path : pathlib.Path
-    size : int
-    sha1 : str
-    fetched : bool
-        Whether it was not there before.
-    """
-
-    wanted: Wanted
-    path: Path
-    size: int
-    sha1: str
-    fetched: bool
-
-
-def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
+def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> ReferenceFile:
     """Make sure that a file is in the cache and what it has to be.
 
     Parameters
     ----------
-    wanted : Wanted
+    wanted : ReferenceFile
     on_progress : callable, optional
         Told how a download gets on.
 
     Returns
     -------
-    Cached
+    ReferenceFile
+        With its sha1 and size.
 
     Raises
     ------
@@ -134,19 +61,20 @@ def prefetch(wanted: Wanted, on_progress: OnProgress | None = None) -> Cached:
     refuse_absent([wanted])
     path = wanted.path
     absent = not path.exists()
-    record = recall(path)
-    if record is None:
+    sha1 = recall(path)
+    if not sha1:
         patience = Patience()
         with _alone(wanted, path, patience):
-            record = (
+            sha1 = (
                 recall(path)
                 or _verified(wanted, path, patience)
                 or _fetched(wanted, path, patience, on_progress)
             )
-    return Cached(wanted, path, record.size, record.sha1, fetched=absent)
+    origin = "fetched" if absent else "cached"
+    return replace(wanted, sha1=sha1, size=path.stat().st_size, origin=origin)
 
 
-def refuse_absent(wanted: Iterable[Wanted]) -> None:
+def refuse_absent(wanted: Iterable[ReferenceFile]) -> None:
     """Refuse files that are neither in the cache nor can be fetched.
 
     Raises
@@ -170,13 +98,13 @@ def refuse_absent(wanted: Iterable[Wanted]) -> None:
 
 
 def prefetch_all(
-    wanted: Iterable[Wanted], jobs: int, on_progress: OnProgress | None = None
-) -> Iterator[Cached | ReferenceFileError]:
+    wanted: Iterable[ReferenceFile], jobs: int, on_progress: OnProgress | None = None
+) -> Iterator[ReferenceFile | ReferenceFileError]:
     """Make sure of many files, some at a time.
 
     Parameters
     ----------
-    wanted : iterable of Wanted
+    wanted : iterable of ReferenceFile
     jobs : int
         How many at a time.
     on_progress : callable, optional
@@ -184,7 +112,7 @@ def prefetch_all(
 
     Yields
     ------
-    Cached or ReferenceFileError
+    ReferenceFile or ReferenceFileError
         Each file, or what is wrong with it, in the order given. If the server does not do
         its part the rest is given up: that error is the last.
     """
@@ -232,11 +160,11 @@ def damage(path: Path, entry: Entry | None, sha1: str) -> str:
     return ""
 
 
-def _verified(wanted: Wanted, path: Path, patience: Patience) -> Verified | None:
-    """Verify a file that is there; one that is damaged is set aside if it can be fetched anew."""
+def _verified(wanted: ReferenceFile, path: Path, patience: Patience) -> str:
+    """Verify a file that is there, and give its sha1; a damaged one is set aside to be fetched."""
     server = configured_server()
     if not path.exists():
-        return None
+        return ""
     try:
         sha1 = sha1_of(path)
     except OSError as error:
@@ -250,12 +178,12 @@ def _verified(wanted: Wanted, path: Path, patience: Patience) -> Verified | None
             f"{wanted} is damaged: {path} is {problem}; remove it and fetch it anew"
         )
     _set_aside(path, path)
-    return None
+    return ""
 
 
 def _fetched(
-    wanted: Wanted, path: Path, patience: Patience, on_progress: OnProgress | None
-) -> Verified:
+    wanted: ReferenceFile, path: Path, patience: Patience, on_progress: OnProgress | None
+) -> str:
     server = configured_server()
     if server is None:
         raise NoReferenceFileError(f"{wanted} is not in the CRDS cache: {path}")
@@ -338,7 +266,7 @@ def _writable(partial: Path) -> BinaryIO:
 
 
 @contextmanager
-def _alone(wanted: Wanted, path: Path, patience: Patience) -> Iterator[None]:
+def _alone(wanted: ReferenceFile, path: Path, patience: Patience) -> Iterator[None]:
     """Be the only one to work on a file, anywhere; wait while somebody else gets on with it."""
     seen = 0
     lock_path = path.parent / f".{path.name}.lock"

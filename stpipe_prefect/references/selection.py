@@ -11,7 +11,7 @@ from typing import Any
 from ..datamodel import exemplar
 from ..exceptions import input_error, reason
 from .best import best_references, exposure_name
-from .prefetch import Wanted
+from .reference import ReferenceFile
 
 _SELF_CONTAINED = (".fits", ".asdf")
 """What an association says is in other files, which can change while it does not."""
@@ -74,12 +74,12 @@ def select(
     observatory: str,
     context: str,
     required: bool = True,
-) -> list[Wanted]:
+) -> list[ReferenceFile]:
     """Select the files that suit an exposure, one of each type; see `best_references`.
 
     Returns
     -------
-    list of Wanted
+    list of ReferenceFile
         Where none applies, its name is ``"N/A"``.
     """
     names = best_references(
@@ -90,12 +90,14 @@ def select(
         required=required,
     )
     exposure = exposure_name(crds_parameters)
-    return [Wanted(name, kind, observatory, context, exposure) for kind, name in names.items()]
+    return [
+        ReferenceFile(name, kind, observatory, context, exposure) for kind, name in names.items()
+    ]
 
 
 def files_needed(
     step: Any, data: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> list[Wanted]:
+) -> list[ReferenceFile]:
     """List the reference files of a configured step or pipeline that CRDS decides about.
 
     Those of steps that are skipped are left out.
@@ -137,7 +139,7 @@ def _needed_types(step: Any) -> Iterator[tuple[str, Any]]:
 
 def parameter_files(
     pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> list[Wanted]:
+) -> list[ReferenceFile]:
     """List the parameter files CRDS selects for a pipeline and its steps, and theirs."""
     types = [step_class.get_config_reftype() for step_class in _classes(pipeline_class)]
     selected = select(
@@ -147,7 +149,7 @@ def parameter_files(
 
 
 def differing_parameters(
-    wanted: Wanted, asked: Mapping[str, Any], exposure: Mapping[str, Any]
+    wanted: ReferenceFile, asked: Mapping[str, Any], exposure: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Say in what a question for a reference file differed from one about the exposure itself.
 

@@ -14,57 +14,39 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
+
+_FIELDS = {"path", "size", "mtime_ns", "ctime_ns", "sha1"}
 
 
-@dataclass(frozen=True)
-class Verified:
-    """A file that was found to be what it has to be.
-
-    Attributes
-    ----------
-    path : str
-    size : int
-    mtime_ns, ctime_ns : int
-        When it was changed, and when anything about it was; nanoseconds.
-    sha1 : str
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    sha1: str
-
-
-def remember(path: Path, sha1: str) -> Verified:
+def remember(path: Path, sha1: str) -> str:
     """Record that a file, as it is now, has this checksum; forgotten if it can be nowhere kept."""
     record = _describe(path, sha1)
     for folder in _folders():
         with suppress(OSError):
             folder.mkdir(0o755, parents=True, exist_ok=True)
             with NamedTemporaryFile("w", dir=folder, delete=False, prefix=".") as file:
-                json.dump(asdict(record), file)
+                json.dump(record, file)
                 os.fchmod(file.fileno(), 0o644)
             Path(file.name).replace(folder / f"{path.name}.json")
             break
-    return record
+    return sha1
 
 
-def recall(path: Path) -> Verified | None:
-    """Find the record of a file; `None` where there is none, or the file was touched since."""
+def recall(path: Path) -> str:
+    """Find the recorded checksum of a file; empty if there is none, or it was touched since."""
     for record in _records(path):
         with suppress(OSError):
-            if record == _describe(path, record.sha1):
-                return record
-    return None
+            if record == _describe(path, record["sha1"]):
+                return str(record["sha1"])
+    return ""
 
 
 def earlier_sha1(path: Path) -> str:
     """Say which checksum a file had when it was last verified; empty if it never was."""
-    return next((record.sha1 for record in _records(path)), "")
+    return next((str(record["sha1"]) for record in _records(path)), "")
 
 
 def sha1_of(path: Path) -> str:
@@ -73,15 +55,23 @@ def sha1_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha1").hexdigest()
 
 
-def _describe(path: Path, sha1: str) -> Verified:
+def _describe(path: Path, sha1: str) -> dict[str, Any]:
     status = path.stat()
-    return Verified(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha1)
+    return {
+        "path": str(path),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,  # when it was changed
+        "ctime_ns": status.st_ctime_ns,  # when anything about it was
+        "sha1": sha1,
+    }
 
 
-def _records(path: Path) -> Iterator[Verified]:
+def _records(path: Path) -> Iterator[dict[str, Any]]:
     for folder in _folders():
-        with suppress(OSError, ValueError, TypeError):
-            yield Verified(**json.loads((folder / f"{path.name}.json").read_text()))
+        with suppress(OSError, ValueError):
+            record = json.loads((folder / f"{path.name}.json").read_text())
+            if isinstance(record, dict) and record.keys() == _FIELDS:
+                yield record
 
 
 def _folders() -> list[Path]:

@@ -17,8 +17,8 @@ from ..parameters.files import StepParameters, load_config_file, save_config_fil
 from ..parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled, merge, new_config
 from ..parameters.spec import add_override, merged_spec, own_spec
 from ..parameters.validation import converted, validate
-from ..references.best import NOT_APPLICABLE
 from ..references.files import reference_files
+from ..references.reference import NOT_APPLICABLE
 from ..registry import find_step
 from .family import LOGGER_NAME
 from .references import Calibrated

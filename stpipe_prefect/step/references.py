@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from ..datamodel import is_library, is_model, is_sequence
 from ..parameters.layers import with_text_paths
 from ..parameters.spec import override_name
-from ..references.best import NOT_APPLICABLE
-from ..references.files import URI_SCHEME, cache_path, checked_file, fetched, reference_files
+from ..references.files import cache_path, checked_file, fetched, reference_files
+from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from .family import LOGGER_NAME, Member
 
 logger = logging.getLogger(f"{LOGGER_NAME}.step")

@@ -15,7 +15,8 @@ from loopback import LoopbackCrds
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import NoReferenceFileError
 from stpipe_prefect.products.provenance import read_record
-from stpipe_prefect.references.prefetch import Wanted, prefetch
+from stpipe_prefect.references.prefetch import prefetch
+from stpipe_prefect.references.reference import ReferenceFile
 from stpipe_prefect.registry import find_step
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
@@ -90,7 +91,7 @@ def test_products_record_the_same_references_as_without_a_server(cold_run, detec
 
 
 def test_damaged_reference_stops_the_run_before_a_step_uses_it(run_flow, small, crds_path):
-    dark = Wanted("jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap")
+    dark = ReferenceFile("jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap")
     good = prefetch(dark).path.read_bytes()
     dark.path.write_bytes(good[:-3000] + bytes([good[-3000] ^ 1]) + good[-2999:])
     try:

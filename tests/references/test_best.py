@@ -10,7 +10,8 @@ from stdatamodels.jwst.datamodels import read_metadata
 from stpipe_prefect.exceptions import ReferenceFileError
 from stpipe_prefect.references.best import best_references
 from stpipe_prefect.references.context import pinned_context
-from stpipe_prefect.references.prefetch import Wanted, prefetch
+from stpipe_prefect.references.prefetch import prefetch
+from stpipe_prefect.references.reference import ReferenceFile
 from stpipe_prefect.references.selection import differing_parameters
 
 FIRST = {"observatory": "jwst", "context": "jwst_0001.pmap"}
@@ -57,7 +58,7 @@ def test_file_that_crds_marks_as_bad_is_refused(mark_as_bad, exposure, monkeypat
         best_references(exposure, ["flat", "dark"], **FIRST)
     best_references(exposure, ["dark"], **FIRST)
     with pytest.raises(ReferenceFileError, match="marked as bad"):
-        prefetch(Wanted(name, "flat", "jwst", "jwst_0001.pmap"))
+        prefetch(ReferenceFile(name, "flat", "jwst", "jwst_0001.pmap"))
     monkeypatch.setenv("CRDS_ALLOW_BAD_REFERENCES", "1")
     assert best_references(exposure, ["flat"], **FIRST) == {"flat": name}
     assert name in caplog.text
@@ -108,7 +109,7 @@ def test_absent_or_damaged_rules_are_named(crds_path, exposure, kind, damage):
 
 
 def test_file_in_the_cache_is_found(crds_path):
-    path = prefetch(Wanted("jwst_nircam_gain_0001.fits", "gain", **FIRST)).path
+    path = prefetch(ReferenceFile("jwst_nircam_gain_0001.fits", "gain", **FIRST)).path
     assert path == crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
 
 
@@ -116,7 +117,7 @@ def test_absent_file_is_named_with_type_context_and_what_to_do(crds_path):
     path = crds_path / "references/jwst/nircam/jwst_nircam_gain_0001.fits"
     path.unlink()
     with pytest.raises(ReferenceFileError) as caught:
-        prefetch(Wanted(path.name, "gain", **FIRST))
+        prefetch(ReferenceFile(path.name, "gain", **FIRST))
     assert str(caught.value) == (
         "gain reference jwst_nircam_gain_0001.fits (jwst_0001.pmap) is not in the CRDS cache: "
         f"{path}; set CRDS_SERVER_URL to fetch it"
@@ -137,7 +138,7 @@ def test_damaged_file_is_named(crds_path, name, damage):
     path = crds_path / "references/jwst/nircam" / name
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ReferenceFileError, match=f"{name} .*is damaged: {path}"):
-        prefetch(Wanted(name, "some", **FIRST))
+        prefetch(ReferenceFile(name, "some", **FIRST))
 
 
 def test_date_before_any_rule(crds_path, exposure):
@@ -152,7 +153,7 @@ def test_date_before_any_rule(crds_path, exposure):
 def test_cache_without_the_rules_of_other_instruments_will_do(crds_path, exposure):
     (crds_path / "mappings/jwst/jwst_miri_0001.imap").unlink()
     assert best_references(exposure, ["gain"], **FIRST)
-    gain = Wanted("jwst_nircam_gain_0001.fits", "gain", "jwst", "jwst_0001.pmap")
+    gain = ReferenceFile("jwst_nircam_gain_0001.fits", "gain", "jwst", "jwst_0001.pmap")
     asked = {**exposure, "meta.instrument.detector": "NRCA1"}
     with pinned_context("jwst", gain.context):
         found = differing_parameters(gain, asked, exposure)

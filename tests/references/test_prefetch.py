@@ -14,14 +14,17 @@ from stpipe_prefect.exceptions import ContextError, CrdsServerError, ReferenceFi
 from stpipe_prefect.references import patience
 from stpipe_prefect.references.catalogue import Catalogue, Entry
 from stpipe_prefect.references.context import pinned_context, resolve_context
-from stpipe_prefect.references.prefetch import Wanted, prefetch, prefetch_all
+from stpipe_prefect.references.prefetch import prefetch, prefetch_all
+from stpipe_prefect.references.reference import ReferenceFile
 from stpipe_prefect.references.verified import recall
 
 NAME = "jwst_nircam_gain_0001.fits"
-GAIN = Wanted(NAME, "gain", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
+GAIN = ReferenceFile(NAME, "gain", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
 
 
-LARGE = Wanted("jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
+LARGE = ReferenceFile(
+    "jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap", "jw1_uncal.fits"
+)
 
 
 def leftovers(path):
@@ -36,10 +39,10 @@ def test_file_is_fetched_once_and_remembered(cold, server):
     original = server.file(NAME).read_bytes()
     assert cached.path.read_bytes() == original
     assert (cached.size, cached.sha1) == (len(original), hashlib.sha1(original).hexdigest())
-    assert cached.fetched
+    assert cached.is_fetched
     assert seen[-1] == (NAME, len(original), len(original))
     calls = server.calls
-    assert not prefetch(GAIN).fetched
+    assert not prefetch(GAIN).is_fetched
     assert server.files_asked == {NAME: 1}
     assert server.calls == calls
     assert leftovers(cached.path) == []
@@ -127,7 +130,7 @@ def test_damaged_twice_is_an_error_and_leaves_no_file(cold, server, damage, what
 
 def test_refusal_once_is_got_over(cold, server):
     server.manners[NAME] = loopback.once(loopback.refusing)
-    assert prefetch(GAIN).fetched
+    assert prefetch(GAIN).is_fetched
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,7 @@ def test_nobody_listens(cold, monkeypatch):
 
 def test_slow_but_steady_is_waited_for(cold, server):
     server.manners[LARGE.name] = loopback.slowly(3)  # 40 kB/s
-    assert prefetch(LARGE).fetched
+    assert prefetch(LARGE).is_fetched
 
 
 @pytest.mark.parametrize(("rate", "ends"), [(0.2, True), (0.95, True), (1.05, False), (50, False)])
@@ -204,7 +207,7 @@ def test_what_others_left_unfinished_is_in_nobodys_way(cold, server):
 
 
 def test_cache_that_cannot_be_written_is_not_blamed_on_the_server(cold, server, monkeypatch):
-    def full(path, mode):
+    def full(path, *args, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path = GAIN.path
@@ -224,7 +227,7 @@ def test_flipped_byte_is_found_by_a_server_where_there_was_no_catalogue(
     monkeypatch.setenv("CRDS_SERVER_URL", server.url)
     flip(GAIN.path)
     assert prefetch(GAIN).path.read_bytes() == server.file(NAME).read_bytes()
-    own = Wanted("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap")
+    own = ReferenceFile("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap")
     own.path.write_bytes(server.file(NAME).read_bytes())  # no server knows it
     for _ in range(2):
         prefetch(own)
@@ -254,7 +257,7 @@ def test_nonsense_that_a_server_says_of_itself_is_not_kept(cold, server, answer,
 
 def test_file_the_server_does_not_know(cold):
     with pytest.raises(ReferenceFileError, match=r"does not know jwst_nircam_gain_0099\.fits"):
-        prefetch(Wanted("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap"))
+        prefetch(ReferenceFile("jwst_nircam_gain_0099.fits", "gain", "jwst", "jwst_0001.pmap"))
 
 
 def test_silent_server_costs_one_wait_for_many_files(cold, server):
@@ -262,7 +265,7 @@ def test_silent_server_costs_one_wait_for_many_files(cold, server):
         server.manners["*"] = loopback.silent(server)
         names = sorted(path.name for path in server.file(NAME).parent.glob("*.fits"))
         started = time.monotonic()
-        wanted = [Wanted(name, "some", "jwst", context) for name in names]
+        wanted = [ReferenceFile(name, "some", "jwst", context) for name in names]
         outcomes = list(prefetch_all(wanted, 2))
     assert time.monotonic() - started < 4
     assert [type(outcome) for outcome in outcomes] == [CrdsServerError]
@@ -279,13 +282,13 @@ def test_context_is_fetched_whole_from_the_server(cold, server, monkeypatch):
 
 def test_no_call_with_a_pinned_context_one_without(cold, server):
     with pinned_context("jwst") as context:
-        prefetch(Wanted(NAME, "gain", "jwst", context))
+        prefetch(ReferenceFile(NAME, "gain", "jwst", context))
     server.asked.clear()
     with pinned_context("jwst", "jwst_0001.pmap") as context:
-        prefetch(Wanted(NAME, "gain", "jwst", context))
+        prefetch(ReferenceFile(NAME, "gain", "jwst", context))
     assert not server.asked
     with pinned_context("jwst") as context:
-        prefetch(Wanted(NAME, "gain", "jwst", context))
+        prefetch(ReferenceFile(NAME, "gain", "jwst", context))
     assert server.asked == {"get_build_context": 1}
 
 
@@ -355,12 +358,12 @@ def test_records_that_others_can_write_are_not_believed(cold, server, tmp_path, 
         os.chown(records, 12345, -1)
     else:
         pytest.skip("only an administrator can be several users")
-    assert recall(GAIN.path) is None
+    assert not recall(GAIN.path)
     path = records / f"{NAME}.json"
     before = path.stat().st_mtime_ns
-    assert prefetch(GAIN).fetched is False
+    assert prefetch(GAIN).is_fetched is False
     assert path.stat().st_mtime_ns == before
-    assert recall(GAIN.path) is not None  # in the user's own folder
+    assert recall(GAIN.path)  # in the user's own folder
 
 
 @pytest.mark.parametrize("was_there", [False, True])

@@ -12,12 +12,13 @@ import pytest
 
 FETCH = """
 import sys, time
-from stpipe_prefect.references.prefetch import Wanted, prefetch
+from stpipe_prefect.references.prefetch import prefetch
+from stpipe_prefect.references.reference import ReferenceFile
 
 for name in sys.argv[1:]:
     began = time.monotonic()
     try:
-        cached = prefetch(Wanted(name, "some", "jwst", "jwst_0001.pmap"))
+        cached = prefetch(ReferenceFile(name, "some", "jwst", "jwst_0001.pmap"))
     except Exception:
         print(time.monotonic() - began)
         raise

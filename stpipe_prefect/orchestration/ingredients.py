@@ -15,6 +15,7 @@ from ..products.ingredients import Ingredients, Row, named_files, row_name
 from ..products.software import mission_of, versions
 from ..references.best import best_references
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
+from ..references.selection import steps_to_run, types_needed
 from ..references.verified import recall, sha1_of
 
 
@@ -169,7 +170,7 @@ def selected_references(
     instance: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
 ) -> Iterator[Row]:
     """Name the reference file of each type, for each step that is not skipped."""
-    wanted = list(_reference_types(instance, ""))
+    wanted = list(_reference_types(instance))
     names = best_references(
         crds_parameters,
         {kind for _, kind, override in wanted if override is None},
@@ -225,16 +226,10 @@ def described(row: Row, observatory: str) -> Row:
     return {**row, "sha1": _sha1(path, stat.st_size, stat.st_mtime_ns), **about}
 
 
-def _reference_types(step: Any, path: str) -> Iterator[tuple[str, str, Any]]:
-    yield path, step.get_config_reftype(), None
-    steps = getattr(step, "step_defs", {})
-    for name in steps:
-        sub_step = getattr(step, name)
-        if not sub_step.skip:
-            yield from _reference_types(sub_step, f"{path}.{name}".lstrip("."))
-    if not steps:
-        for kind in step.reference_file_types:
-            yield path, kind, step.get_ref_override(kind)
+def _reference_types(instance: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, step in steps_to_run(instance):
+        yield path, step.get_config_reftype(), None
+        yield from ((path, kind, override) for kind, override in types_needed(step))
 
 
 def _mentions(values: Mapping[str, Any], name: str) -> bool:

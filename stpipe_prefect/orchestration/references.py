@@ -16,6 +16,7 @@ from ..references.selection import (
     further_members,
     read_crds_parameters,
     select,
+    types_needed,
 )
 from ..references.verified import sha1_of
 from . import artifacts
@@ -134,8 +135,7 @@ class PipelineReferences:
     def _open_types(self, name: str, step: Any) -> list[str]:
         """List the types that CRDS decides about; what was given in their stead is noted."""
         types = []
-        for kind in step.reference_file_types:
-            override = step.get_ref_override(kind)
+        for kind, override in types_needed(step):
             if override is None:
                 types.append(kind)
             elif not (isinstance(override, str) and override.startswith(URI_SCHEME)):
@@ -146,8 +146,7 @@ class PipelineReferences:
         self, steps: Mapping[str, Any], observatory: str, exposure: str
     ) -> Iterator[tuple[str, ReferenceFile]]:
         for name, step in steps.items():
-            for kind in step.reference_file_types:
-                override = step.get_ref_override(kind)
+            for kind, override in types_needed(step):
                 if isinstance(override, str) and override.startswith(URI_SCHEME):
                     file = override.removeprefix(URI_SCHEME)
                     yield name, ReferenceFile(file, kind, observatory, self._context, exposure)

@@ -118,7 +118,14 @@ def files_needed(
     InputError
         A member cannot be read.
     """
-    types = {kind for kind, override in _needed_types(step) if override is None}
+    if step.skip:
+        return []
+    types = {
+        kind
+        for _, each in steps_to_run(step)
+        for kind, override in types_needed(each)
+        if override is None
+    }
     files = select(crds_parameters, types, observatory=observatory, context=context)
     for member in further_members(data):
         other, _ = read_crds_parameters(type(step), member)
@@ -126,14 +133,17 @@ def files_needed(
     return [file for file in files if file.applies]
 
 
-def _needed_types(step: Any) -> Iterator[tuple[str, Any]]:
-    """Go through the types that steps ask for, and what is given in the stead of each."""
-    if step.skip:
-        return
-    parts = getattr(step, "step_defs", {})
-    for name in parts:
-        yield from _needed_types(getattr(step, name))
-    if not parts:
+def steps_to_run(step: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Go through a step and those of its steps that are not skipped, by their dotted names."""
+    yield path, step
+    for name in getattr(step, "step_defs", {}):
+        if not getattr(step, name).skip:
+            yield from steps_to_run(getattr(step, name), f"{path}.{name}".lstrip("."))
+
+
+def types_needed(step: Any) -> Iterator[tuple[str, Any]]:
+    """Go through the types a step itself asks for, each with what is given in its stead."""
+    if not getattr(step, "step_defs", {}):
         yield from ((kind, step.get_ref_override(kind)) for kind in step.reference_file_types)
 
 

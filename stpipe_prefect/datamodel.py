@@ -79,15 +79,6 @@ def file_name(dataset: object) -> str | None:
     return None
 
 
-def exemplar(dataset: Any) -> Any:
-    """Give what CRDS is asked about: of an association as a dict, its first science member."""
-    if not (isinstance(dataset, dict) and "products" in dataset):
-        return dataset
-    members = [each for product in dataset["products"] for each in product["members"]]
-    science = [each for each in members if str(each.get("exptype")).lower() == "science"]
-    return next((each["expname"] for each in science or members), dataset)
-
-
 def models_in(dataset: Any) -> Iterator[Any]:
     """Go through the models of a dataset: one, those of a sequence, or those of a library."""
     if is_library(dataset):

@@ -10,20 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..datamodel import exemplar, file_name, is_library, is_model, is_sequence
-from ..exceptions import InputError, NoInputError, input_error, reason
+from ..association import association_of, is_association, is_uri
+from ..datamodel import file_name, is_library, is_model, is_sequence
 from ..products.fingerprint import (
     FileContent,
     NoFingerprintError,
     content_of_association,
     content_of_model,
 )
-
-NAMING = ("expname", "exptype")
-"""What an association says of a member itself; other values may name files that go with it."""
-
-BY_NAME = ("sourcecat", "segmap", "direct_image")
-"""Members that jwst opens by their bare names in the current folder, wherever they are."""
 
 
 def input_files(data: Any, folder: Path) -> list[Path]:
@@ -42,12 +36,9 @@ def input_files(data: Any, folder: Path) -> list[Path]:
     """
     if is_sequence(data) and not is_model(data):
         return [path for item in data for path in input_files(item, folder)]
-    if isinstance(data, dict):
-        return list(_members(data, Path(), folder))
-    if not isinstance(data, (str, Path)):
-        return []
-    path = Path(data).absolute()
-    return [path, *_members(_read(path), path.parent, folder)] if _is_association(path) else [path]
+    named = [Path(data).absolute()] if isinstance(data, (str, Path)) else []
+    association = association_of(data)
+    return [*named, *association.files(folder)] if association else named
 
 
 def input_contents(
@@ -88,17 +79,15 @@ def input_contents(
 
 def folder_of(data: Any) -> str:
     """Name the folder of an association, of which pipelines open a copy; empty for other data."""
-    return str(Path(data).parent) if _is_association(data) else ""
+    return str(Path(data).parent) if is_association(data) else ""
 
 
 def product_names(data: Any) -> list[str]:
     """List what the associations of an input call their products."""
     if is_sequence(data) and not is_model(data):
         return [name for item in data for name in product_names(item)]
-    if _is_association(data):
-        data = _read(Path(data))
-    products = data.get("products", []) if isinstance(data, dict) else []
-    return [str(product.get("name", "")) for product in products]
+    association = association_of(data)
+    return list(association.product_names) if association else []
 
 
 def first_exposure(data: Any, folder: Path) -> Any:
@@ -111,16 +100,11 @@ def first_exposure(data: Any, folder: Path) -> Any:
     """
     if is_sequence(data) and data and not is_model(data):
         return first_exposure(data[0], folder)
-    if isinstance(data, dict):
-        association, beside = data, Path()
-    elif _is_association(data):
-        association, beside = _read(Path(data)), Path(data).parent
-    else:
+    association = association_of(data)
+    if association is None or not association.science:
         return str(data) if isinstance(data, Path) else data
-    if not [*_each_member(association)]:
-        return data
-    name = exemplar(association)
-    return name if "://" in name else str(_place(name, beside, folder))
+    name = association.science[0]
+    return name if is_uri(name) else str(association.find(name, folder))
 
 
 @contextmanager
@@ -136,98 +120,18 @@ def opened_input(data: Any, folder: Path) -> Iterator[Any]:
     InputError
         A member is in none of them, or not where the pipeline will look for it.
     """
-    if isinstance(data, dict):
-        yield _placed(data, Path(), folder, "the association")
-    elif _is_association(data):
-        path = Path(data).absolute()
-        placed = _placed(_read(path), path.parent, folder, str(data))
-        with TemporaryDirectory(prefix="association-") as place:
-            copy = Path(place, path.name)
-            copy.write_text(json.dumps(placed))
-            yield str(copy)
-    else:
+    association = association_of(data)
+    if association is None:
         yield data
-
-
-def _is_association(data: Any) -> bool:
-    """Tell whether data are an association in a file."""
-    return isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        association: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise input_error(f"{path}: not an association: {reason(error)}", error) from error
-    return association
-
-
-def _each_member(association: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    try:
-        for product in association["products"]:
-            for member in product["members"]:
-                Path(member["expname"])
-                yield member
-    except (KeyError, TypeError) as error:
-        raise InputError(f"not an association: {reason(error)}") from error
-
-
-def _members(association: Mapping[str, Any], *folders: Path) -> Iterator[Path]:
-    """Find the members, and further files that go with them, each once."""
-    found: dict[Path, None] = {}
-    for member in _each_member(association):
-        if "://" not in member["expname"]:
-            found[_place(member["expname"], *folders)] = None
-        found |= {file: None for _, file in _further_files(member, *folders)}
-    yield from found
-
-
-def _further_files(member: Mapping[str, Any], *folders: Path) -> list[tuple[str, Path]]:
-    """List what of a member names a file that goes with it, such as its catalogue, and the file."""
-    named = [
-        (key, _place(value, *folders))
-        for key, value in member.items()
-        if key not in NAMING and isinstance(value, str) and value
-    ]
-    return [(key, file) for key, file in named if file.is_file()]
-
-
-def _check_is_here(place: Path, kind: str, label: str) -> None:
-    here = Path(place.name)
-    if not here.exists() or not here.samefile(place):
-        raise InputError(
-            f"{label}: its {kind} is {place}, but the pipeline opens {place.name} of the current "
-            f"folder: run it in {place.parent}"
-        )
-
-
-def _place(name: str, *folders: Path) -> Path:
-    """Find a file in the first of the folders that has it, or else the current one."""
-    places = [(folder / name).absolute() for folder in (*folders, Path())]
-    return next((place for place in places if place.exists()), places[0])
-
-
-def _placed(
-    association: Mapping[str, Any], beside: Path, folder: Path, label: str
-) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(association))
-    absent = []
-    for member in _each_member(copy):
-        if "://" not in member["expname"]:
-            place = _place(member["expname"], beside, folder)
-            if not place.exists():
-                absent.append(member["expname"])
-            elif str(member.get("exptype")).lower() in BY_NAME:
-                _check_is_here(place, member["exptype"], label)
-            member["expname"] = str(place)
-        for key, file in _further_files(member, beside, folder):
-            member[key] = str(file)
-    if absent:
-        raise NoInputError(
-            f"{label}: its member {absent[0]} is neither beside it nor in {folder}"
-            + (f", nor are {len(absent) - 1} more" if absent[1:] else "")
-        )
-    return copy
+    elif association.path is None:
+        yield association.placed(folder, "the association")
+    else:
+        placed = association.placed(folder, str(data))
+        with TemporaryDirectory(prefix="association-") as place:
+            # jwst takes no other file than .json for an association when it asks CRDS.
+            copy = Path(place, association.path.name).with_suffix(".json")
+            copy.write_text(json.dumps(placed, default=str))
+            yield str(copy)
 
 
 def _open_associations(data: Any) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from ..datamodel import exemplar
+from ..association import exemplar
 from ..exceptions import ParameterError, reason
 from ..outcomes import Outcome, outcome_of
 from ..parameters.layers import merge, new_config

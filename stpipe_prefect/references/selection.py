@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..datamodel import exemplar
+from ..association import association_of, exemplar
 from ..exceptions import input_error, reason
 from .best import best_references, exposure_name
 from .reference import ReferenceFile
@@ -51,19 +50,10 @@ def further_members(data: Any) -> list[str]:
 
     The first speaks for the association as a whole; the others may call for further files.
     """
-    beside = Path()
-    if isinstance(data, (str, Path)) and Path(data).suffix.lower() == ".json":
-        beside = Path(data).parent
-        data = json.loads(Path(data).read_text())
-    if not isinstance(data, dict):
+    association = association_of(data)
+    if association is None:
         return []
-    names = [
-        member["expname"]
-        for product in data.get("products", [])
-        for member in product.get("members", [])
-        if member.get("exptype") == "science"
-    ]
-    files = [beside / name for name in names[1:]]
+    files = [association.find(name, Path()) for name in association.science[1:]]
     return [str(file) for file in files if file.is_file()]
 
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from configobj import ConfigObj
 
-from ..datamodel import exemplar, is_library, is_model, is_sequence
+from ..association import exemplar
+from ..datamodel import is_library, is_model, is_sequence
 from ..exceptions import ParameterError, ReferenceFileError, WrongStepError, input_error, reason
 from ..hooks import hook_text
 from ..parameters.files import StepParameters, load_config_file, save_config_file

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..association import is_association
 from ..datamodel import is_library, is_model, is_sequence
 from ..parameters.layers import with_text_paths
 from ..parameters.spec import override_name
@@ -67,7 +68,7 @@ class Calibrated(Member):
         if is_library(dataset) or is_model(dataset):
             return dataset.get_crds_parameters(), dataset.crds_observatory
         options: dict[str, Any] = {}
-        if isinstance(dataset, (str, Path)) and Path(dataset).suffix.lower() == ".json":
+        if is_association(dataset):
             options = {"asn_n_members": 1, "asn_exptypes": ["science"]}
         opened = cls._datamodels_open(dataset, **options)
         with opened if hasattr(opened, "__exit__") else nullcontext(opened) as model:

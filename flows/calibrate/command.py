@@ -56,7 +56,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     from stpipe_prefect.products.staging import check_output_dir
 
     from .inputs import find_inputs
-    from .jobs import pipelines_of, plan_jobs
+    from .jobs import plan_jobs
 
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
@@ -85,7 +85,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     loud = options.verbose or options.debug
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
-        parameters = _prepare(mission, pipelines_of(jobs), texts, options)
+        parameters = _prepare(mission, jobs, texts, options)
         mission.load_flow()
     inputs = [job.input for job in jobs]
     results = _calibrate(mission, inputs, output_dir, parameters, options, console)
@@ -110,7 +110,7 @@ def _use_sample(mission: Mission, console: Console) -> Sample:
 
 
 def _prepare(
-    mission: Mission, pipelines: list[str], texts: dict[str, str], options: argparse.Namespace
+    mission: Mission, jobs: list[Job], texts: dict[str, str], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Have everything ready and checked before the first step; return the parameters.
 
@@ -127,10 +127,12 @@ def _prepare(
 
     from stpipe_prefect.references.context import resolve_context
 
+    from .jobs import check_output_files, pipelines_of
     from .parameters import parameters_given, parameters_of, share_checkpoints
 
+    pipelines = pipelines_of(jobs)
     parameters = parameters_given(pipelines, texts)
-    parameters_of(pipelines, parameters, options.config_file)
+    check_output_files(jobs, parameters_of(pipelines, parameters, options.config_file))
     share_checkpoints(pipelines, options.checkpoint)
     options.context = resolve_context(mission.observatory, options.context)
     return parameters
@@ -144,7 +146,7 @@ def _plan(
     console: Console,
 ) -> list[Plan]:
     """Say what would run; no server is needed for that."""
-    from .jobs import pipelines_of
+    from .jobs import check_output_files, pipelines_of
     from .parameters import parameters_given, parameters_of
     from .planning import as_json, plans, show
 
@@ -155,6 +157,7 @@ def _plan(
         pipelines = pipelines_of(jobs)
         given = parameters_given(pipelines, texts)
         shares = parameters_of(pipelines, given, options.config_file)
+        check_output_files(jobs, shares)
         planned = list(
             plans(
                 jobs,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError, UsageError
+from stpipe_prefect.parameters.files import read_parameter_file
 
-from .inputs import read_association
+from .inputs import check_is_file
 
 if TYPE_CHECKING:
     from .mission import Mission
+
+Products = frozenset[str]
+"""Names such as ``x_rate`` and ``x_cal``; each mission knows who makes and takes them."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,17 @@ class Job:
         Aliases, in the order they run; each takes a product of the one before.
     handed_on : str
         Suffix of the product that goes from one to the next.
+    reads : tuple of mapping
+        Products that each pipeline takes, with the names of their files.
+    makes : tuple of frozenset of str
+        Products that each pipeline makes.
     """
 
     input: Path
     pipelines: tuple[str, ...]
     handed_on: str = "rate"
+    reads: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
+    makes: tuple[Products, ...] = field(default=(), compare=False)
 
 
 def plan_jobs(
@@ -41,7 +53,10 @@ def plan_jobs(
     pipeline: str | None = None,
     stage: int | None = None,
 ) -> tuple[list[Job], dict[Path, InputError | UsageError]]:
-    """Decide what each file calls for.
+    """Decide what each file calls for, and in which order.
+
+    A product has one maker: what an association takes is not calibrated by itself as well,
+    unless something else takes what is made of it.
 
     Parameters
     ----------
@@ -56,29 +71,139 @@ def plan_jobs(
     Returns
     -------
     list of Job, dict of pathlib.Path to InputError or UsageError
-        What is to be done, and the files that cannot be processed or call for nothing of that
-        stage.
+        What is to be done, each after those whose products it takes; and the files that cannot
+        be processed or call for nothing of that stage.
 
     Raises
     ------
     UsageError
-        The products of two files would have the same names.
+        Two files would make the same product, or each takes what the other makes.
     """
     jobs: list[Job] = []
     refused: dict[Path, InputError | UsageError] = {}
-    named: dict[str, Path] = {}
-    for path in dict.fromkeys(paths):
-        if path.name in named:
-            raise UsageError(
-                f"{path}: its products would take the place of those of {named[path.name]}; "
-                "calibrate them into different folders"
-            )
-        named[path.name] = path
+    inputs = list(dict.fromkeys(paths))
+    _check_names(inputs)
+    for path in inputs:
         try:
-            jobs.append(mission.job_for(path, pipeline=pipeline, stage=stage))
+            check_is_file(path)
+            jobs.append(mission.job_for(path, pipeline=pipeline, stage=stage, others=inputs))
         except (InputError, UsageError) as error:
             refused[path] = error
-    return jobs, refused
+    exposures = [job for job in jobs if not is_association(job.input)]
+    associations = [job for job in jobs if is_association(job.input)]
+    _check_products(exposures)
+    if pipeline is None:
+        exposures = [*_without_members(exposures, associations)]
+    jobs = [*exposures, *associations]
+    _check_products(jobs)
+    return _in_order(jobs), refused
+
+
+def _check_names(inputs: Iterable[Path]) -> None:
+    named: dict[str, Path] = {}
+    for path in inputs:
+        if path.name in named:
+            raise _same_products(path, named[path.name], "its name")
+        named[path.name] = path
+
+
+def _check_products(jobs: Iterable[Job]) -> None:
+    """Refuse jobs that make the same product, or one that is the input of another."""
+    makers: dict[str, Job] = {}
+    for job in jobs:
+        own = () if is_association(job.input) else job.reads[0]
+        for product in sorted(Products(own).union(*job.makes)):
+            other = makers.setdefault(product, job)
+            if other is not job:
+                raise _same_products(job.input, other.input, product)
+
+
+def _same_products(path: Path, other: Path, what: str) -> UsageError:
+    return UsageError(
+        f"{path}: its products would take the place of those of {other} ({what}); leave one "
+        "out, or calibrate them into different folders"
+    )
+
+
+def _without_members(exposures: Iterable[Job], associations: Iterable[Job]) -> Iterator[Job]:
+    """Leave to associations what they calibrate."""
+    taken = Products().union(*(each for job in associations for each in job.reads))
+    made = Products().union(*(each for job in associations for each in job.makes))
+    for job in exposures:
+        kept = len(job.pipelines)
+        while (
+            kept
+            and not (job.makes[kept - 1] & (taken - made))
+            and taken & job.reads[kept - 1].keys()
+        ):
+            kept -= 1
+        if kept:
+            yield replace(
+                job, pipelines=job.pipelines[:kept], reads=job.reads[:kept], makes=job.makes[:kept]
+            )
+
+
+def _in_order(jobs: list[Job]) -> list[Job]:
+    """Sort jobs, each after those it needs; otherwise as they were given."""
+    by_name = {job.input.name: job for job in jobs}
+    order = TopologicalSorter[str](dict.fromkeys(by_name, ()))
+    for name, needed in needs_of(jobs).items():
+        order.add(name, *needed)
+    try:
+        return [by_name[name] for name in order.static_order()]
+    except CycleError as error:
+        first, second, *_ = error.args[1]
+        raise UsageError(
+            f"{by_name[second].input}: takes a product of {by_name[first].input}, which itself "
+            "waits for it; calibrate them in two runs"
+        ) from error
+
+
+def needs_of(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
+    """Name, for each input, those among the others that make what it takes."""
+    jobs = list(jobs)
+    makers = {product: job.input.name for job in jobs for made in job.makes for product in made}
+    return {
+        job.input.name: frozenset(
+            makers[product] for reads in job.reads for product in reads if product in makers
+        )
+        - {job.input.name}
+        for job in jobs
+    }
+
+
+def check_output_files(jobs: Iterable[Job], shares: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a name for the products of one job that is given to several.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+    shares : mapping
+        Parameters for each pipeline; ``config_file`` names a file with more.
+
+    Raises
+    ------
+    UsageError
+        An ``output_file`` is for two inputs.
+    """
+    named: dict[str, Job] = {}
+    for job in jobs:
+        for pipeline in job.pipelines:
+            share = shares[pipeline]
+            file = share.get("config_file")
+            layers = [share, read_parameter_file(Path(file)).parameters] if file else [share]
+            for name in (name for layer in layers for name in _output_files(layer)):
+                other = named.setdefault(name, job)
+                if other is not job:
+                    raise _same_products(job.input, other.input, f"output_file is {name} for both")
+
+
+def _output_files(parameters: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from _output_files(value)
+        elif name == "output_file" and value not in (None, "None", ""):
+            yield str(value)
 
 
 def files_of(job: Job, folder: Path) -> list[Path]:
@@ -90,27 +215,8 @@ def files_of(job: Job, folder: Path) -> list[Path]:
     folder : pathlib.Path
         Where members are that are not beside their association.
     """
-    if job.input.suffix != ".json":
-        return [job.input]
-    beside = [job.input.parent / name for name in read_association(job.input).members]
-    return [job.input, *(path if path.exists() else folder / path.name for path in beside)]
-
-
-def needs_of(job: Job, others: Iterable[Job]) -> frozenset[str]:
-    """Name the inputs among `others` of which an association takes a product.
-
-    Products of an exposure have its name but for the suffix.
-    """
-    if job.input.suffix != ".json":
-        return frozenset()
-    members = {_without_suffix(path) for path in files_of(job, Path())}
-    return frozenset(
-        other.input.name for other in others if _without_suffix(other.input) in members
-    )
-
-
-def _without_suffix(path: Path) -> str:
-    return path.stem.rpartition("_")[0]
+    members = read_association(job.input).files(folder) if is_association(job.input) else []
+    return [job.input, *members]
 
 
 def pipelines_of(jobs: Iterable[Job]) -> list[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
+from stpipe_prefect.association import Association
 from stpipe_prefect.exceptions import UsageError
 
-from .inputs import Association
 from .jobs import Job
 
 
@@ -73,9 +73,10 @@ class Mission:
     exposures : tuple of str
         Patterns of those taken of a folder: of the first that there are any of.
     combines : callable
-        Whether an association is taken of a folder, besides its exposures.
+        Whether an association is taken of a folder, besides its exposures: given both.
     job_for : callable
-        Decides what an input calls for: given its path and, by name, ``pipeline`` and ``stage``.
+        Decides what an input calls for: given its path and, by name, ``pipeline``, ``stage`` and
+        ``others``, the inputs of the same run.
     help : Help
     """
 
@@ -88,7 +89,7 @@ class Mission:
     pipelines: tuple[str, ...]
     stages: tuple[int, ...]
     exposures: tuple[str, ...]
-    combines: Callable[[Association], bool]
+    combines: Callable[[Association, Sequence[Path]], bool]
     job_for: Callable[..., Job]
     help: Help
 

@@ -26,7 +26,6 @@ from stpipe_prefect.orchestration.request import Request, given_to
 from stpipe_prefect.products.provenance import record_path, run_name
 from stpipe_prefect.registry import find_step
 
-from .inputs import read_association
 from .jobs import Job, handed_on, needs_of, pipelines_of
 
 UNREADABLE = "cannot be planned"
@@ -69,6 +68,7 @@ def plans(
             request = Request(step_class, given_to(step_class, share), config_file)
             planner = Planner(request, crds_context, ignore)
             planners[name] = planning.enter_context(planner)
+        needs = needs_of(jobs)
         anew: dict[Path, set[str]] = defaultdict(set)
         for job in jobs:
             folder = output_dir or job.input.parent
@@ -82,19 +82,19 @@ def plans(
                     plan = Plan(job.input.name, name, (NO_PRODUCT,))
                 else:
                     plan = _planned(planners[name], name, data, folder)
-                    plan = _after(anew[folder], data, plan)
+                    plan = _after(anew[folder], job.reads[number:][:1], plan)
                 if overwrite and plan.reasons != (UNREADABLE,):
                     plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
                 elif refused:
                     plan = replace(plan, refusal=f"it comes after {refused}, which is refused")
-                if check_files and needs_of(job, jobs) <= {job.input.name}:
+                if check_files and not needs[job.input.name]:
                     plan = planners[name].checked(plan, str(data or job.input), folder)
                 yield plan
                 made = plan.products
                 if plan.refusal:
                     refused = refused or name
                 elif not plan.is_up_to_date:
-                    anew[folder] |= {path.name for path in made}
+                    anew[folder].update(*job.makes[number:][:1])
 
 
 def _planned(planner: Planner, pipeline: str, data: Path, folder: Path) -> Plan:
@@ -153,12 +153,11 @@ def as_json(planned: Iterable[Plan]) -> str:
     return json.dumps([plan.as_json() for plan in planned], indent=1, ensure_ascii=False)
 
 
-def _after(anew: Collection[str], data: Path, plan: Plan) -> Plan:
+def _after(anew: Collection[str], reads: Iterable[Mapping[str, str]], plan: Plan) -> Plan:
     """Add what the pipelines before it do to the input."""
     if plan.reasons in ((NO_PRODUCT,), (UNREADABLE,)):
         return plan
-    inputs = read_association(data).members if data.suffix == ".json" else (data.name,)
-    remade = [name for name in inputs if name in anew]
+    remade = [file for each in reads for product, file in each.items() if product in anew]
     if not remade:
         return plan
     others = f" and {len(remade) - 1} more" if remade[1:] else ""

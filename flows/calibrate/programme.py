@@ -25,7 +25,7 @@ from stpipe_prefect.references.context import pinned_context
 
 from .exposure import FLOW, parameters_for
 from .inputs import find_inputs
-from .jobs import Job, files_of, needs_of, pipelines_of, plan_jobs
+from .jobs import Job, check_output_files, files_of, needs_of, pipelines_of, plan_jobs
 from .mission import Mission
 from .parameters import parameters_of, share_checkpoints
 from .planning import up_to_date
@@ -91,6 +91,7 @@ def calibrate(
     work, refused = plan_jobs(find_inputs(inputs, mission), mission, pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(work)
     shares = parameters_of(pipelines, parameters or {}, config_file)
+    check_output_files(work, shares)
     kept = share_checkpoints(pipelines, checkpoint or [])
     again = {"overwrite": overwrite, "ignore": ignore or []}
     results = [_refused(path, error) for path, error in refused.items()]
@@ -105,6 +106,7 @@ def calibrate(
             done = {result.name for result in results}
             work = [job for job in work if job.input.name not in done]
         shares = {name: {**shares[name], "checkpoint": kept[name]} for name in pipelines}
+        needs = needs_of(work)
         exposures = [
             Exposure(
                 job.input.name,
@@ -112,7 +114,7 @@ def calibrate(
                 parameters_for(
                     job, _package(job, mission), folder, shares, crds_context=pinned, **again
                 ),
-                needs_of(job, work),
+                needs[job.input.name],
                 _memory_mb(job, folder),
             )
             for job in work

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.calibrate.mission import Help, Mission
 
 from .exposure_types import PIPELINES
-from .stages import job_for
+from .stages import is_for, job_for
 
 JWST = Mission(
     command="calwebb",
@@ -17,7 +17,7 @@ JWST = Mission(
     pipelines=PIPELINES,
     stages=(1, 2, 3),
     exposures=("*_uncal.fits", "*_rate.fits"),
-    combines=lambda association: association.kind.endswith("3"),
+    combines=is_for,
     job_for=job_for,
     help=Help(
         description="""\

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows.calibrate.inputs import find_inputs
 from flows.calwebb.mission import JWST
+from stpipe_prefect.association import is_association
 from stpipe_prefect.exceptions import InputError
 
 PREVIOUS = "previous"
@@ -42,7 +43,7 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
 
 def _order(path: Path) -> tuple[str, str, bool, str]:
     programme = path.name[: len("jw01234")]
-    return programme, str(path.parent), path.suffix == ".json", path.name
+    return programme, str(path.parent), is_association(path), path.name
 
 
 def _inputs(archive: Path) -> Iterator[Path]:

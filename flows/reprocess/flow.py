@@ -22,6 +22,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.calibrate.programme import ProgrammeError
+from flows.calwebb.exposure_types import IMAGE2, SPEC2
 from flows.calwebb.flow import calwebb
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.deployments import check_told
@@ -104,13 +105,23 @@ def reprocess(
 
 
 def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
-    """Share out what is left by folder, up to the limit, while the summary is kept."""
+    """Share out what is left by folder, up to the limit, while the summary is kept.
+
+    An exposure brings along the association that takes its rates, whatever the limit: alone it
+    would go through stage 2 by itself.
+    """
     while left := summary.left:
         room = len(left) if limit is None else limit - len(summary.done)
         if room <= 0:
             return
         folder = left[0].folder
-        yield list(takewhile(lambda item: item.folder == folder, left[:room]))  # noqa: B023
+        here = [*takewhile(lambda item: item.folder == folder, left)]  # noqa: B023
+        names = {item.input.name for item in here[:room]}
+        yield here[:room] + [
+            item
+            for item in here[room:]
+            if item.needs & names and item.plans[0].pipeline in (IMAGE2, SPEC2)
+        ]
 
 
 def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:

@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flows.calibrate.jobs import Job, pipelines_of, plan_jobs
+from flows.calibrate.jobs import Job, needs_of, pipelines_of, plan_jobs
 from flows.calibrate.parameters import parameters_of
 from flows.calibrate.planning import plans
 from flows.calwebb.mission import JWST
+from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.products.provenance import log_path, record_path, run_name
 
@@ -31,11 +32,14 @@ class Item:
         One for each pipeline it goes through.
     error : str
         Why it cannot be processed at all; empty if it can.
+    needs : frozenset of str
+        Names of the inputs in the same folder whose products it takes.
     """
 
     input: Path
     plans: tuple[Plan, ...] = ()
     error: str = ""
+    needs: frozenset[str] = frozenset()
 
     @property
     def stale(self) -> tuple[Plan, ...]:
@@ -87,12 +91,19 @@ def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
         CRDS context.
     """
     jobs: list[Job] = []
+    needs: dict[Path, frozenset[str]] = {}
     for inputs in folders_of(archives):
-        wanted, refused = plan_jobs(inputs, JWST)
+        try:
+            wanted, refused = plan_jobs(inputs, JWST)
+        except UsageError as error:  # the other folders are no worse for it
+            wanted, refused = [], dict.fromkeys(inputs, error)
+        needed = needs_of(wanted)
+        needs |= {job.input: needed[job.input.name] for job in wanted}
         jobs += wanted
         yield from (Item(path, error=str(error)) for path, error in refused.items())
     planned = plans(jobs, None, parameters_of(pipelines_of(jobs), {}, None), crds_context=context)
     for job in jobs:
         mine = tuple(islice(planned, len(job.pipelines)))
         refusal = next((plan.refusal for plan in mine if plan.refusal), "")
-        yield Item(job.input, error=refusal) if refusal else Item(job.input, mine)
+        need = needs[job.input]
+        yield Item(job.input, error=refusal) if refusal else Item(job.input, mine, needs=need)

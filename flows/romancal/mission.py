@@ -16,7 +16,7 @@ ROMAN = Mission(
     pipelines=PIPELINES,
     stages=(),
     exposures=("*_uncal.asdf",),
-    combines=lambda association: pipeline_for(association) == MOSAIC,
+    combines=lambda association, exposures: pipeline_for(association) == MOSAIC,
     job_for=job_for,
     help=Help(
         description="""\

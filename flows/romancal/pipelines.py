@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
-from flows.calibrate.inputs import Association, read_association
 from flows.calibrate.jobs import Job
+from stpipe_prefect.association import Association, is_association, read_association
 from stpipe_prefect.exceptions import UsageError
 
 from .header import read_exposure
@@ -15,9 +16,16 @@ MOSAIC = "roman_mos"
 PIPELINES = (EXPOSURE, MOSAIC)
 
 RAW = "_uncal.asdf"
+PRODUCTS = (".asdf", ".parquet")
 
 
-def job_for(path: Path, *, pipeline: str | None = None, stage: int | None = None) -> Job:
+def job_for(
+    path: Path,
+    *,
+    pipeline: str | None = None,
+    stage: int | None = None,
+    others: Sequence[Path] = (),
+) -> Job:
     """Decide what a file calls for.
 
     Parameters
@@ -28,6 +36,8 @@ def job_for(path: Path, *, pipeline: str | None = None, stage: int | None = None
         Run this pipeline, whatever the file calls for.
     stage : None
         Every input goes through one pipeline.
+    others : sequence of pathlib.Path
+        Inputs of the same run.
 
     Raises
     ------
@@ -36,16 +46,35 @@ def job_for(path: Path, *, pipeline: str | None = None, stage: int | None = None
     UsageError
         No pipeline takes such a file.
     """
-    if path.suffix == ".json":
+    if is_association(path):
         found = read_association(path)
-        return Job(path, (pipeline or pipeline_for(found),))
+        name = pipeline or pipeline_for(found)
+        made = found.members if name == EXPOSURE else found.product_names
+        return _job(path, name, found.members, made)
     read_exposure(path)
     if pipeline is None and not path.name.endswith(RAW):
         raise UsageError(
             f"{path}: no pipeline takes this by itself; give an {RAW} file, an association, "
             "or --pipeline"
         )
-    return Job(path, (pipeline or EXPOSURE,))
+    return _job(path, pipeline or EXPOSURE, [path.name], [path.name])
+
+
+def _job(path: Path, pipeline: str, taken: Sequence[str], made: Sequence[str]) -> Job:
+    reads = {product_of(name): name for name in taken}
+    return Job(path, (pipeline,), reads=(reads,), makes=(frozenset(map(calibrated, made)),))
+
+
+def product_of(name: str) -> str:
+    """Name the product that a file belongs to: raw, or with all that is made under its name."""
+    return PurePosixPath(name).stem if name.endswith(RAW) else calibrated(name)
+
+
+def calibrated(name: str) -> str:
+    """Name what a pipeline makes of a file, or of an association under a name."""
+    path = PurePosixPath(name)
+    root = path.stem.rpartition("_")[0] if path.suffix in PRODUCTS else name
+    return f"{root}_cal"
 
 
 def pipeline_for(association: Association) -> str:

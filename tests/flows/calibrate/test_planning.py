@@ -58,8 +58,22 @@ def test_association_without_its_members_is_refused_unless_they_are_made_before(
     members = [{"expname": "one_cal.row", "exptype": "science"}]
     association = mission / "both_asn.json"
     association.write_text(json.dumps({"products": [{"name": "both", "members": members}]}))
-    jobs = [Job(mission / "one_raw.row", (PIPELINE,)), Job(association, (PIPELINE,))]
+    jobs = [
+        Job(mission / "one_raw.row", (PIPELINE,), makes=(frozenset({"one_cal"}),)),
+        Job(association, (PIPELINE,), reads=({"one_cal": "one_cal.row"},)),
+    ]
     *_, alone = plans(jobs[1:], mission, {PIPELINE: {}}, check_files=True)
     assert alone.refusal.startswith(f"{association}: its member one_cal.row is neither beside it")
     *_, after = plans(jobs, mission, {PIPELINE: {}}, check_files=True)
     assert str(after) == "will run: no product"
+
+
+def test_product_of_another_job_that_never_ran_counts_as_an_input_that_changes(recorded):
+    one, two = recorded
+    makes, reads = frozenset({"one_raw"}), {"one_raw": one.name}
+    other = Job(two.with_name("new_raw.row"), (PIPELINE,), reads=({},), makes=(makes,))
+    other.input.write_bytes(one.read_bytes())
+    jobs = [other, Job(one, (PIPELINE,), reads=(reads,), makes=(frozenset({"one_cal"}),))]
+    first, second = plans(jobs, one.parent, {PIPELINE: {}})
+    assert first.reasons == ("no product",)
+    assert second.reasons[-1] == "input one_raw.row will be made anew"

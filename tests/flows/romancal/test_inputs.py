@@ -8,6 +8,7 @@ import asdf
 import pytest
 
 from flows.calibrate.inputs import find_inputs
+from flows.calibrate.jobs import needs_of, plan_jobs
 from flows.romancal.header import read_exposure
 from flows.romancal.mission import ROMAN
 from flows.romancal.pipelines import job_for
@@ -103,3 +104,18 @@ def test_folder_gives_exposures_and_what_combines_them(uncal, association, tmp_p
     assert list(find_inputs([str(tmp_path)], ROMAN)) == [raw]
     association("a_cal.asdf")
     assert list(find_inputs([str(tmp_path)], ROMAN)) == [raw, path]
+
+
+def test_mosaic_waits_for_the_association_that_calibrates_its_exposures(uncal, tmp_path):
+    raw = Path(shutil.copy(uncal, tmp_path / "r1_uncal.asdf"))
+    paths = []
+    for name, product, member in [("mos", "m", "r1_cal.asdf"), ("elp", "p", "r1_uncal.asdf")]:
+        members = [{"expname": member, "exptype": "science"}]
+        paths.append(tmp_path / f"{name}_asn.json")
+        paths[-1].write_text(json.dumps({"products": [{"name": product, "members": members}]}))
+    jobs, _ = plan_jobs([*paths, raw], ROMAN)
+    assert [(job.input.name, job.pipelines) for job in jobs] == [
+        ("elp_asn.json", ("roman_elp",)),
+        ("mos_asn.json", ("roman_mos",)),
+    ]
+    assert needs_of(jobs)["mos_asn.json"] == {"elp_asn.json"}

@@ -9,8 +9,8 @@ from typing import Any
 from .commandline import read_command, step_parser
 from .exceptions import CrdsServerError, InputError, ReferenceFileError, StpipePrefectError
 from .parameters.text import CommandParser, count
+from .references.cache import prefetch_all
 from .references.context import pinned_context
-from .references.prefetch import prefetch_all
 from .references.reference import ReferenceFile
 from .references.selection import files_needed, parameter_files, read_crds_parameters
 

@@ -14,9 +14,9 @@ from ..products.fingerprint import FileContent, NoFingerprintError, fingerprint
 from ..products.ingredients import Ingredients, Row, named_files, row_name
 from ..products.software import mission_of, versions
 from ..references.best import best_references
+from ..references.cache import recall, sha1_of
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from ..references.selection import steps_to_run, types_needed
-from ..references.verified import recall, sha1_of
 
 
 def gather(

@@ -39,8 +39,8 @@ from ..products.provenance import (
 )
 from ..products.software import mission_of, versions
 from ..products.staging import was_interrupted
+from ..references.cache import refuse_absent
 from ..references.context import pinned_context
-from ..references.prefetch import refuse_absent
 from ..references.selection import files_needed, parameter_files, read_crds_parameters
 from .ingredients import class_path, fingerprint_of_request, gather
 from .inputs import first_exposure, input_contents, input_files, opened_input

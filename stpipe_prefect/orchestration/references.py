@@ -9,8 +9,8 @@ from typing import Any
 from prefect.futures import PrefectFuture
 
 from ..references.best import exposure_name
+from ..references.cache import refuse_absent, sha1_of
 from ..references.files import checked_file
-from ..references.prefetch import refuse_absent
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
 from ..references.selection import (
     further_members,
@@ -18,7 +18,6 @@ from ..references.selection import (
     select,
     types_needed,
 )
-from ..references.verified import sha1_of
 from . import artifacts
 from .brief import is_brief
 from .steps import fetch, prefetch_task

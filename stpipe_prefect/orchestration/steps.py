@@ -17,9 +17,9 @@ from ..outcomes import Outcome, outcome_of
 from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
 from ..paths import misread_by_asdf
+from ..references.cache import prefetch as prefetch_file
+from ..references.cache import refuse_absent
 from ..references.context import resolve_context
-from ..references.prefetch import prefetch as prefetch_file
-from ..references.prefetch import refuse_absent
 from ..references.reference import ReferenceFile
 from ..references.selection import select
 from ..registry import find_step

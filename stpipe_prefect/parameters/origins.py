@@ -13,8 +13,8 @@ from typing import Any
 from configobj.validate import Validator
 
 from ..exceptions import ParameterError, ReferenceFileError
+from ..references.cache import prefetch, refuse_absent
 from ..references.context import resolve_context
-from ..references.prefetch import prefetch, refuse_absent
 from ..references.selection import parameter_files, read_crds_parameters
 from .files import load_config_file
 from .layers import crds_parameters_disabled, merge, new_config

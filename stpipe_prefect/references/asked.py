@@ -15,7 +15,7 @@ from ..current import Current
 from ..exceptions import ReferenceFileError
 from ..replaced import replaced
 from .best import exposure_name, file_selected
-from .prefetch import prefetch
+from .cache import prefetch
 from .reference import NOT_APPLICABLE, ReferenceFile
 
 Note = Callable[[ReferenceFile, Mapping[str, Any], ReferenceFile | Exception | None], None]

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import CrdsServerError, ReferenceFileError, reason
-from .patience import Patience
-from .server import CrdsServer
+from .server import CrdsServer, Patience
 
 _asking = threading.Lock()
 _asked: set[tuple[str, str]] = set()

@@ -5,6 +5,7 @@ A run resolves its context once and keeps it, whatever the server declares meanw
 
 from __future__ import annotations
 
+import ast
 import os
 import threading
 from collections.abc import Iterator
@@ -12,17 +13,20 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from ..exceptions import ContextError, CrdsServerError, reason
+from ..exceptions import ContextError, CrdsServerError, ReferenceFileError, reason
 from ..logs import crds_console_off
 from ..paths import misread_by_asdf, printable, unrecordable
+from .cache import prefetch_all
 from .catalogue import Catalogue
 from .client import client_offline
-from .mappings import prefetch_mappings
-from .patience import Patience
-from .server import CrdsServer, ServiceRefusedError, configured_server
+from .reference import ReferenceFile
+from .server import CrdsServer, Patience, ServiceRefusedError, configured_server
 
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
+AT_A_TIME = 8
+"""How many mappings are fetched side by side."""
 LISTED = 5
 """How many contexts an error lists one by one."""
 
@@ -300,3 +304,55 @@ def _cache_folder() -> str:
     from crds.core import config
 
     return str(config.get_crds_path())
+
+
+def prefetch_mappings(observatory: str, context: str) -> None:
+    """Make sure that all mappings of a context are in the cache, and what they have to be.
+
+    Done once for each cache; later, crds itself notices a mapping that is damaged, by the
+    checksum it carries.
+
+    Raises
+    ------
+    ContextError
+        There is no such context, or it cannot be completed.
+    """
+    from crds.core import config
+
+    _prefetch_mappings(observatory, context, str(config.get_crds_path()))
+
+
+@lru_cache(maxsize=64)
+def _prefetch_mappings(observatory: str, context: str, cache: str) -> None:
+    try:
+        catalogue = Catalogue(observatory)
+        server = configured_server()
+        if server is not None and catalogue.flaw():
+            catalogue.refresh(server, Patience())  # the crds client does nothing without it
+        names = [context]
+        while names:
+            wanted = [ReferenceFile(name, "mapping", observatory, context) for name in names]
+            found = []
+            for mapping in prefetch_all(wanted, AT_A_TIME):
+                if isinstance(mapping, ReferenceFileError):
+                    raise mapping
+                found.append(mapping.path)
+            names = [name for path in found for name in _named_in(path)]
+    except ReferenceFileError as error:
+        raise ContextError(f"Context {context} cannot be used: {error}") from error
+
+
+def _named_in(path: Path) -> list[str]:
+    """Read which further mappings a mapping names."""
+    if path.suffix == ".rmap":
+        return []
+    try:
+        selector: Any = next(
+            ast.literal_eval(part.value)
+            for part in ast.parse(path.read_text()).body
+            if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "selector"
+        )
+        names = selector.values()
+    except (OSError, ValueError, SyntaxError, StopIteration, AttributeError):
+        return []  # damaged: crds says so, and what is wrong
+    return [name for name in names if isinstance(name, str) and name.endswith((".imap", ".rmap"))]

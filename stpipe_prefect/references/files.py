@@ -9,8 +9,8 @@ from typing import Any
 from ..exceptions import NoReferenceFileError, ReferenceFileError, reason
 from .asked import note_unselected, obtained
 from .best import best_references, exposure_name
+from .cache import refuse_absent
 from .context import resolve_context
-from .prefetch import refuse_absent
 from .reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
 
 

@@ -15,7 +15,7 @@ from loopback import LoopbackCrds
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import NoReferenceFileError
 from stpipe_prefect.products.provenance import read_record
-from stpipe_prefect.references.prefetch import prefetch
+from stpipe_prefect.references.cache import prefetch
 from stpipe_prefect.references.reference import ReferenceFile
 from stpipe_prefect.registry import find_step
 

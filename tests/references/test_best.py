@@ -9,8 +9,8 @@ from stdatamodels.jwst.datamodels import read_metadata
 
 from stpipe_prefect.exceptions import ReferenceFileError
 from stpipe_prefect.references.best import best_references
+from stpipe_prefect.references.cache import prefetch
 from stpipe_prefect.references.context import pinned_context
-from stpipe_prefect.references.prefetch import prefetch
 from stpipe_prefect.references.reference import ReferenceFile
 from stpipe_prefect.references.selection import differing_parameters
 

@@ -12,7 +12,7 @@ import pytest
 
 FETCH = """
 import sys, time
-from stpipe_prefect.references.prefetch import prefetch
+from stpipe_prefect.references.cache import prefetch
 from stpipe_prefect.references.reference import ReferenceFile
 
 for name in sys.argv[1:]:

@@ -11,12 +11,11 @@ import loopback
 import pytest
 
 from stpipe_prefect.exceptions import ContextError, CrdsServerError, ReferenceFileError
-from stpipe_prefect.references import patience
+from stpipe_prefect.references import server as crds_server
+from stpipe_prefect.references.cache import prefetch, prefetch_all, recall
 from stpipe_prefect.references.catalogue import Catalogue, Entry
 from stpipe_prefect.references.context import pinned_context, resolve_context
-from stpipe_prefect.references.prefetch import prefetch, prefetch_all
 from stpipe_prefect.references.reference import ReferenceFile
-from stpipe_prefect.references.verified import recall
 
 NAME = "jwst_nircam_gain_0001.fits"
 GAIN = ReferenceFile(NAME, "gain", "jwst", "jwst_0001.pmap", "jw1_uncal.fits")
@@ -50,7 +49,7 @@ def test_file_is_fetched_once_and_remembered(cold, server):
 
 def test_verified_file_is_not_read_again(cold, server, monkeypatch):
     prefetch(GAIN)
-    monkeypatch.setattr("stpipe_prefect.references.prefetch.sha1_of", None)
+    monkeypatch.setattr("stpipe_prefect.references.cache.sha1_of", None)
     prefetch(GAIN)
 
 
@@ -188,12 +187,12 @@ def test_slow_but_steady_is_waited_for(cold, server):
 @pytest.mark.parametrize(("rate", "ends"), [(0.2, True), (0.95, True), (1.05, False), (50, False)])
 def test_what_drips_ends_at_the_limit_however_near_the_least_rate(monkeypatch, rate, ends):
     now = [0.0]
-    monkeypatch.setattr(patience, "monotonic", lambda: now[0])
+    monkeypatch.setattr(crds_server, "monotonic", lambda: now[0])
     monkeypatch.delenv("STPIPE_CRDS_PATIENCE", raising=False)
-    waiting = patience.Patience()
+    waiting = crds_server.Patience()
     while waiting.left and now[0] < 600:
         now[0] += 0.5
-        waiting.restore(int(0.5 * rate * patience.LEAST_RATE))
+        waiting.restore(int(0.5 * rate * crds_server.LEAST_RATE))
     assert (now[0] <= 30) == ends
 
 

@@ -1,13 +1,21 @@
-"""Bringing files into the cache: each once, verified, whole or not at all.
+"""The CRDS cache: each file in it once, verified, whole or not at all.
 
 Whoever finds a file neither verified nor present takes its lock, which the operating system
 holds and which vanishes with its holder. Everybody else waits, and then finds the file.
+
+What was verified is remembered, so that no file is read twice to check it, in a small file of its
+own in the folder ``.verified`` of the cache, or, where that is read-only, in the user's cache
+folder. It holds as long as the file is untouched. Who can write such a record decides that a file
+is right: a folder that others may write to, or a link in its place, is not used.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,7 +23,8 @@ from dataclasses import replace
 from http.client import HTTPException
 from os import fsync
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO
 from urllib.error import HTTPError
 
 from filelock import Timeout
@@ -24,31 +33,28 @@ from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileErr
 from ..locks import file_lock, why_not_locked
 from .best import refuse_bad
 from .catalogue import Catalogue, Entry
-from .patience import LIMIT_VARIABLE, Patience
 from .reference import ReferenceFile
-from .server import chunks, configured_server, is_transient, pauses, wait, why
-from .verified import earlier_sha1, recall, remember, sha1_of
+from .server import (
+    LIMIT_VARIABLE,
+    Patience,
+    chunks,
+    configured_server,
+    is_transient,
+    pauses,
+    wait,
+    why,
+)
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a file's name, and how many of how many bytes have arrived."""
 
 _BEGINNINGS = {".fits": b"SIMPLE  =", ".asdf": b"#ASDF"}
 _FITS_BLOCK = 2880
+_RECORD = {"path", "size", "mtime_ns", "ctime_ns", "sha1"}
 
 
 def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> ReferenceFile:
-    """Make sure that a file is in the cache and what it has to be.
-
-    Parameters
-    ----------
-    wanted : ReferenceFile
-    on_progress : callable, optional
-        Told how a download gets on.
-
-    Returns
-    -------
-    ReferenceFile
-        With its sha1 and size.
+    """Make sure that a file is in the cache and what it has to be; give it with sha1 and size.
 
     Raises
     ------
@@ -100,15 +106,7 @@ def refuse_absent(wanted: Iterable[ReferenceFile]) -> None:
 def prefetch_all(
     wanted: Iterable[ReferenceFile], jobs: int, on_progress: OnProgress | None = None
 ) -> Iterator[ReferenceFile | ReferenceFileError]:
-    """Make sure of many files, some at a time.
-
-    Parameters
-    ----------
-    wanted : iterable of ReferenceFile
-    jobs : int
-        How many at a time.
-    on_progress : callable, optional
-        Told how downloads get on.
+    """Make sure of many files, `jobs` at a time.
 
     Yields
     ------
@@ -131,18 +129,10 @@ def prefetch_all(
 
 
 def damage(path: Path, entry: Entry | None, sha1: str) -> str:
-    """Say what is wrong with a file; nothing if nothing is.
+    """Say what is wrong with a file of that checksum; nothing if nothing is.
 
-    Without a catalogue a file is expected to look like one of its kind and, from then on, to
-    stay as it was.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    entry : Entry or None
-        What the catalogue says.
-    sha1 : str
-        Its checksum.
+    Without a catalogue's entry a file is expected to look like one of its kind and, from then
+    on, to stay as it was.
     """
     size = path.stat().st_size
     if entry is not None:
@@ -315,3 +305,82 @@ def _set_aside(bad: Path, path: Path) -> None:
         raise ReferenceFileError(
             f"{bad} is damaged and cannot be replaced: {reason(error)}"
         ) from error
+
+
+def remember(path: Path, sha1: str) -> str:
+    """Record that a file, as it is now, has this checksum; forgotten if it can be nowhere kept."""
+    record = _describe(path, sha1)
+    for folder in _folders():
+        with suppress(OSError):
+            folder.mkdir(0o755, parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=folder, delete=False, prefix=".") as file:
+                json.dump(record, file)
+                os.fchmod(file.fileno(), 0o644)
+            Path(file.name).replace(folder / f"{path.name}.json")
+            break
+    return sha1
+
+
+def recall(path: Path) -> str:
+    """Find the recorded checksum of a file; empty if there is none, or it was touched since."""
+    for record in _records(path):
+        with suppress(OSError):
+            if record == _describe(path, record["sha1"]):
+                return str(record["sha1"])
+    return ""
+
+
+def earlier_sha1(path: Path) -> str:
+    """Say which checksum a file had when it was last verified; empty if it never was."""
+    return next((str(record["sha1"]) for record in _records(path)), "")
+
+
+def sha1_of(path: Path) -> str:
+    """Read a file and compute its checksum."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+
+def _describe(path: Path, sha1: str) -> dict[str, Any]:
+    status = path.stat()
+    return {
+        "path": str(path),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,  # when it was changed
+        "ctime_ns": status.st_ctime_ns,  # when anything about it was
+        "sha1": sha1,
+    }
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    for folder in _folders():
+        with suppress(OSError, ValueError):
+            record = json.loads((folder / f"{path.name}.json").read_text())
+            if isinstance(record, dict) and record.keys() == _RECORD:
+                yield record
+
+
+def _folders() -> list[Path]:
+    from crds.core import config
+    from platformdirs import user_cache_path
+
+    cache = Path(config.get_crds_path()).absolute()
+    mark = hashlib.sha1(str(cache).encode()).hexdigest()[:12]
+    own = user_cache_path("stpipe_prefect") / "verified" / mark
+    shared = cache / ".verified"
+    return [shared, own] if _is_trusted(shared, cache) else [own]
+
+
+def _is_trusted(folder: Path, cache: Path) -> bool:
+    """Tell whether nobody can write to a folder but this user, root or the owner of the cache."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return True  # it will be made
+    except OSError:
+        return False
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        and status.st_uid in (os.geteuid(), 0, cache.stat().st_uid)
+    )

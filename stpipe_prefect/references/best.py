@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..exceptions import ReferenceFileError, reason
 from .client import client_offline
@@ -13,6 +13,10 @@ from .reference import NOT_APPLICABLE
 from .server import configured_server
 
 logger = logging.getLogger("stpipe.references")
+
+_answers: WeakKeyDictionary[Any, dict[tuple[tuple[str, str], ...], dict[str, str]]]
+_answers = WeakKeyDictionary()
+"""What crds has answered by type, for each set of matched parameters, while it keeps the rules."""
 
 
 def best_references(
@@ -135,13 +139,7 @@ def _selected_before(rules: Any, crds_parameters: Mapping[str, Any]) -> dict[str
     if rules.observatory == "roman":  # as crds itself does
         header = utils.get_locator_module("roman").dataset_to_ref_header(header)
     matched = rules.minimize_header(utils.condition_header(header))
-    return _answers(rules, tuple(sorted(matched.items())))
-
-
-@lru_cache(maxsize=256)
-def _answers(rules: Any, matched: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Keep the answers, to be filled in, as long as crds keeps the rules."""
-    return {}
+    return _answers.setdefault(rules, {}).setdefault(tuple(sorted(matched.items())), {})
 
 
 def _no_selection(context: str, crds_parameters: Mapping[str, Any], error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.garbage import imported_for_good
+from stpipe_prefect.parameters.layers import without_crds_parameters
 
 from .ending import complain, exit_code_of_command, quiet, say, screen
 from .options import parser, sample_products
@@ -46,7 +47,8 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
         # Read once, by prefect as it is imported: set before it is.
         level = "NOTSET" if options.verbose else "CRITICAL"
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
-        return _run(mission, options, texts)
+        with without_crds_parameters(options.disable_crds_steppars):
+            return _run(mission, options, texts)
 
     return exit_code_of_command(mission.command, run, debug="--debug" in arguments)
 
@@ -60,6 +62,8 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
 
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
+    if options.pipeline and Path(options.pipeline).is_file():
+        _take_class_of_file(options)
     mission.check_installed()
     console = screen()
     output_dir = folder_path(
@@ -93,6 +97,18 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     if sample and not codes and stage is None:
         return _judge(mission, sample, output_dir, console)
     return _exit_code(codes)
+
+
+def _take_class_of_file(options: argparse.Namespace) -> None:
+    """Take a parameter file given as the pipeline for both: its class and its parameters."""
+    from stpipe_prefect.parameters.files import read_parameter_file
+
+    file = options.pipeline
+    if options.config_file is not None:
+        raise UsageError(f"--pipeline {file} is a parameter file: leave --config-file out")
+    options.pipeline, options.config_file = read_parameter_file(Path(file)).class_path, file
+    if options.pipeline is None:
+        raise UsageError(f"--pipeline {file}: names no class")
 
 
 def _exit_code(codes: set[int]) -> int:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.parameters.files import read_parameter_file
+from stpipe_prefect.products.provenance import run_name
+from stpipe_prefect.registry import find_step
 
 from .inputs import check_is_file
 
@@ -227,3 +229,15 @@ def pipelines_of(jobs: Iterable[Job]) -> list[str]:
 def handed_on(products: Iterable[Path], job: Job) -> Iterator[Path]:
     """Find among the products of one pipeline what the next one of the job takes."""
     return (path for path in products if path.stem.endswith(f"_{job.handed_on}"))
+
+
+def run_names(job: Job) -> list[str]:
+    """Name the run of each pipeline of a job; see `stpipe_prefect.products.provenance.run_name`."""
+    return [run_name(job.input.name, _alias(pipeline)) for pipeline in job.pipelines]
+
+
+def _alias(pipeline: str) -> str:
+    if "::" in pipeline or "." not in pipeline:
+        return pipeline.rpartition("::")[2]
+    step_class = find_step(pipeline)
+    return str(step_class.class_alias or step_class.__name__)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from stpipe_prefect.exceptions import nearest
 from stpipe_prefect.parameters.text import CommandParser, count
 from stpipe_prefect.products.ingredients import ASPECTS
+from stpipe_prefect.registry import registered_steps
 
 from .mission import Mission
 
@@ -54,14 +56,16 @@ def parser(mission: Mission) -> CommandParser:
     add("--output-dir", metavar="DIR", help=folder)
     add(
         "--pipeline",
-        type=lambda name: _choice(name, pipelines),
+        type=lambda name: _pipeline(name, mission),
         metavar="NAME",
-        help=f"one of {', '.join(pipelines)}",
+        help=f"one of {', '.join(pipelines)}; or any pipeline or step: an alias, a class path, "
+        "or a parameter file that names its class",
     )
     if mission.stages:
         add("--stage", type=int, choices=mission.stages, help="run only this stage")
     add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
+    add("--disable-crds-steppars", action="store_true", help="use no parameter files from CRDS")
     add("--jobs", type=count, metavar="N", help="exposures at a time (default: what fits)")
     add(
         "--time-limit",
@@ -99,6 +103,16 @@ def parser(mission: Mission) -> CommandParser:
     add("--verbose", "-v", action="store_true", help="show the log lines of every step")
     add("--debug", action="store_true", help="show tracebacks")
     return made
+
+
+def _pipeline(name: str, mission: Mission) -> str:
+    """Take a pipeline of the mission, the alias of any other class, or what has its path."""
+    if name in mission.pipelines or "." in name or "::" in name or Path(name).is_file():
+        return name
+    packages = [step.package for step in registered_steps() if step.alias == name]
+    if mission.package in packages:
+        packages = [mission.package]
+    return f"{packages[0]}::{name}" if len(packages) == 1 else _choice(name, mission.pipelines)
 
 
 def _choice(name: str, choices: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from stpipe_prefect.exceptions import ParameterError, UnknownStepError, UsageError, nearest
 from stpipe_prefect.parameters.files import check_with_files, read_parameter_file
 from stpipe_prefect.parameters.text import full_names, leaves, nested, typed
-from stpipe_prefect.registry import find_step, import_class
+from stpipe_prefect.registry import find_step
 
 
 def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -38,6 +38,9 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
         raise ParameterError("output_dir is an option of its own: give it as --output-dir=DIR")
     shares: dict[str, dict[str, Any]] = {name: {} for name in pipelines}
     if not values:  # and no need to import the mission's package for it
+        for name in pipelines:
+            if "." in name:
+                find_step(name)
         return shares
     problems = []
     known: dict[str, None] = {}
@@ -101,7 +104,7 @@ def share_checkpoints(pipelines: list[str], steps: list[str]) -> dict[str, list[
     """
     if not steps:
         return {name: [] for name in pipelines}
-    known = {name: ["all", *find_step(name).step_defs] for name in pipelines}
+    known = {name: ["all", *getattr(find_step(name), "step_defs", ())] for name in pipelines}
     names = list(dict.fromkeys(step for steps_of in known.values() for step in steps_of))
     for step in steps:
         if step not in names:
@@ -128,7 +131,7 @@ def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
         (pipeline,) = pipelines
     else:
         try:
-            wanted = import_class(file.class_path)
+            wanted = find_step(file.class_path)
         except UnknownStepError as error:
             raise UsageError(f"{config_file}: {error}") from error
         suited = [name for name in pipelines if find_step(name) is wanted]

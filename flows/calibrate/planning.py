@@ -23,10 +23,10 @@ from stpipe_prefect.exceptions import (
 )
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request, given_to
-from stpipe_prefect.products.provenance import record_path, run_name
+from stpipe_prefect.products.provenance import record_path
 from stpipe_prefect.registry import find_step
 
-from .jobs import Job, handed_on, needs_of, pipelines_of
+from .jobs import Job, handed_on, needs_of, pipelines_of, run_names
 
 UNREADABLE = "cannot be planned"
 
@@ -131,7 +131,7 @@ def up_to_date(
 
 
 def _has_record(job: Job, folder: Path) -> bool:
-    return record_path(folder, run_name(job.input.name, job.pipelines[0])).exists()
+    return record_path(folder, run_names(job)[0]).exists()
 
 
 def show(planned: Iterable[Plan], console: Console) -> None:

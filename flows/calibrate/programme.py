@@ -9,10 +9,10 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from stpipe_prefect.exceptions import StpipePrefectError
+from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.orchestration.batch import BatchProgress, show_batch
 from stpipe_prefect.orchestration.capacity import expected_memory_mb
-from stpipe_prefect.orchestration.deployments import check_told, products_folder
+from stpipe_prefect.orchestration.deployments import check_told, in_deployment, products_folder
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
 from stpipe_prefect.orchestration.isolation import Ended, start_fork_server
 from stpipe_prefect.orchestration.plan import Plan
@@ -20,12 +20,20 @@ from stpipe_prefect.orchestration.progress import PipelineProgress, report
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
-from stpipe_prefect.products.provenance import record_path, run_name
+from stpipe_prefect.products.provenance import record_path
 from stpipe_prefect.references.context import pinned_context
 
 from .exposure import FLOW, parameters_for
 from .inputs import find_inputs
-from .jobs import Job, check_output_files, files_of, needs_of, pipelines_of, plan_jobs
+from .jobs import (
+    Job,
+    check_output_files,
+    files_of,
+    needs_of,
+    pipelines_of,
+    plan_jobs,
+    run_names,
+)
 from .mission import Mission
 from .parameters import parameters_of, share_checkpoints
 from .planning import up_to_date
@@ -87,6 +95,8 @@ def calibrate(
     """
     told = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
     check_told(mission.command, inputs, {**told, **(parameters or {})})
+    if in_deployment() and pipeline is not None and "::" not in pipeline and "." in pipeline:
+        raise ParameterError(f"{mission.command}: pipeline {pipeline}: a deployment takes no paths")
     start_fork_server([mission.preload])
     work, refused = plan_jobs(find_inputs(inputs, mission), mission, pipeline=pipeline, stage=stage)
     pipelines = pipelines_of(work)
@@ -152,5 +162,5 @@ def _package(job: Job, mission: Mission) -> str:
 
 
 def _memory_mb(job: Job, folder: Path) -> float:
-    names = [run_name(job.input.name, pipeline) for pipeline in job.pipelines]
-    return expected_memory_mb(files_of(job, folder), (record_path(folder, name) for name in names))
+    records = (record_path(folder, name) for name in run_names(job))
+    return expected_memory_mb(files_of(job, folder), records)

@@ -1,5 +1,7 @@
 """The command of a mission, and where it can be called."""
 
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from flows.calibrate.command import main
+from flows.calibrate.jobs import Job
+from flows.calibrate.options import parser
 from flows.calwebb.mission import JWST
 from flows.reprocess import command as reprocess
 from flows.romancal.mission import ROMAN
+from stpipe_prefect.exceptions import UsageError
 
 ABSENT = replace(ROMAN, package="absent", sample="absent.sample:ensure_sample")
 
@@ -44,3 +49,54 @@ def test_flows_of_the_current_folder_can_be_passed_over(tmp_path):
             check=False,
         )
         assert done.returncode == code, done.stderr
+
+
+CALIBRATE = "lantern.pipelines.CalibratePipeline"
+
+
+@pytest.fixture
+def lantern(mission):
+    """A mission whose command takes the exposures of the miniature one."""
+    return replace(JWST, job_for=lambda path, *, pipeline, stage: Job(path, (pipeline,)))
+
+
+@pytest.mark.parametrize("pipeline", [CALIBRATE, "pars.cfg", "lantern.steps.ClipStep"])
+def test_pipeline_is_any_class_or_a_parameter_file_that_names_one(lantern, capsys, pipeline):
+    Path("pars.cfg").write_text(f"class = {CALIBRATE}\n")
+    assert main(lantern, ["one_raw.row", "--plan", "--json", "--pipeline", pipeline]) == 0
+    (plan,) = json.loads(capsys.readouterr().out)
+    assert plan["pipeline"] == ("clip" if "Clip" in pipeline else "lantern_calibrate")
+    assert plan["reasons"] == ["no product"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("calwebb_image2", "calwebb_image2"), ("extract_1d", "jwst::extract_1d"), ("a.B", "a.B")],
+)
+def test_pipeline_by_alias(name, found):
+    assert parser(JWST).parse([f"--pipeline={name}"])[0].pipeline == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--pipeline=lantern.steps.ClapStep"], "has no class 'ClapStep' (did you mean 'ClipS"),
+        (["--pipeline=any.cfg"], "--pipeline any.cfg: names no class"),
+        (["--pipeline=any.cfg", "--config-file=x"], "is a parameter file: leave --config-file"),
+        (["--pipeline=lantern.steps.ClipStep", "--steps.a.b=1"], "no parameter 'steps.a.b'"),
+    ],
+)
+def test_other_pipelines_are_refused(lantern, capsys, arguments, problem):
+    Path("any.cfg").touch()
+    assert main(lantern, ["one_raw.row", "--plan", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert problem in line
+
+
+def test_parameters_from_crds_are_switched_off(mission, capsys):
+    def job_for(path, *, pipeline, stage):
+        raise UsageError(os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "asked"))
+
+    for option, said in (["--disable-crds-steppars"], "true"), ([], "asked"):
+        assert main(replace(JWST, job_for=job_for), ["one_raw.row", *option]) == 2
+        assert capsys.readouterr().err == f"calwebb: {said}\n"

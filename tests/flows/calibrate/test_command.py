@@ -57,7 +57,11 @@ CALIBRATE = "lantern.pipelines.CalibratePipeline"
 @pytest.fixture
 def lantern(mission):
     """A mission whose command takes the exposures of the miniature one."""
-    return replace(JWST, job_for=lambda path, *, pipeline, stage: Job(path, (pipeline,)))
+
+    def job_for(path, *, pipeline, **_):
+        return Job(path, (pipeline,), reads=({path.stem: path.name},), makes=(frozenset(),))
+
+    return replace(JWST, job_for=job_for)
 
 
 @pytest.mark.parametrize("pipeline", [CALIBRATE, "pars.cfg", "lantern.steps.ClipStep"])
@@ -94,7 +98,7 @@ def test_other_pipelines_are_refused(lantern, capsys, arguments, problem):
 
 
 def test_parameters_from_crds_are_switched_off(mission, capsys):
-    def job_for(path, *, pipeline, stage):
+    def job_for(path, **_):
         raise UsageError(os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "asked"))
 
     for option, said in (["--disable-crds-steppars"], "true"), ([], "asked"):

@@ -1,6 +1,12 @@
 """The flow of a mission."""
 
-from flows.calibrate.programme import ProgrammeError
+from inspect import signature
+
+import pytest
+
+from flows.calibrate.programme import ProgrammeError, calibrate
+from flows.calwebb.mission import JWST
+from stpipe_prefect.exceptions import ParameterError
 from stpipe_prefect.orchestration.isolation import Ended
 from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.outcomes import Outcome
@@ -12,3 +18,13 @@ def test_error_of_many_failures_names_some_and_counts_the_others():
     assert str(error).startswith("2000 of 2000 failed: 0.fits: cut short; 1.fits: cut short; ")
     assert str(error).endswith("9.fits: cut short (and 1990 more)")
     assert len(error.results) == 2000
+
+
+def test_run_of_a_deployment_takes_no_class_path(monkeypatch):
+    monkeypatch.setattr("flows.calibrate.programme.in_deployment", lambda: True)
+    names = set(signature(calibrate).parameters) - {"mission", "inputs", "output_dir", "stage"}
+    given = dict.fromkeys(names) | {"pipeline": "mine.AnyStep", "overwrite": False}
+    with pytest.raises(
+        ParameterError, match=r"pipeline mine\.AnyStep: a deployment takes no paths"
+    ):
+        calibrate(JWST, [], None, **given)

@@ -34,12 +34,12 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def made(roman, run_python, tmp_path_factory):
+def made(roman, run_python, new_prefect_home, tmp_path_factory):
     folder = tmp_path_factory.mktemp("roman")
     environment = {
         "CRDS_PATH": roman.crds_path,
         "CRDS_OBSERVATORY": "roman",
-        "PREFECT_HOME": tmp_path_factory.mktemp("prefect"),
+        "PREFECT_HOME": new_prefect_home(),
     }
     exposure = roman.exposures[0]
     for way, module in WAYS.items():

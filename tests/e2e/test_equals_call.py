@@ -30,7 +30,9 @@ def products(calibrated):
 
 
 @pytest.fixture(scope="module")
-def made_by_flows(products, calibration_jobs, run_python, sample, tmp_path_factory):
+def made_by_flows(
+    products, calibration_jobs, run_python, sample, new_prefect_home, tmp_path_factory
+):
     """Run what plain jwst ran for `products`, as flows, on an embedded Prefect server."""
     out = tmp_path_factory.mktemp("flows")
     run_python(
@@ -39,7 +41,7 @@ def made_by_flows(products, calibration_jobs, run_python, sample, tmp_path_facto
         out,
         products.context,
         CRDS_PATH=sample.crds_path,
-        PREFECT_HOME=tmp_path_factory.mktemp("prefect"),
+        PREFECT_HOME=new_prefect_home(),
     )
     return out
 

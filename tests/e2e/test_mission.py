@@ -59,10 +59,7 @@ as_flow(name)(data, output_dir=out, config_file="pars.cfg", **json.loads(paramet
 
 def by_flow(step_class, data, out):
     name = f"{step_class.__module__}.{step_class.__name__}"
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "PREFECT_HOME": str(Path("prefect").absolute()),
-    }
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     result = subprocess.run(
         [sys.executable, "-c", AS_FLOW, name, data, str(out), json.dumps(PARAMETERS)],
         env=environment,
@@ -80,7 +77,10 @@ def by_flow(step_class, data, out):
         (NightPipeline, "all.night", ["all_0_sum.row", "all_1_sum.row", "all_2_sum.row"]),
     ],
 )
-def test_every_door_leads_to_the_same_products(mission, step_class, data, names):
+def test_every_door_leads_to_the_same_products(
+    mission, new_prefect_home, monkeypatch, step_class, data, names
+):
+    monkeypatch.setenv("PREFECT_HOME", str(new_prefect_home()))
     Row([2.0, 20.0, 30.0, 40.0], detector="NRCB2").save("two_raw.row")
     Path("all.night").write_text("one_raw.row\ntwo_raw.row\n")
     Path("pars.cfg").write_text(CONFIG.format(cls=f"{step_class.__module__}.{step_class.__name__}"))

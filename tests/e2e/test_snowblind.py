@@ -7,12 +7,9 @@ from loopback import LoopbackCrds
 
 from stpipe_prefect.products.provenance import find_record
 
-WAYS = (
-    pytest.param("name", marks=pytest.mark.slow),
-    pytest.param("class", marks=pytest.mark.slow),
-    "instance",
-    "pipeline",
-)
+pytestmark = pytest.mark.slow
+
+WAYS = ("name", "class", "instance", "pipeline")
 
 BY_CALL_OR_FLOW = """
 import sys
@@ -51,22 +48,15 @@ for way in ways:
 
 
 @pytest.fixture(scope="module")
-def ways(request):
-    """List those that are going to be looked at."""
-    callspecs = [item.callspec for item in request.session.items if hasattr(item, "callspec")]
-    return sorted({each.params["way"] for each in callspecs if "way" in each.params} | {"pipeline"})
-
-
-@pytest.fixture(scope="module")
-def by_call(small, run_python, ways, tmp_path_factory):
+def by_call(small, run_python, tmp_path_factory):
     out = tmp_path_factory.mktemp("snowblind") / "call"
     exposure = small.programme.exposures[0]
-    run_python(BY_CALL_OR_FLOW, exposure, out, "call", *ways, CRDS_PATH=small.crds_path)
+    run_python(BY_CALL_OR_FLOW, exposure, out, "call", *WAYS, CRDS_PATH=small.crds_path)
     return out
 
 
 @pytest.fixture(scope="module")
-def by_flow(small, run_python, ways, prefect_url, tmp_path_factory):
+def by_flow(small, run_python, prefect_url, tmp_path_factory):
     """Run the flows on a cold cache: what the steps ask for comes from a server."""
     folder = tmp_path_factory.mktemp("snowblind")
     with pytest.MonkeyPatch.context() as patch, LoopbackCrds(small.crds_path).running() as server:
@@ -76,7 +66,7 @@ def by_flow(small, run_python, ways, prefect_url, tmp_path_factory):
             small.programme.exposures[0],
             folder / "flow",
             "flow",
-            *ways,
+            *WAYS,
             CRDS_PATH=folder / "crds",
             CRDS_SERVER_URL=server.url,
         )

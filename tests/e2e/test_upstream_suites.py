@@ -41,9 +41,8 @@ def failures(sample, tmp_path):
     return run
 
 
-@pytest.mark.parametrize(
-    "suite", ["jwst.stpipe", pytest.param("jwst.pipeline", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["jwst.stpipe", "jwst.pipeline"])
 def test_whatever_passes_on_upstreams_base_passes_on_ours(failures, suite):
     on_ours = failures([suite], "on_our_base")
     # Some need references that the sample does not have, and pass nowhere.

@@ -27,12 +27,12 @@ except StpipePrefectError as error:
 
 
 @pytest.fixture
-def run(service, mission):
+def run(service, mission, new_prefect_home):
     """Run a flow from Python, as a person does, with some environment; gives what it said."""
 
     def run(**environment):
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-        home = {"PREFECT_HOME": str(mission / "prefect")}
+        home = {"PREFECT_HOME": str(new_prefect_home())}
         return subprocess.run(
             [sys.executable, "-c", RUN],
             env=inherited | {"PYTHONPATH": os.pathsep.join(sys.path)} | home | environment,

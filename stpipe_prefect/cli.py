@@ -87,16 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--steps-only", action="store_true", help="list no pipelines")
     provenance = commands.add_parser("provenance", help="show how a product was made")
     provenance.add_argument("product", help="a product, or its .provenance.json")
-    provenance.add_argument("--verify", action="store_true", help="read it: is it still the same?")
+    provenance.add_argument("--verify", action="store_true", help="compare it with its checksum")
     provenance.add_argument("--json", action="store_true", help="show the whole record")
-    kept = commands.add_parser("checkpoints", help="list what runs can go on from")
-    kept.add_argument("--clear", action="store_true", help="remove it all")
+    kept = commands.add_parser("checkpoints", help="list checkpoints")
+    kept.add_argument("--clear", action="store_true", help="remove all checkpoints")
     commands.add_parser(
         "prefetch", help="fetch the reference files that exposures need into the CRDS cache"
     )
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     commands.add_parser(
-        "explain", help="show what run would tell each step, and why: [--history] [--changed]"
+        "explain", help="show resolved parameters and their sources: [--history] [--changed]"
     )
     return parser
 
@@ -134,7 +134,7 @@ def _provenance(args: argparse.Namespace) -> int:
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     if args.verify and not problems:
-        print(f"{len(record.products)} products are as they were made", file=sys.stderr)
+        print(f"{len(record.products)} products verified: checksums match", file=sys.stderr)
     return 1 if problems else 0
 
 

@@ -14,7 +14,7 @@
     ├── ReferenceFileError        1   a reference file cannot be used, or none is selected
     │   ├── NoReferenceFileError      there is no such file (FileNotFoundError)
     │   ├── ContextError              no usable CRDS cache or context
-    │   └── CrdsServerError           the CRDS server does not do its part
+    │   └── CrdsServerError           the CRDS server is unreachable, or its response is invalid
     ├── HookError                 1   a command given as a hook failed (OSError)
     ├── NoScienceDataError       64   the exposure holds nothing to calibrate
     └── StpipeExitException       n   a step ends the command with a status of its choice

@@ -78,8 +78,8 @@ def parser(mission: Mission) -> CommandParser:
         metavar="URL",
         help="where exposures run: dask://HOST:PORT, a Dask scheduler (default: this machine)",
     )
-    add("--plan", action="store_true", help="run nothing: say what would run, and why")
-    add("--json", action="store_true", help="the plan as JSON")
+    add("--plan", action="store_true", help="list what would run, and why; run nothing")
+    add("--json", action="store_true", help="print the plan as JSON")
     add(
         "--overwrite",
         action="store_true",
@@ -91,14 +91,14 @@ def parser(mission: Mission) -> CommandParser:
         type=lambda names: [_choice(name, ASPECTS) for name in names.split(",")],
         metavar="WHAT",
         default=[],
-        help=f"call up to date what differs only in: {', '.join(ASPECTS)}",
+        help=f"ignore changes in: {', '.join(ASPECTS)}",
     )
     add(
         "--checkpoint",
         type=lambda names: names.split(","),
         metavar="STEPS",
         default=[],
-        help="keep models after these steps, or all, for another run to go on from",
+        help="keep models after these steps, or all, so that a later run can resume",
     )
     add("--verbose", "-v", action="store_true", help="show the log lines of every step")
     add("--debug", action="store_true", help="show tracebacks")

@@ -49,7 +49,8 @@ def read_exposure(path: Path) -> Exposure:
         packed = start.startswith(b"\x1f\x8b")
         found = "begins otherwise" if start else "is empty"
         raise InputError(
-            f"{path}: not a FITS file: it {'is packed: gunzip it' if packed else found}"
+            f"{path}: not a FITS file: it "
+            f"{'is gzip-compressed; run gunzip first' if packed else found}"
         )
     header = _whole_header(path)
     telescope = str(header.get("TELESCOP", "none")).strip()
@@ -85,7 +86,7 @@ def _whole_header(path: Path) -> dict[str, object]:
         raise InputError(f"{path}: not a readable FITS file: {reason(error)}") from error
     expected = last["datLoc"] + last["datSpan"]
     if size < expected:
-        raise InputError(f"{path}: truncated: {size} bytes, its headers promise {expected}")
+        raise InputError(f"{path}: truncated: {size} bytes, its headers declare {expected}")
     if "ASDF" not in names:
         raise InputError(f"{path}: truncated, or no JWST data model: it has no ASDF extension")
     return header

@@ -41,7 +41,7 @@ def romancal(
             that another pipeline made.
         ignore: What may be different where products are up to date: inputs, parameters,
             references, versions.
-        checkpoint: Keep the models after these steps, or "all", for another run to go on from.
+        checkpoint: Keep the models after these steps, or "all", so that a later run can resume.
         jobs: Exposures at a time; default one for each core, as far as memory allows.
         time_limit: Seconds after which the process of an exposure is killed.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form

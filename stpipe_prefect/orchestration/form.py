@@ -30,7 +30,7 @@ OWN = {
     "config_file": "Parameter file",
     "overwrite": "Run also what is up to date, and replace products that were changed since",
     "ignore": "Call up to date what differs only in: inputs, parameters, references, versions",
-    "checkpoint": 'Keep models after these steps, or "all", for another run to go on from',
+    "checkpoint": 'Keep models after these steps, or "all", so that a later run can resume',
 }
 """What a flow asks for beside the parameters of its pipeline."""
 

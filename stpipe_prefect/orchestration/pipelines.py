@@ -93,7 +93,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         several in a list. Of a pipeline that returns nothing, such as ``calwebb_image3``, they
         are all products that are data models. ``ignore`` names what may be different from the
         earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After the steps that
-        ``checkpoint`` names, or ``["all"]``, models are kept, for another run to go on from.
+        ``checkpoint`` names, or ``["all"]``, models are kept, so that a later run can resume.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> Re
     ReferenceFileError
         It is not there and cannot be fetched, or it is damaged.
     CrdsServerError
-        The server does not do its part.
+        The server is unreachable, or its response is invalid.
     """
     refuse_bad({wanted.reference_type: wanted.name}, wanted.observatory, wanted.exposure)
     refuse_absent([wanted])

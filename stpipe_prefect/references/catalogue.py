@@ -138,7 +138,9 @@ class Catalogue:
 
         info = server.call("get_server_info", patience=patience)
         if not isinstance(info, dict) or info.get("observatory") != self.observatory:
-            raise CrdsServerError(f"{server} is none for {self.observatory}; check CRDS_SERVER_URL")
+            raise CrdsServerError(
+                f"{server} does not serve {self.observatory}; check CRDS_SERVER_URL"
+            )
         for section in ("reference_url", "mapping_url", "config_url", "pickle_url"):
             if isinstance(info.get(section), dict):
                 info[section] = info[section].get("unchecked", info[section])

@@ -238,7 +238,7 @@ def test_flipped_byte_is_found_by_a_server_where_there_was_no_catalogue(
     [
         ({"observatory": "jwst"}, "bad_files_list is no list of files"),
         ({"observatory": "jwst", "bad_files_list": []}, "it names no operational_context"),
-        ([1, 2], "is none for jwst"),
+        ([1, 2], "does not serve jwst"),
         ("DAMAGED", "download_metadata is no list of files"),
     ],
 )
@@ -306,7 +306,7 @@ def test_context_unknown_to_the_server(cold):
 
 
 def test_server_of_another_observatory(cold, server):
-    with pytest.raises(ContextError, match="is none for roman"):
+    with pytest.raises(ContextError, match="does not serve roman"):
         resolve_context("roman", "roman_0001.pmap")
 
 

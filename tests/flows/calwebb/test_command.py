@@ -70,7 +70,7 @@ def test_bad_files_among_good_ones(calwebb, uncal, tmp_path):
     assert run.code == 1
     absent, truncated = run.err.splitlines()
     assert absent == "calwebb: absent.fits: no such file"
-    assert truncated.startswith(f"calwebb: {half}: truncated: 50000 bytes, its headers promise ")
+    assert truncated.startswith(f"calwebb: {half}: truncated: 50000 bytes, its headers declare ")
     stem = uncal.name.removesuffix("_uncal.fits")
     assert run.products == [f"{stem}_{kind}.fits" for kind in ("cal", "i2d", "rate", "rateints")]
     for product in run.products:

@@ -31,7 +31,7 @@ def test_header_tells_type_and_time_series(with_header):
         (None, "no such file"),
         (b"", "not a FITS file: it is empty"),
         (b"\x00\x01\x02" * 4000, "not a FITS file: it begins otherwise"),
-        (b"\x1f\x8b\x08" * 4000, "not a FITS file: it is packed: gunzip it"),
+        (b"\x1f\x8b\x08" * 4000, "not a FITS file: it is gzip-compressed; run gunzip first"),
         (b"SIMPLE  =" + bytes(100), "not a readable FITS file"),
     ],
 )

@@ -25,6 +25,8 @@ else:
 call(sys.argv[2], save_results=True, output_dir=sys.argv[3])
 print([base.__module__ for base in ExposurePipeline.__mro__][1:5])
 """
+pytestmark = pytest.mark.slow
+
 WAYS = {
     "theirs": "stpipe.pipeline",
     "ours": "stpipe_prefect.pipeline",

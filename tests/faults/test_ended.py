@@ -35,6 +35,7 @@ def test_kill(calibration, assert_same_products, tmp_path, number):
     check_next_run(calibration, out, assert_same_products)
 
 
+@pytest.mark.slow
 def test_terminate(calibration, assert_same_products, tmp_path):
     out = tmp_path / "out"
     calibration.end(out, signal.SIGTERM, after=0.6 * calibration.seconds)

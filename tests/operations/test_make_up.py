@@ -77,10 +77,9 @@ def by_form(machine_of_tests, signed_in):
     field = page.get_by_text("Folder for the products")
     field.locator("xpath=following::*[text()='str'][1]").click()
     field.locator("xpath=following::textarea[1]").fill(str(operated.by_hand))
-    with page.expect_response("**/create_flow_run") as answer:
-        page.get_by_role("button", name="Submit").click()
-    assert json.loads(answer.value.request.post_data)["parameters"]["input"] == str(exposure)
-    run = answer.value.json()["id"]
+    answer = browser.submitted(page)
+    assert json.loads(answer.request.post_data)["parameters"]["input"] == str(exposure)
+    run = answer.json()["id"]
     page.close()
     state = operated.ended(run)
     assert state["type"] == "COMPLETED", state["message"]
@@ -162,6 +161,7 @@ def running(operated, flow):
     return operated.runs(flow, "RUNNING")
 
 
+@pytest.mark.slow
 def test_night_in_which_the_context_changes_and_the_worker_is_killed(operated):
     assert operated.run("flows.automations", SILENCE).returncode == 0
     before = times(operated.archive)

@@ -81,6 +81,7 @@ def test_worker_makes_the_work_pool_from_the_template(service):
     assert pool["base_job_template"] == template
 
 
+@pytest.mark.slow
 def test_run_does_not_notice_that_the_server_is_restarted(service, deployment):
     run = Run(service, deployment)
     until(lambda: numbers(run.lines()), "a run by the worker")

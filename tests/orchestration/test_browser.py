@@ -103,9 +103,8 @@ def form(server, chromium, small):
 
 def submit(page):
     """Start the run; return the parameters that the form sent, and the id of the run."""
-    with page.expect_response("**/create_flow_run") as answer:
-        page.get_by_role("button", name="Submit").click()
-    return json.loads(answer.value.request.post_data)["parameters"], answer.value.json()["id"]
+    answer = browser.submitted(page)
+    return json.loads(answer.request.post_data)["parameters"], answer.json()["id"]
 
 
 def typed(page, parameter, value, step="jump"):
@@ -124,6 +123,7 @@ def test_typed_threshold_runs_and_is_shown_with_its_source(server, form):
     assert row["instead of"].startswith("5.0 (CRDS step file ")
 
 
+@pytest.mark.slow
 def test_untouched_form_resolves_as_no_parameters(server, form, small):
     exposure = str(small.programme.exposures[0])
     parameters, run_id = submit(form)

@@ -106,6 +106,7 @@ def test_retry_from_the_ui_goes_on(prefect_server, crds_path, small, tmp_path, m
         deployment = flow.to_deployment("retried").apply()
         created = client.create_flow_run_from_deployment(deployment, parameters=parameters)
         gain.rename(tmp_path / "hidden")
+        gain.write_bytes(b"damaged")  # an absent one is missed before the first step
         state = carry_out(flow, flow_run=created, return_type="state")
         assert state.is_failed() and gain.name in state.message
         (tmp_path / "hidden").rename(gain)

@@ -29,7 +29,7 @@ from stpipe_prefect.outcomes import Outcome
 
 
 def wait_until(true):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.2)

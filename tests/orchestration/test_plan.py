@@ -85,7 +85,7 @@ def test_damaged_record(raw, made):
     record = next(made.glob("*.provenance.json"))
     record.write_text(record.read_text()[:1000])
     (reason,) = reasons(raw, made)
-    assert reason.startswith("no provenance record, because Unterminated string ")
+    assert reason.startswith("no provenance record, because ") and "(char " in reason
 
 
 def test_changed_input(raw, made, tmp_path):

@@ -55,6 +55,7 @@ def cluster(tmp_path):
         yield made
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_dask_cluster_is_killed_midway(
     prefect_server, fork_server, cluster, tmp_path
 ):

@@ -37,3 +37,14 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
         yield browser
         browser.close()
+
+
+def submitted(page: Any) -> Any:
+    """Submit the form of a run, again while the server's database is busy; gives the answer."""
+    for _ in range(20):
+        with page.expect_response("**/create_flow_run") as answer:
+            page.get_by_role("button", name="Submit").click()
+        if answer.value.ok:
+            break
+        page.wait_for_timeout(1000)
+    return answer.value

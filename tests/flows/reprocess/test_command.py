@@ -3,6 +3,8 @@
 import json
 import os
 
+import pytest
+
 NOWHERE = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
 """A Prefect server that does not answer: for what needs none."""
 
@@ -37,6 +39,7 @@ def test_only_what_is_stale_is_made_anew_and_the_old_is_kept(command, archive):
     assert again.stdout == "0 of 2 stale under jwst_0002.pmap: 0 done, 0 failed, 0 left\n"
 
 
+@pytest.mark.slow
 def test_limit_and_failure(command, archive):
     """One that fails does not use the limit up, and the next run does what is left."""
     os.truncate(archive.image, archive.image.stat().st_size - 2880)

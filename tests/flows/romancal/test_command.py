@@ -63,6 +63,7 @@ def test_images_have_quick_looks(made):
     assert set(seen) == {"cal.asdf", "coadd.asdf", "segm.asdf"}
 
 
+@pytest.mark.slow
 def test_plan_of_another_context_and_back(made, romancal, roman):
     again = json.loads(romancal("--output-dir", made.out, "--plan", "--json").stdout)
     assert [plan["reasons"] for plan in again] == [[], [], [], []]
@@ -73,6 +74,7 @@ def test_plan_of_another_context_and_back(made, romancal, roman):
     assert mosaic["reasons"] == [f"input {first} and 2 more will be made anew"]
 
 
+@pytest.mark.slow
 def test_resumes_after_a_checkpoint(romancal, roman, tmp_path):
     exposure, out = roman.exposures[0], tmp_path / "out"
     told = [exposure, "--output-dir", out, "--checkpoint=assign_wcs"]

@@ -319,7 +319,8 @@ def test_make_down_ends_what_make_up_started_and_nothing_else(operated):
     """A run that is under way is told to end, and has told the server so."""
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        operated.declare("jwst_0001.pmap")
+        is_first = operated.declared == "jwst_0001.pmap"
+        operated.declare("jwst_0002.pmap" if is_first else "jwst_0001.pmap")  # all is stale
         run = operated.start("reprocess")
         until(lambda: running(operated, "exposure"), "an exposure under way")
         started = operated.processes("worker") + operated.processes("server")

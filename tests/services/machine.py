@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -84,6 +85,11 @@ class Machine:
             text=True,
             check=False,
         )
+
+    @property
+    def declared(self) -> str:
+        """The context that the CRDS server names operational."""
+        return re.findall(r"'operational_context': '([^']+)'", self._config.read_text())[0]
 
     def declare(self, context: str) -> None:
         """Have the CRDS server name another context operational."""

@@ -143,15 +143,27 @@ def _prepare(
 
     from stpipe_prefect.references.context import resolve_context
 
-    from .jobs import check_output_files, pipelines_of
-    from .parameters import parameters_given, parameters_of, share_checkpoints
+    from .jobs import pipelines_of
+    from .parameters import share_checkpoints
 
-    pipelines = pipelines_of(jobs)
-    parameters = parameters_given(pipelines, texts)
-    check_output_files(jobs, parameters_of(pipelines, parameters, options.config_file))
-    share_checkpoints(pipelines, options.checkpoint)
+    parameters, _ = _checked_parameters(jobs, texts, options.config_file)
+    share_checkpoints(pipelines_of(jobs), options.checkpoint)
     options.context = resolve_context(mission.observatory, options.context)
     return parameters
+
+
+def _checked_parameters(
+    jobs: list[Job], texts: dict[str, str], config_file: str | None
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Read the parameters of a command line: all of them, and those of each pipeline."""
+    from .jobs import check_output_files, pipelines_of
+    from .parameters import parameters_given, parameters_of
+
+    pipelines = pipelines_of(jobs)
+    given = parameters_given(pipelines, texts)
+    shares = parameters_of(pipelines, given, config_file)
+    check_output_files(jobs, shares)
+    return given, shares
 
 
 def _plan(
@@ -162,18 +174,13 @@ def _plan(
     console: Console,
 ) -> list[Plan]:
     """Say what would run; no server is needed for that."""
-    from .jobs import check_output_files, pipelines_of
-    from .parameters import parameters_given, parameters_of
     from .planning import as_json, plans, show
 
     with (
         console.status("Planning") if not options.json else nullcontext(),
         quiet(unless=options.verbose or options.debug),
     ):
-        pipelines = pipelines_of(jobs)
-        given = parameters_given(pipelines, texts)
-        shares = parameters_of(pipelines, given, options.config_file)
-        check_output_files(jobs, shares)
+        _, shares = _checked_parameters(jobs, texts, options.config_file)
         planned = list(
             plans(
                 jobs,

@@ -188,13 +188,14 @@ def check_output_files(jobs: Iterable[Job], shares: Mapping[str, Mapping[str, An
     UsageError
         An ``output_file`` is for two inputs.
     """
+    files = {pipeline: list(_output_files(share)) for pipeline, share in shares.items()}
+    for pipeline, share in shares.items():
+        if file := share.get("config_file"):
+            files[pipeline] += _output_files(read_parameter_file(Path(file)).parameters)
     named: dict[str, Job] = {}
     for job in jobs:
         for pipeline in job.pipelines:
-            share = shares[pipeline]
-            file = share.get("config_file")
-            layers = [share, read_parameter_file(Path(file)).parameters] if file else [share]
-            for name in (name for layer in layers for name in _output_files(layer)):
+            for name in files[pipeline]:
                 other = named.setdefault(name, job)
                 if other is not job:
                     raise _same_products(job.input, other.input, f"output_file is {name} for both")

@@ -22,7 +22,7 @@ def split_name(name: str) -> tuple[str, str]:
 
     stem = PurePosixPath(name).stem
     root, _, suffix = stem.rpartition("_")
-    return (root, suffix) if suffix in {*KNOW_SUFFIXES, "segm"} else (stem, "")
+    return (root, suffix) if suffix == "segm" or suffix in KNOW_SUFFIXES else (stem, "")
 
 
 def product_of(name: str) -> str:

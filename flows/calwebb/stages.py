@@ -107,7 +107,7 @@ def _with_products(job: Job) -> Job:
 def _for_exposure(exposure: Exposure, stages: Stages) -> tuple[str, ...]:
     if exposure.suffix == "uncal":
         return tuple(name for name in (stages.first, stages.second) if name)
-    if exposure.suffix in ("rate", "rateints") and stages.second:
+    if exposure.suffix in RATES and stages.second:
         return (stages.second,)
     raise UsageError(
         f"{exposure.path}: no pipeline takes {exposure.suffix or 'this'} files of EXP_TYPE "

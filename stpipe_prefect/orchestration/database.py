@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 
@@ -33,10 +32,9 @@ def usable_database(database: Path) -> tuple[Path, str]:
     problem = _problem(database)
     if not problem:
         return database, ""
-    beside = (database.with_stem(f"{database.stem}-{number}") for number in count(2))
-    for other in chain((next(beside) for _ in range(8)), [Path(mkdtemp()) / database.name]):
-        if not _problem(other):
-            break
+    beside = (database.with_stem(f"{database.stem}-{number}") for number in range(2, 10))
+    usable = (other for other in beside if not _problem(other))
+    other = next(usable, None) or Path(mkdtemp()) / database.name
     return other, (
         f"Prefect's database {database} cannot be used ({problem}): runs are recorded in {other}; "
         "repair or move the file, or set PREFECT_HOME to another folder"

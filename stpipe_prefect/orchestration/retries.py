@@ -52,14 +52,17 @@ def ask_again_if_lost(api_url: str) -> None:
         Of a server that has answered.
     """
     _answered.add(api_url.rstrip("/"))
-
-    def got_through(client: Any) -> bool:
-        return client.__dict__.get("got_through", False) or (
-            str(client.base_url).rstrip("/") in _answered
-        )
-
-    def remember(client: Any, value: bool) -> None:
-        client.__dict__["got_through"] = value
-
     for kind in (PrefectHttpxAsyncClient, PrefectHttpxSyncClient):
-        kind._has_connected = property(got_through, remember)  # type: ignore[assignment]
+        kind._has_connected = _HAS_CONNECTED  # type: ignore[assignment]
+
+
+def _has_connected(client: Any) -> bool:
+    """Tell whether a client has got through, or another one has to the same server."""
+    return vars(client).get("_got_through", False) or str(client.base_url).rstrip("/") in _answered
+
+
+def _remember(client: Any, value: bool) -> None:
+    vars(client)["_got_through"] = value
+
+
+_HAS_CONNECTED = property(_has_connected, _remember)

@@ -144,11 +144,7 @@ class SharedServer:
     def _find_or_start(self) -> None:
         with file_lock(self._path("starting")), self._opened("server") as held:
             told = self._told(held)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
+            if _locked(held):
                 told = self._start(held, told)
         self.api_url = f"http://127.0.0.1:{told['port']}/api"
         self.auth_string = f"{USER}:{told['password']}"
@@ -202,11 +198,7 @@ class SharedServer:
 
     def _is_gone(self) -> bool:
         with self._opened("server") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        return True
+            return _locked(held)
 
     def _last_words(self) -> str:
         lines = self._path("log").read_text(errors="replace").split("\n")
@@ -228,6 +220,15 @@ class SharedServer:
 
     def _opened(self, what: str) -> IO[str]:
         return os.fdopen(self._open(what), "r+")
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock a file until it is closed; tell whether nobody else has it locked."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _listening(port: int) -> socket.socket:

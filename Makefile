@@ -8,7 +8,7 @@ STATE ?= .prefect
 
 .PHONY: calwebb up down test test-fast test-lowest lint docs bench clean
 
-calwebb: $(INSTALLED)  ## calibrate the embedded sample programme, raw exposures to combined image
+calwebb: $(INSTALLED)  ## calibrate the embedded sample program, raw exposures to combined image
 	$(BIN)/python -m flows.calwebb
 
 up: $(INSTALLED)  ## start server, worker and deployments here: make up PORT=4200 ARCHIVE=folder AUTH=off

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stpipe_prefect.orchestration.pipelines import as_flow
+from stpipe_prefect.orchestration.flows import as_flow
 
 from .calwebb.mission import JWST
 from .romancal.mission import ROMAN

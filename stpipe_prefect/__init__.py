@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .user import check_user
 
 if TYPE_CHECKING:
+    from .orchestration.flows import PipelineFlow, as_flow
     from .orchestration.handles import Handle
-    from .orchestration.pipelines import PipelineFlow, as_flow
-    from .orchestration.steps import StepTask, as_prefetch, as_task
+    from .orchestration.tasks import StepTask, as_prefetch, as_task
     from .pipeline import Pipeline
     from .step import Step
 
@@ -28,12 +28,12 @@ __all__ = [
 _HOME = {
     "Handle": "orchestration.handles",
     "Pipeline": "pipeline",
-    "PipelineFlow": "orchestration.pipelines",
+    "PipelineFlow": "orchestration.flows",
     "Step": "step",
-    "StepTask": "orchestration.steps",
-    "as_flow": "orchestration.pipelines",
-    "as_prefetch": "orchestration.steps",
-    "as_task": "orchestration.steps",
+    "StepTask": "orchestration.tasks",
+    "as_flow": "orchestration.flows",
+    "as_prefetch": "orchestration.tasks",
+    "as_task": "orchestration.tasks",
 }
 
 

@@ -16,7 +16,7 @@ from .parameters.layers import merge, new_config
 from .parameters.spec import merged_spec
 from .references.files import checked_file, reference_files
 from .step import Step
-from .step.family import LOGGER_NAME
+from .step.identity import LOGGER_NAME
 
 logger = logging.getLogger(f"{LOGGER_NAME}.pipeline")
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 import flows.romancal.sample
 from flows.romancal.sample import Sample as RomanSample
-from flows.sample import Programme, Sample, ensure_sample, make_crds_cache, make_programme
+from flows.sample import Program, Sample, ensure_sample, make_crds_cache, make_program
 
 FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
 ACQUISITION = FLIGHT / "jw01019001001_gs-acq1_2022117003102_uncal.fits"
@@ -44,19 +44,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Small:
-    """A 64 x 64 programme and its cache."""
+    """A 64 x 64 program and its cache."""
 
-    programme: Programme
+    program: Program
     crds_path: Path
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     folder = tmp_path_factory.mktemp("small")
-    programme = make_programme(
-        folder / "nircam", size=64, dithers=2, integrations=2, groups=5, stars=3
-    )
-    return Small(programme, make_crds_cache(folder / "crds", size=64, groups=5))
+    program = make_program(folder / "nircam", size=64, dithers=2, integrations=2, groups=5, stars=3)
+    return Small(program, make_crds_cache(folder / "crds", size=64, groups=5))
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +109,28 @@ def prefect_url(new_prefect_home: Callable[[], Path]) -> Iterator[str]:
 
     with prefect_server(new_prefect_home()) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def prefect_server(new_prefect_home: Callable[[], Path]) -> Iterator[None]:
+    """Start a real Prefect server with a database of its own, and have all here report to it."""
+    import prefect_server
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+    folder = new_prefect_home()
+    with (
+        prefect_server.prefect_server(folder) as url,
+        temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}),
+    ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """Have the processes of tests forked from one that has imported what they need."""
+    from stpipe_prefect.execution.processes import start_fork_server
+
+    start_fork_server(["misbehaving"])
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.calibrate import terminal
-from flows.calibrate.ending import exit_code_of_command, screen
-from stpipe_prefect import cli
-from stpipe_prefect.orchestration.isolation import Ended
-from stpipe_prefect.orchestration.progress import report
-from stpipe_prefect.orchestration.results import Result
+from stpipe_prefect.cli import main as cli
+from stpipe_prefect.cli.exit import exit_code_of_command, screen
+from stpipe_prefect.execution.events import report
+from stpipe_prefect.execution.processes import Ended
+from stpipe_prefect.execution.results import Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.streams import with_streams
 

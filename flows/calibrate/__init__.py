@@ -1,1 +1,1 @@
-"""What the commands of all missions have in common: a programme of exposures, calibrated."""
+"""What the commands of all missions have in common: a campaign of exposures, calibrated."""

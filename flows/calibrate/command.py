@@ -10,18 +10,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stpipe_prefect.cli.exit import complain, exit_code_of_command, quiet, say, screen
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.garbage import imported_for_good
+from stpipe_prefect.execution.garbage import imported_for_good
 from stpipe_prefect.parameters.layers import without_crds_parameters
 
-from .ending import complain, exit_code_of_command, quiet, say, screen
 from .options import parser, sample_products
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from stpipe_prefect.execution.results import Result
     from stpipe_prefect.orchestration.plan import Plan
-    from stpipe_prefect.orchestration.results import Result
 
     from .jobs import Job
     from .mission import Mission, Sample
@@ -133,7 +133,7 @@ def _prepare(
     The embedded server starts in a process of its own meanwhile, and the mission's package is
     imported in that from which the processes of exposures are forked.
     """
-    from stpipe_prefect.orchestration.isolation import start_fork_server
+    from stpipe_prefect.execution.processes import start_fork_server
     from stpipe_prefect.orchestration.server import server_is_configured
     from stpipe_prefect.orchestration.shared_server import shared_server
 
@@ -209,7 +209,7 @@ def _calibrate(
 ) -> list[Result]:
     from prefect.utilities.urls import url_for
 
-    from stpipe_prefect.orchestration.isolation import interruptible
+    from stpipe_prefect.execution.processes import interruptible
     from stpipe_prefect.orchestration.runners import task_runner
     from stpipe_prefect.orchestration.server import caution, server_is_configured
 

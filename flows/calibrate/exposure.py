@@ -13,9 +13,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from stpipe_prefect.exceptions import InputError
+from stpipe_prefect.execution.events import PipelineProgress, report
 from stpipe_prefect.orchestration.brief import is_brief
-from stpipe_prefect.orchestration.pipelines import as_flow
-from stpipe_prefect.orchestration.progress import PipelineProgress, report
+from stpipe_prefect.orchestration.flows import as_flow
 from stpipe_prefect.outcomes import Outcome
 
 from .jobs import Job, handed_on

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.parameters.files import read_parameter_file
-from stpipe_prefect.products.provenance import run_name
+from stpipe_prefect.provenance.record import run_name
 from stpipe_prefect.registry import find_step
 
 from .inputs import check_is_file
@@ -233,7 +233,7 @@ def handed_on(products: Iterable[Path], job: Job) -> Iterator[Path]:
 
 
 def run_names(job: Job) -> list[str]:
-    """Name the run of each pipeline of a job; see `stpipe_prefect.products.provenance.run_name`."""
+    """Name the run of each pipeline of a job; see `stpipe_prefect.provenance.record.run_name`."""
     return [run_name(job.input.name, _alias(pipeline)) for pipeline in job.pipelines]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stpipe_prefect.exceptions import nearest
 from stpipe_prefect.parameters.text import CommandParser, count
-from stpipe_prefect.products.ingredients import ASPECTS
+from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.registry import registered_steps
 
 from .mission import Mission

@@ -1,4 +1,4 @@
-"""Sharing out parameters given for a whole programme among its pipelines."""
+"""Sharing out parameters given for a whole campaign among its pipelines."""
 
 from __future__ import annotations
 

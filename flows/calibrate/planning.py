@@ -15,15 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stpipe_prefect.exceptions import (
-    ContextError,
-    CrdsServerError,
-    InputError,
-    ReferenceFileError,
-)
+from stpipe_prefect.exceptions import ContextError, CrdsServerError, InputError, ReferenceFileError
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request, given_to
-from stpipe_prefect.products.provenance import record_path
+from stpipe_prefect.provenance.record import record_path
 from stpipe_prefect.registry import find_step
 
 from .jobs import Job, handed_on, needs_of, pipelines_of, run_names

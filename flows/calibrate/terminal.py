@@ -14,14 +14,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stpipe_prefect.orchestration.progress import (
+from stpipe_prefect.execution.events import (
     DownloadProgress,
     ExposureProgress,
     PipelineProgress,
     StepProgress,
     listening,
 )
-from stpipe_prefect.orchestration.results import Result
+from stpipe_prefect.execution.results import Result
 from stpipe_prefect.outcomes import Outcome
 
 LISTED = 12
@@ -74,7 +74,7 @@ class _Line:
 
 
 class Display:
-    """Follows a programme.
+    """Follows a campaign.
 
     On a terminal the lines of the inputs that are being calibrated change in place; elsewhere,
     or where log lines go to the same terminal, a line is printed for every pipeline that

@@ -11,7 +11,7 @@ JWST = Mission(
     command="calwebb",
     flow="flows.calwebb.flow:calwebb",
     sample="flows.sample:ensure_sample",
-    preload="flows.calwebb.preloaded",
+    preload="flows.calwebb.preload",
     observatory="jwst",
     package="jwst",
     pipelines=PIPELINES,
@@ -23,7 +23,7 @@ JWST = Mission(
         description="""\
 Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
 
-Without FILE the embedded sample programme is calibrated, from raw exposures to a combined
+Without FILE the embedded sample program is calibrated, from raw exposures to a combined
 image and its source catalogue, and what was put into it is compared with what came out.""",
         files="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
         context="jwst_1303.pmap",

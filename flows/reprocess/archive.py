@@ -18,7 +18,7 @@ PREVIOUS = "previous"
 
 
 def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
-    """Go through archives in order of programme.
+    """Go through archives in order of program.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
     Yields
     ------
     list of pathlib.Path
-        What is in one folder of one programme: exposures, then associations.
+        What is in one folder of one program: exposures, then associations.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
 
 
 def _order(path: Path) -> tuple[str, str, bool, str]:
-    programme = path.name[: len("jw01234")]
-    return programme, str(path.parent), is_association(path), path.name
+    program = path.name[: len("jw01234")]
+    return program, str(path.parent), is_association(path), path.name
 
 
 def _inputs(archive: Path) -> Iterator[Path]:

@@ -21,14 +21,14 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.calibrate.programme import ProgrammeError
+from flows.calibrate.campaign import CampaignError
 from flows.calwebb.exposure_types import IMAGE2, SPEC2
 from flows.calwebb.flow import calwebb
 from stpipe_prefect.exceptions import StpipePrefectError, reason
+from stpipe_prefect.execution.events import listening
+from stpipe_prefect.execution.results import Result
 from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.local_flow import LocalFlow
-from stpipe_prefect.orchestration.progress import listening
-from stpipe_prefect.orchestration.results import Result
 from stpipe_prefect.orchestration.settings import DeploymentSettings
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.references.context import pinned_context
@@ -77,7 +77,7 @@ def reprocess(
     Args:
         archive: Folder trees with products beside the exposures, or text files that list
             exposures; default: the folders that runs may read.
-        limit: Make anew so many at most, in order of programme; failures do not count.
+        limit: Make anew so many at most, in order of program; failures do not count.
         keep_previous: Keep the products that are replaced in a dated folder beside them.
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
@@ -139,7 +139,7 @@ def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:
     try:
         with listening(note):
             calwebb([*map(str, by_name.values())], str(batch[0].folder), crds_context=context)
-    except ProgrammeError:
+    except CampaignError:
         pass  # noted, each by itself
     except StpipePrefectError as error:
         summary.failed |= dict.fromkeys(by_name.values(), str(error))

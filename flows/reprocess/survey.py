@@ -15,7 +15,7 @@ from flows.calibrate.planning import plans
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.plan import Plan
-from stpipe_prefect.products.provenance import log_path, record_path, run_name
+from stpipe_prefect.provenance.record import log_path, record_path, run_name
 
 from .archive import folders_of
 
@@ -81,7 +81,7 @@ class Item:
 
 
 def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
-    """Plan everything in archives, in order of programme.
+    """Plan everything in archives, in order of program.
 
     Parameters
     ----------

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from flows.calibrate.programme import calibrate, programme_name
+from flows.calibrate.campaign import calibrate, campaign_name
 from stpipe_prefect.orchestration.local_flow import LocalFlow
 
 from .mission import ROMAN
 
 
-@partial(LocalFlow, name="romancal", flow_run_name=programme_name, persist_result=False)
+@partial(LocalFlow, name="romancal", flow_run_name=campaign_name, persist_result=False)
 def romancal(
     inputs: list[str],
     output_dir: str | None = None,

@@ -1,6 +1,6 @@
 """The embedded sample: simulated exposures of known truth, and the CRDS cache they need.
 
-`ensure_sample` gives the one that runs by default; `make_programme`, `make_slit_exposure`
+`ensure_sample` gives the one that runs by default; `make_program`, `make_slit_exposure`
 and `make_crds_cache` make others, the first and the last of any size. Everything is made by
 code, without a network, and the same arguments always give the same bytes.
 """
@@ -12,33 +12,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .crds_cache import make_crds_cache
-    from .programme import Programme, make_programme
+    from .exposures import Program, make_program
     from .recovery import Recovery, measure_flux_ratio, measure_recovery
     from .slit import make_slit_exposure
     from .store import Sample, ensure_sample
     from .truth import Truth
 
 __all__ = [
-    "Programme",
+    "Program",
     "Recovery",
     "Sample",
     "Truth",
     "ensure_sample",
     "make_crds_cache",
-    "make_programme",
+    "make_program",
     "make_slit_exposure",
     "measure_flux_ratio",
     "measure_recovery",
 ]
 
 _HOME = {
-    "Programme": "programme",
+    "Program": "exposures",
     "Recovery": "recovery",
     "Sample": "store",
     "Truth": "truth",
     "ensure_sample": "store",
     "make_crds_cache": "crds_cache",
-    "make_programme": "programme",
+    "make_program": "exposures",
     "make_slit_exposure": "slit",
     "measure_flux_ratio": "recovery",
     "measure_recovery": "recovery",

@@ -16,7 +16,7 @@ _MJD_ZERO = datetime(1858, 11, 17)
 def exposure_name(observation: int, number: int, detector: str) -> str:
     """Name an exposure, without suffix: ``jw01234001001_02101_00001_nrcb1``.
 
-    The parts are programme, observation, visit, visit group with parallel sequence and
+    The parts are program, observation, visit, visit group with parallel sequence and
     activity, exposure number and detector (JWST User Documentation, "File naming").
     """
     return f"jw{PROGRAMME}{observation:03d}001_02101_{number:05d}_{detector.lower()}"
@@ -38,7 +38,7 @@ def exposure_header(
 
     Parameters
     ----------
-    observation, number : which observation of the programme, and which exposure of it
+    observation, number : which observation of the program, and which exposure of it
     pointing : where the reference point of the aperture points, as the header states it
     instrument, exposure, subarray : as in ``meta``; ``exposure_time`` (s) is required
     aperture : its name

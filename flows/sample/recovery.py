@@ -1,4 +1,4 @@
-"""Measure whether the products of a programme give back what was put into it.
+"""Measure whether the products of a program give back what was put into it.
 
 Cosmic rays and saturated pixels are looked for in the DQ arrays of the ``*_rate.fits``,
 which calwebb_detector1 always keeps: there a pixel bears `JUMP_DET` or `SATURATED` as soon
@@ -85,12 +85,12 @@ class Recovery:
 
 
 def measure_recovery(products: Path, truth: Path) -> Recovery:
-    """Compare the products of a programme with its truth.
+    """Compare the products of a program with its truth.
 
     Parameters
     ----------
     products : folder with the ``*_rate.fits`` of every exposure and one ``*_cat.ecsv``
-    truth : the programme's truth file
+    truth : the program's truth file
 
     Raises
     ------

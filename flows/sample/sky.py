@@ -1,4 +1,4 @@
-"""The sky the programme looks at, and where it falls on the detector."""
+"""The sky the program looks at, and where it falls on the detector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIELD_RA, FIELD_DEC = 53.1625, -27.7914
-"""Degrees: what the programme points at."""
+"""Degrees: what the program points at."""
 ROLL = 25.0
 """Degrees: position angle of the telescope's V3 axis."""
 SEPARATION = 14.0

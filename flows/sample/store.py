@@ -118,10 +118,10 @@ def _recipe(sources: Path) -> str:
 
 def _make(folder: Path) -> None:
     from .crds_cache import make_crds_cache
-    from .programme import make_programme
+    from .exposures import make_program
     from .slit import make_slit_exposure
 
-    make_programme(folder / "nircam")
+    make_program(folder / "nircam")
     make_slit_exposure(folder / "miri")
     make_crds_cache(folder / "crds")
 
@@ -139,7 +139,7 @@ def _remove_leftovers(root: Path) -> None:
 
 def _sample(folder: Path) -> Sample:
     from .contexts import CONTEXTS
-    from .programme import ASSOCIATION, TRUTH
+    from .exposures import ASSOCIATION, TRUTH
     from .slit import NAME
 
     nircam = folder / "nircam"

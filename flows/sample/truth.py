@@ -1,4 +1,4 @@
-"""What was put into the programme: the answers against which its products are measured."""
+"""What was put into the program: the answers against which its products are measured."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from ..exceptions import reason
-from ..parameters.sources import ResolvedParameter
+from ..parameters.resolution import ResolvedParameter
 from ..products.quicklook import quick_look
 from ..references.reference import ReferenceFile
 from ..references.server import configured_server

@@ -1,76 +1,316 @@
-"""What a flow run over many exposures shows: how far it is, and what became of them."""
+"""Many exposures: each in a process of its own, side by side, as one flow run.
+
+Where they run is the business of the task runner of the flow around them: threads of this
+machine, which wait for processes, or a Dask cluster. What is decided here is when: an exposure
+is handed over when what it needs is there and it fits beside the others.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
 from typing import Any
+from uuid import UUID
 
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    update_progress_artifact,
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture
+from prefect.runtime import task_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from ..exceptions import UsageError, reason
+from ..execution import capacity
+from ..execution.events import (
+    ExposureProgress,
+    PipelineProgress,
+    StepProgress,
+    from_message,
+    report,
 )
-
+from ..execution.processes import (
+    Ended,
+    Message,
+    preloaded,
+    run_isolated,
+    start_fork_server,
+    stop_children,
+)
+from ..execution.results import Result
 from ..outcomes import Outcome
-from .results import Result
+from .retries import patient_client
+from .subflow import FUNCTION, close_flow_run, subflow
 
-BAR_SECONDS = 5.0
-"""Between two updates of the progress bar."""
+ELSEWHERE = 100
+"""How many are handed at a time to a task runner that has its own idea of how many it takes."""
 
-LISTED = 100
-"""How many failures are listed."""
+LAG = 30
+"""How many exposures the server may be behind before no further one is begun."""
+
+LAG_SECONDS = 120.0
 
 
-class BatchProgress:
-    """How many of the exposures of a flow run have ended, as a progress bar.
+@dataclass(frozen=True)
+class Exposure:
+    """One input, and the flow that calibrates it.
+
+    Attributes
+    ----------
+    name : str
+        Different from that of all others.
+    flow : str
+        ``"module:name"`` of a flow that reports a `PipelineProgress` for each of its pipelines.
+    parameters : mapping
+        Of the flow; what JSON can hold.
+    needs : frozenset of str
+        Names of those whose products it takes.
+    memory_mb : float
+        What it is expected to need.
+    """
+
+    name: str
+    flow: str
+    parameters: Mapping[str, Any]
+    needs: frozenset[str] = frozenset()
+    memory_mb: float = capacity.AT_REST_MB
+
+
+def calibrate_all(
+    exposures: Iterable[Exposure], *, jobs: int | None = None, time_limit: float | None = None
+) -> Generator[Result]:
+    """Calibrate exposures, each in a process of its own, within a flow.
+
+    Of many, Prefect's server is told in brief. One whose process was killed, or ran out of
+    memory, beside others is tried once more by itself. If the block that takes the results is
+    left, all that is under way is stopped.
 
     Parameters
     ----------
-    total : int
-        All of them; a single one needs no bar.
+    exposures : iterable of Exposure
+    jobs : int, optional
+        How many at a time; by default one for each core, as far as memory allows.
+    time_limit : float, optional
+        Seconds that each may take.
+
+    Yields
+    ------
+    Result
+        As they end.
+
+    Raises
+    ------
+    UsageError
+        `jobs` or `time_limit` is not above zero; nothing was run.
     """
+    for name, value in (("jobs", jobs), ("time_limit", time_limit)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{name} = {value}: expected a number above 0; leave it out for none")
+    batch = _Batch(list(exposures), jobs, time_limit)
+    try:
+        yield from batch.results()
+    finally:
+        stop_children()
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._started = self._shown = time.monotonic()
-        self._bar: Any = None
 
-    def show(self, results: Sequence[Result]) -> None:
-        """Show how far it is, at most every some seconds."""
-        now, done = time.monotonic(), len(results)
-        if self._total < 2 or (now - self._shown < BAR_SECONDS and done < self._total):
+class _Batch:
+    def __init__(
+        self, exposures: list[Exposure], jobs: int | None, time_limit: float | None
+    ) -> None:
+        self._waiting = list(_in_order(exposures))
+        self._time_limit = time_limit
+        self._brief = len(exposures) > 1
+        self._jobs, self._memory_mb = _room(jobs)
+        self._alone: deque[Exposure] = deque()
+        self._running: dict[PrefectFuture[Any], Exposure] = {}
+        self._ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+        self._futures: dict[str, PrefectFuture[Any]] = {}
+        self._results: dict[str, Result] = {}
+        self._to_be_recorded: deque[PrefectFuture[Any]] = deque()
+        self._scale = 0.0
+
+    def results(self) -> Iterator[Result]:
+        while self._waiting or self._running or self._alone:
+            yield from self._begin()
+            if not self._running:
+                continue
+            future = self._ended.get()
+            exposure = self._running.pop(future)
+            result = _result_of(future, exposure)
+            self._to_be_recorded.append(future)
+            peak = result.ended.peak_memory_mb
+            self._scale = max(self._scale, peak / exposure.memory_mb)
+            if self._may_do_better(result, exposure):
+                self._alone.append(replace(exposure, memory_mb=float("inf")))
+            else:
+                self._futures[exposure.name] = future
+                self._results[exposure.name] = result
+                yield result
+
+    def _begin(self) -> Iterator[Result]:
+        """Hand over what can be begun now; yield what never can."""
+        for exposure in list(self._waiting):
+            open_needs = exposure.needs - self._results.keys()
+            failed = [name for name in exposure.needs - open_needs if self._results[name].failure]
+            if failed:
+                self._waiting.remove(exposure)
+                result = Result(exposure.name, _not_begun(sorted(failed)))
+                self._results[exposure.name] = result
+                yield result
+            elif not open_needs and self._fits(exposure):
+                self._waiting.remove(exposure)
+                self._hand_over(exposure)
+        if self._alone and not self._running:
+            self._hand_over(self._alone.popleft())
+
+    def _fits(self, exposure: Exposure) -> bool:
+        if not self._running:
+            return True
+        scale = self._scale or 1.0
+        expected = scale * sum(each.memory_mb for each in (exposure, *self._running.values()))
+        return len(self._running) < self._jobs and expected < self._memory_mb
+
+    def _hand_over(self, exposure: Exposure) -> None:
+        if len(self._to_be_recorded) > LAG:
+            _wait_until_recorded(self._to_be_recorded.popleft())
+        future = process_of_its_own.submit(
+            exposure.name,
+            exposure.flow,
+            dict(exposure.parameters),
+            self._time_limit,
+            self._brief,
+            preloaded(),
+            return_state=False,
+            wait_for=[self._futures[name] for name in sorted(exposure.needs)],
+        )
+        self._running[future] = exposure
+        future.add_done_callback(self._ended.put)
+
+    def _may_do_better(self, result: Result, exposure: Exposure) -> bool:
+        by_memory = result.outcome in (Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
+        return by_memory and self._brief and exposure.memory_mb < float("inf")
+
+
+@task(name="exposure", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
+def process_of_its_own(
+    name: str,
+    flow: str,
+    parameters: Message,
+    time_limit: float | None,
+    brief: bool,
+    preload: list[str],
+) -> Any:
+    """Run the flow of one exposure in a process of its own; its run is shown in this one's place.
+
+    Returns
+    -------
+    State of Result
+        Named by the outcome.
+    """
+    start_fork_server(preload)  # where this is another machine; here it runs
+    _record_this_run()
+    heard = _Heard(name)
+    told = subflow(flow, parameters, parent=UUID(str(task_run.id)), brief=brief)
+    ended = run_isolated(FUNCTION, told, heard, time_limit=time_limit)
+    if heard.flow_run and ended.outcome is not Outcome.COMPLETED:
+        close_flow_run(heard.flow_run, ended)
+    result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
+    make = Completed if result.outcome.is_good else Failed
+    return make(name=result.outcome, message=result.failure or None, data=result)
+
+
+def _record_this_run() -> None:
+    """Have the server know of this task run before a flow run refers to it.
+
+    What it is told of task runs otherwise waits in queues.
+    """
+    context = TaskRunContext.get()
+    assert context is not None
+    run = context.task_run
+    with patient_client() as client:
+        client.create_task_run(
+            context.task,
+            flow_run_id=run.flow_run_id,
+            dynamic_key=run.dynamic_key,
+            id=run.id,
+            name=run.name,
+            state=run.state,
+        )
+
+
+class _Heard:
+    """What a process has said so far."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.flow_run = ""
+        self.done: list[PipelineProgress] = []
+        self.pipeline = self.step = ""
+
+    def __call__(self, message: Message) -> None:
+        if "flow_run" in message:
+            self.flow_run = message["flow_run"]
             return
-        self._shown = now
-        percent = 100.0 * done / self._total
-        if self._bar is None:
-            text = f"Exposures of {self._total} that have ended"
-            self._bar = create_progress_artifact(percent, key="exposures", description=text)
-        else:
-            update_progress_artifact(self._bar, percent)
+        event = from_message(message)
+        if isinstance(event, PipelineProgress):
+            self.pipeline = "" if event.outcome else event.pipeline
+            if event.outcome:
+                self.done.append(event)
+        elif isinstance(event, StepProgress):
+            is_over = event.outcome is not None and event.outcome.is_good
+            self.step = "" if is_over else event.step
+        report(ExposureProgress(self._name, event))
 
 
-def show_batch(results: Sequence[Result]) -> None:
-    """Attach what became of many exposures: outcomes, failures, the slowest and the largest."""
-    if len(results) < 2:
-        return
-    counts = Counter(result.outcome for result in results)
-    lines = ["| outcome | exposures |", "|---|--:|"]
-    lines += [f"| {outcome} | {counts[outcome]} |" for outcome in Outcome if counts[outcome]]
-    failures = [result.failure for result in results if result.failure]
-    if failures:
-        lines += ["", "## Failures", "", *(f"- {failure}" for failure in failures[:LISTED])]
-        lines += [f"- … and {len(failures) - LISTED} more"] if failures[LISTED:] else []
-    ran = [result.ended for result in results if result.ended.seconds]
-    if ran:
-        lines += ["", "## Slowest and largest", "", "| | s | MB |", "|---|--:|--:|"]
-        slowest = sorted(results, key=lambda result: -result.ended.seconds)[:5]
-        largest = sorted(results, key=lambda result: -result.ended.peak_memory_mb)[:5]
-        lines += [
-            f"| {result.name} | {result.ended.seconds:.1f} | {result.ended.peak_memory_mb:.0f} |"
-            for result in dict.fromkeys((*slowest, *largest))
-        ]
-    create_markdown_artifact(
-        key="exposures-summary", markdown="\n".join(lines), description="What became of them"
-    )
+def _in_order(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
+    """Leave out needs that none of the earlier exposures sees to."""
+    earlier: set[str] = set()
+    for exposure in exposures:
+        yield replace(exposure, needs=exposure.needs & earlier)
+        earlier.add(exposure.name)
+
+
+def _room(jobs: int | None) -> tuple[int, float]:
+    """Say how many are handed over at a time, and what memory they may take together, in MB."""
+    context = FlowRunContext.get()
+    if context is None or not isinstance(context.task_runner, ThreadPoolTaskRunner):
+        return jobs or ELSEWHERE, float("inf")
+    if jobs is not None:
+        return jobs, float("inf")
+    return capacity.cores(), capacity.free_memory_mb()
+
+
+def _result_of(future: PrefectFuture[Any], exposure: Exposure) -> Result:
+    result: Any
+    try:
+        result = future.result(raise_on_failure=False)
+    except Exception as error:  # the task runner has lost it
+        result = error
+    if isinstance(result, Result):
+        return result
+    error_text = f"{type(result).__name__}: {reason(result)}"
+    return Result(exposure.name, Ended(Outcome.CRASHED, error_text, exit_code=1))
+
+
+def _not_begun(failed: list[str]) -> Ended:
+    others = f" and {len(failed) - 1} more" if failed[1:] else ""
+    error = f"not begun: it needs products of {failed[0]}{others}, which failed"
+    return Ended(Outcome.FAILED, error, exit_code=1)
+
+
+def _wait_until_recorded(future: PrefectFuture[Any]) -> None:
+    """Let the server catch up: what it has not recorded yet piles up in its memory."""
+    deadline = time.monotonic() + LAG_SECONDS
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            with suppress(ObjectNotFound):
+                state = client.read_task_run(future.task_run_id).state
+                if state is not None and state.is_final():
+                    return
+            time.sleep(0.5)

@@ -10,10 +10,10 @@ from typing import Any
 from configobj.validate import bool_dict
 from prefect.context import FlowRunContext
 
-from ..parameters.sources import Layer, Source
+from ..parameters.resolution import Layer, Source
 from ..parameters.validation import raise_problems
 from ..products.names import folder_path
-from .inputs import input_files, product_names
+from ..provenance.inputs import input_files, product_names
 from .settings import PREFIX, DeploymentSettings, switch_of
 
 FLOW_RUN = Source("flow run")

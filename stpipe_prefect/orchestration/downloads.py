@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from .progress import DownloadProgress, report
+from ..execution.events import DownloadProgress, report
 
 LONG = 2.0
 """Seconds after which a download has a progress bar, and between two updates of it."""

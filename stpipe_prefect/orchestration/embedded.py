@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..garbage import imported_for_good
+from ..execution.garbage import imported_for_good
 
 LINGER = 2.0
 """Seconds that it goes on without a user: for what was sent last, and for the next command."""

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from configobj.validate import ValidateError, Validator
 from pydantic import Field, WithJsonSchema
 
-from ..parameters.sources import NOT_PARAMETERS
+from ..parameters.resolution import NOT_PARAMETERS
 from ..parameters.spec import help_text
 from ..parameters.validation import stpipe_checks
 from .settings import DeploymentSettings

@@ -16,16 +16,16 @@ from typing import Any
 
 from ..current import Current
 from ..exceptions import reason
-from ..products.ingredients import Ingredients, Row, row_name
 from ..products.names import folder_path
 from ..products.staging import Staging
+from ..provenance.collect import described, recordable
+from ..provenance.dependencies import Dependencies, Row, row_name
 from ..references.asked import asked_references
 from ..references.reference import ReferenceFile
 from ..references.selection import differing_parameters
 from ..replaced import replaced
 from ..step import Step
-from .ingredients import described, recordable
-from .steps import reported
+from .tasks import reported
 
 SET_IN_CODE = "set in code"
 WHERE = ("input_dir", "output_dir")
@@ -42,7 +42,7 @@ class Observation:
     ----------
     pipeline : Step
         The configured pipeline, or single step.
-    ingredients : Ingredients
+    dependencies : Dependencies
         What it is expected to make its products from.
     crds_parameters : mapping
         Of the input.
@@ -53,11 +53,11 @@ class Observation:
     def __init__(
         self,
         pipeline: Any,
-        ingredients: Ingredients,
+        dependencies: Dependencies,
         crds_parameters: Mapping[str, Any],
         staging: Staging,
     ) -> None:
-        self._ingredients = ingredients
+        self._dependencies = dependencies
         self._crds_parameters = crds_parameters
         self._staging = staging
         self._paths = dict(_paths(pipeline, ""))
@@ -69,14 +69,14 @@ class Observation:
     @property
     def parameters(self) -> list[Row]:
         """All parameters as they were when their steps ran."""
-        planned = {row_name(row): row for row in self._ingredients.parameters}
+        planned = {row_name(row): row for row in self._dependencies.parameters}
         return [*(planned | self._parameters).values()]
 
     @property
     def references(self) -> list[Row]:
         """All reference files: those selected before, and those that were asked for besides."""
-        observatory = self._ingredients.observatory
-        rows = [*self._ingredients.references, *self._references.values()]
+        observatory = self._dependencies.observatory
+        rows = [*self._dependencies.references, *self._references.values()]
         return [described(row, observatory) for row in rows]
 
     @property
@@ -123,7 +123,7 @@ class Observation:
         step, kind = _asking.get(), wanted.reference_type
         if any(
             (row["step"], row["type"], row["file"]) == (step, kind, wanted.name)
-            for row in self._ingredients.references
+            for row in self._dependencies.references
         ):
             return
         row: Row = {"step": step, "type": kind, "file": wanted.name, "asked": True}
@@ -131,7 +131,7 @@ class Observation:
             row["named"] = True
         elif matched := differing_parameters(wanted, crds_parameters, self._crds_parameters):
             row["matched"] = matched
-        if wanted.context != self._ingredients.context:
+        if wanted.context != self._dependencies.context:
             row["context"] = wanted.context
         key = json.dumps(row, sort_keys=True, default=str)
         if isinstance(answer, Exception):
@@ -147,7 +147,7 @@ class Observation:
         return f"{above}.{step.name}".lstrip(".")
 
     def _note_parameters(self, step: Any, path: str, declared: bool) -> None:
-        rows = [row for row in self._ingredients.parameters if row["step"] == path]
+        rows = [row for row in self._dependencies.parameters if row["step"] == path]
         if not declared:
             for name, value in _parameters(step).items():
                 row = {"step": path, "parameter": name, "value": recordable(value)[0]}

@@ -18,17 +18,20 @@ from ..exceptions import (
     UsageError,
     nearest,
 )
-from ..parameters.sources import ResolvedParameter, resolve
-from ..products.claims import changed_since, made_by_another
-from ..products.fingerprint import FileContent
-from ..products.ingredients import (
+from ..parameters.resolution import ResolvedParameter, resolve
+from ..products.staging import was_interrupted
+from ..provenance.claims import changed_since, made_by_another
+from ..provenance.collect import class_path, fingerprint_of_request, gather
+from ..provenance.dependencies import (
     ASPECTS,
-    Ingredients,
+    Dependencies,
     differences,
     named_files,
     version_differences,
 )
-from ..products.provenance import (
+from ..provenance.fingerprint import FileContent
+from ..provenance.inputs import first_exposure, input_contents, input_files, opened_input
+from ..provenance.record import (
     SUFFIX,
     Record,
     UnreadableRecordError,
@@ -37,15 +40,12 @@ from ..products.provenance import (
     record_path,
     run_name,
 )
-from ..products.software import mission_of, versions
-from ..products.staging import was_interrupted
+from ..provenance.software import mission_of, versions
 from ..references.cache import refuse_absent
 from ..references.context import pinned_context
 from ..references.selection import files_needed, parameter_files, read_crds_parameters
-from .ingredients import class_path, fingerprint_of_request, gather
-from .inputs import first_exposure, input_contents, input_files, opened_input
 from .request import Request
-from .steps import fetch
+from .tasks import fetch
 
 NO_PRODUCT = "no product"
 INTERRUPTED = "interrupted"
@@ -217,8 +217,8 @@ class Planner:
         folder: Path,
         crds_parameters: Mapping[str, Any],
         observatory: str,
-        before: Ingredients | None = None,
-    ) -> Ingredients:
+        before: Dependencies | None = None,
+    ) -> Dependencies:
         """Collect what a configured pipeline will make its products from; see `gather`."""
         inputs, opaque = self._contents(data, folder, before)
         gathered = gather(
@@ -234,7 +234,7 @@ class Planner:
         return replace(gathered, opaque=[*opaque, *self._told.opaque, *gathered.opaque])
 
     def _contents(
-        self, data: Any, folder: Path, before: Ingredients | None
+        self, data: Any, folder: Path, before: Dependencies | None
     ) -> tuple[list[FileContent], list[str]]:
         """Describe the input; open models once, as that takes its time."""
         known = {file.path: file for file in before.inputs} if before else {}
@@ -300,7 +300,7 @@ class Planner:
         return ""
 
     def _differences(self, record: Record, data: Any, folder: Path) -> list[str]:
-        before = record.ingredients
+        before = record.dependencies
         files = input_files(data, folder)
         missing = [f"input {path.name} is not there" for path in files if not path.exists()]
         if missing or self._is_clearly_same(before, files):
@@ -311,7 +311,7 @@ class Planner:
         now = self.gather(instance, settings, data, folder, crds_parameters, observatory, before)
         return list(differences(before, now, self._ignore))
 
-    def _is_clearly_same(self, before: Ingredients, files: list[Path]) -> bool:
+    def _is_clearly_same(self, before: Dependencies, files: list[Path]) -> bool:
         """Tell from what is quickly found out that nothing is different.
 
         The same input, told the same, selects the same parameters and references under the

@@ -15,16 +15,16 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from ..datamodel import file_name, is_library, is_sequence
-from ..products.claims import check_readable, check_replaceable, claims_of_others
-from ..products.fingerprint import FileContent
-from ..products.ingredients import Ingredients, Row
+from ..execution.timing import peak_memory_mb, timed_steps
 from ..products.names import folder_path
-from ..products.provenance import Record, log_path, record_path, run_name
 from ..products.staging import Staging, staged_products
-from .ingredients import class_path
-from .inputs import each_model
+from ..provenance.claims import check_readable, check_replaceable, claims_of_others
+from ..provenance.collect import class_path
+from ..provenance.dependencies import Dependencies, Row
+from ..provenance.fingerprint import FileContent
+from ..provenance.inputs import each_model
+from ..provenance.record import Record, log_path, record_path, run_name
 from .observation import Observation, observing
-from .timing import peak_memory_mb, timed_steps
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Recording:
     ----------
     staging : Staging
     steps : list of dict
-        The steps as they end, see `stpipe_prefect.orchestration.timing`.
+        The steps as they end, see `stpipe_prefect.execution.timing`.
     observation : Observation
     run : dict
         What is recorded of the run itself besides.
@@ -64,7 +64,7 @@ class Recording:
 @contextmanager
 def recorded_products(
     instance: Any,
-    ingredients: Ingredients,
+    dependencies: Dependencies,
     crds_parameters: Mapping[str, Any],
     data: Any,
     folder: Path,
@@ -79,7 +79,7 @@ def recorded_products(
     instance : Step
         The configured pipeline; it, and those of its steps that have a folder of their own for
         products, are made to write where unfinished products belong.
-    ingredients : Ingredients
+    dependencies : Dependencies
     crds_parameters : mapping
         What CRDS matches on for the input.
     data : str or data model
@@ -108,14 +108,14 @@ def recorded_products(
     with staged_products(folder, name, needed=_size(data)) as staging, timed_steps() as steps:
         instance.output_dir = str(staging.folder)
         _redirect_steps(instance, staging)
-        observation = Observation(instance, ingredients, crds_parameters, staging)
+        observation = Observation(instance, dependencies, crds_parameters, staging)
         with observing(observation, instance):
             recording = Recording(staging, steps, observation)
             yield recording
         places = staging.places()
         others = claims_of_others(places, path)
         if not overwrite:
-            check_replaceable(places, path, ingredients.pipeline, others)
+            check_replaceable(places, path, dependencies.pipeline, others)
         log_file = log_path(staging.folder, name)
         log_file.write_text(log.getvalue())
         replaced = {record.path for record, _ in others}
@@ -133,7 +133,7 @@ def recorded_products(
             **recording.run,
         }
         used = replace(
-            ingredients, parameters=observation.parameters, references=observation.references
+            dependencies, parameters=observation.parameters, references=observation.references
         )
         products = [FileContent.of(product.absolute()) for product in staging.products]
         record = Record(path, used, run, steps, products)

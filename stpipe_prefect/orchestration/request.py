@@ -12,11 +12,11 @@ from ..parameters.files import load_config_file, without_names
 from ..parameters.instances import besides, carry_over
 from ..parameters.layers import new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
-from ..parameters.sources import Layer, Source
+from ..parameters.resolution import Layer, Source
 from ..parameters.text import typed
 from ..parameters.validation import check_parameters
 from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
-from .steps import configure
+from .tasks import configure
 
 FROZEN = Source("frozen")
 ON_INSTANCE = Source("set on the instance")

@@ -7,7 +7,7 @@ from copy import copy
 from types import MethodType
 from typing import Any
 
-from .sources import same_value
+from .resolution import same_value
 
 _OF_ITS_OWN = ("config_file", "name", "parent", "qualified_name", "steps")
 """Attributes that say who an instance is."""

@@ -18,7 +18,7 @@ from ..references.context import resolve_context
 from ..references.selection import parameter_files, read_crds_parameters
 from .files import load_config_file
 from .layers import crds_parameters_disabled, merge, new_config
-from .sources import (
+from .resolution import (
     CRDS_PIPELINE_FILE,
     CRDS_STEP_FILE,
     PIPELINE_CODE,

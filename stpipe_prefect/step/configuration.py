@@ -21,8 +21,8 @@ from ..parameters.validation import converted, validate
 from ..references.files import reference_files
 from ..references.reference import NOT_APPLICABLE
 from ..registry import find_step
-from .family import LOGGER_NAME
-from .references import Calibrated
+from .crds import Calibrated
+from .identity import LOGGER_NAME
 
 logger = logging.getLogger(f"{LOGGER_NAME}.step")
 
@@ -146,7 +146,7 @@ class Configured(Calibrated):
         Step
             The step that ran.
         """
-        from ..commandline import run_step
+        from ..cli.run import run_step
 
         return run_step(args)
 

@@ -12,8 +12,8 @@ from ..datamodel import is_library, is_model, is_sequence, models_in
 from ..hooks import make_hooks
 from ..logs import logged_run
 from ..products.names import expanded
-from .family import LOGGER_NAME
-from .products import Producing
+from .identity import LOGGER_NAME
+from .saving import Producing
 
 logger = logging.getLogger(f"{LOGGER_NAME}.step")
 

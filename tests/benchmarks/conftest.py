@@ -120,7 +120,7 @@ def held(say, baseline: tuple[dict[str, float], dict[str, float]]):
 @pytest.fixture(scope="session")
 def small_exposure(small) -> tuple[Path, Path]:
     """A 64 x 64 exposure and its CRDS cache."""
-    return small.programme.exposures[0], small.crds_path
+    return small.program.exposures[0], small.crds_path
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import distributed
 import pytest
 
-from flows.sample import make_crds_cache, make_programme
+from flows.sample import make_crds_cache, make_program
 
 CALWEBB = (sys.executable, "-m", "flows.calwebb")
 
@@ -24,8 +24,8 @@ def exposures(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     made = []
     for number in range(50):
-        name = small.programme.exposures[0].name.replace("_00001_", f"_{number + 1:05}_")
-        made.append(Path(shutil.copy(small.programme.exposures[0], folder / name)))
+        name = small.program.exposures[0].name.replace("_00001_", f"_{number + 1:05}_")
+        made.append(Path(shutil.copy(small.program.exposures[0], folder / name)))
     return made
 
 
@@ -149,11 +149,11 @@ def test_memory_does_not_grow_with_the_number(
 def test_one_exposure_against_strun(
     size, groups, limit, strun, timed, tmp_path, running_server, say, held
 ):
-    programme = make_programme(
+    program = make_program(
         tmp_path / "raw", size=size, dithers=1, integrations=4, groups=groups, stars=3
     )
     cache = str(make_crds_cache(tmp_path / "crds", size=size, groups=groups))
-    exposure = programme.exposures[0]
+    exposure = program.exposures[0]
     theirs, ours = [], []
     for number in range(3):
         command = [strun, "calwebb_detector1", exposure, f"--output_dir={tmp_path}"]

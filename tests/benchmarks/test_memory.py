@@ -2,7 +2,7 @@
 
 import sys
 
-from flows.sample import make_crds_cache, make_programme
+from flows.sample import make_crds_cache, make_program
 
 SIZE, INTEGRATIONS, GROUPS = 1024, 10, 10  # 210 MB of raw ramp
 
@@ -19,10 +19,10 @@ as_flow("calwebb_detector1")(sys.argv[1], output_dir=sys.argv[2])
 
 
 def test_memory_of_a_large_exposure(tmp_path, peak_memory, running_server, held):
-    programme = make_programme(
+    program = make_program(
         tmp_path / "raw", size=SIZE, dithers=1, integrations=INTEGRATIONS, groups=GROUPS
     )
-    exposure = programme.exposures[0]
+    exposure = program.exposures[0]
     assert exposure.stat().st_size >= 200e6
     cache = str(make_crds_cache(tmp_path / "crds", size=SIZE, groups=GROUPS))
     plain, flow = (

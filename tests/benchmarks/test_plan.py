@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stpipe_prefect.products.provenance import find_record, record_path, run_name
+from stpipe_prefect.provenance.record import find_record, record_path, run_name
 from stpipe_prefect.registry import find_step
 
 LIMIT = 0.010  # seconds for each exposure
@@ -47,7 +47,7 @@ def _as_made(raw: Path, folder: Path, number: int) -> Path:
     """Copy an exposure, its products and record under another name."""
     from dataclasses import replace
 
-    from stpipe_prefect.products.fingerprint import FileContent
+    from stpipe_prefect.provenance.fingerprint import FileContent
 
     exposure = folder / f"e{number:05d}_uncal.fits"
     shutil.copy(raw, exposure)
@@ -60,7 +60,7 @@ def _as_made(raw: Path, folder: Path, number: int) -> Path:
     replace(
         record,
         path=record_path(folder, run_name(exposure.name, "calwebb_detector1")),
-        ingredients=replace(record.ingredients, inputs=[FileContent.of(exposure)]),
+        dependencies=replace(record.dependencies, inputs=[FileContent.of(exposure)]),
         products=[FileContent.of(path) for path in products],
     ).write(by_way_of=folder / "..")
     return exposure

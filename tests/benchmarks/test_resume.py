@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from flows.sample import make_crds_cache, make_programme
+from flows.sample import make_crds_cache, make_program
 
 SIZE, INTEGRATIONS, GROUPS = 512, 2, 20
 
@@ -36,13 +36,13 @@ print(json.dumps(times))
 def test_rerun_from_a_checkpoint(
     tmp_path, environment, running_server, say, held, assert_same_arrays
 ):
-    from stpipe_prefect.products.provenance import find_record
+    from stpipe_prefect.provenance.record import find_record
 
-    programme = make_programme(
+    program = make_program(
         tmp_path / "raw", size=SIZE, dithers=1, integrations=INTEGRATIONS, groups=GROUPS
     )
     measured = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(programme.exposures[0]), str(tmp_path)],
+        [sys.executable, "-c", MEASURE, str(program.exposures[0]), str(tmp_path)],
         env=environment
         | {
             "CRDS_PATH": str(make_crds_cache(tmp_path / "crds", size=SIZE, groups=GROUPS)),

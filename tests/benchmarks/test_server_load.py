@@ -16,13 +16,13 @@ from contextlib import closing
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import *
-from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
-from stpipe_prefect.orchestration.isolation import start_fork_server
+from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
+from stpipe_prefect.execution.processes import start_fork_server
 from stpipe_prefect.orchestration.server import prefect_api
 from misbehaving import FLOW
 
 number, log = int(sys.argv[1]), sys.argv[2]
-start_fork_server(["misbehaving", "stpipe_prefect.orchestration.subflows"])
+start_fork_server(["misbehaving", "stpipe_prefect.orchestration.subflow"])
 exposures = [Exposure(f"e{n}", FLOW, {"name": f"e{n}", "how": "well", "log": log})
              for n in range(number)]
 

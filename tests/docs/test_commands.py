@@ -84,9 +84,9 @@ def make_desk(small, sample, prefect_url):
     def make(folder):
         for name in ("raw", "archive"):
             (folder / name).mkdir()
-        for path in (*small.programme.exposures, small.programme.association):
+        for path in (*small.program.exposures, small.program.association):
             shutil.copy(path, folder / "raw")
-        shutil.copy(small.programme.exposures[0], folder / "archive")
+        shutil.copy(small.program.exposures[0], folder / "archive")
         for name in ("deployments", "docker"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".env"))
         return inherited | {

@@ -5,9 +5,9 @@ import re
 import pytest
 from pages import PAGES, ROOT, blocks
 
-from stpipe_prefect.cli import _parser
+from stpipe_prefect.cli.main import _parser
 from stpipe_prefect.orchestration.settings import PREFIX, DeploymentSettings
-from stpipe_prefect.products.provenance import Record
+from stpipe_prefect.provenance.record import Record
 
 VARIABLE = re.compile(r"\bSTPIPE_[A-Z_]*[A-Z]\b(?!_)")
 DOCS = ROOT / "docs"
@@ -59,10 +59,10 @@ def test_every_command_is_in_the_reference():
 def test_every_field_of_the_provenance_record():
     from dataclasses import fields
 
-    from stpipe_prefect.products.ingredients import Ingredients
+    from stpipe_prefect.provenance.dependencies import Dependencies
 
-    known = {f.name for f in fields(Record)} - {"path", "ingredients"}
-    known |= {f.name for f in fields(Ingredients)} | {"fingerprint"}
+    known = {f.name for f in fields(Record)} - {"path", "dependencies"}
+    known |= {f.name for f in fields(Dependencies)} | {"fingerprint"}
     named = {name for cell in rows(DOCS / "provenance.md") for name in re.findall(r"`(\w+)`", cell)}
     assert named == known
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from loopback import LoopbackCrds
 
-from stpipe_prefect.products.provenance import find_record
+from stpipe_prefect.provenance.record import find_record
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ for way in ways:
 @pytest.fixture(scope="module")
 def by_call(small, run_python, tmp_path_factory):
     out = tmp_path_factory.mktemp("snowblind") / "call"
-    exposure = small.programme.exposures[0]
+    exposure = small.program.exposures[0]
     run_python(BY_CALL_OR_FLOW, exposure, out, "call", *WAYS, CRDS_PATH=small.crds_path)
     return out
 
@@ -63,7 +63,7 @@ def by_flow(small, run_python, prefect_url, tmp_path_factory):
         patch.setenv("PREFECT_API_URL", prefect_url)
         run_python(
             BY_CALL_OR_FLOW,
-            small.programme.exposures[0],
+            small.program.exposures[0],
             folder / "flow",
             "flow",
             *WAYS,
@@ -87,13 +87,13 @@ def test_record_names_the_step_and_its_parameters(by_flow, way):
     step = "jump.stream_clean" if way == "pipeline" else "snowblind"
     ran = {row["step"].removeprefix("jump."): row["outcome"] for row in record.steps}
     assert ran[step.removeprefix("jump.")] == "Completed"
-    used = {row["parameter"] for row in record.ingredients.parameters if step in row["step"]}
+    used = {row["parameter"] for row in record.dependencies.parameters if step in row["step"]}
     assert {"skip", "suffix"} < used and len(used) > 12
 
 
 def test_references_that_only_they_ask_for_are_recorded(by_flow):
     record = find_record(next((by_flow / "pipeline").glob("*_rate.fits")))
-    asked = {row["type"]: row for row in record.ingredients.references if row.get("asked")}
+    asked = {row["type"]: row for row in record.dependencies.references if row.get("asked")}
     assert asked["flat"]["file"] == "jwst_nircam_flat_0001.fits"
     assert len(asked["flat"]["sha1"]) == 40
     assert Path(asked["flat"]["path"]).is_file()

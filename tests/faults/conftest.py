@@ -80,7 +80,7 @@ def calibration(small, prefect_url, tmp_path_factory) -> Calibration:
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
     }
     out = tmp_path_factory.mktemp("undisturbed")
-    found = Calibration(small.programme.exposures[0], environment, out, 0.0)
+    found = Calibration(small.program.exposures[0], environment, out, 0.0)
     done = found.run(out)
     assert done.returncode == 0, done.stderr
     seconds = sum(

@@ -62,7 +62,7 @@ def machine_of_tests(small: Any, tmp_path_factory: pytest.TempPathFactory) -> It
     for number, kind in ((1, "NRC_IMAGE"), (2, "NRC_DARK")):
         name = f"jw01234001001_02101_{number:05d}_nrcb1_uncal.fits"
         (folder / "archive").mkdir(exist_ok=True)
-        with fits.open(small.programme.exposures[0]) as hdus:
+        with fits.open(small.program.exposures[0]) as hdus:
             hdus[0].header["EXP_TYPE"] = kind
             hdus[0].header["FILENAME"] = name
             hdus.writeto(folder / "archive" / name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def prefect_server(new_prefect_home: Callable[[], Path]) -> Iterator[None]:
-    """Start a real Prefect server with a database of its own, and have all here report to it."""
-    import prefect_server
-    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-    folder = new_prefect_home()
-    with (
-        prefect_server.prefect_server(folder) as url,
-        temporary_settings({PREFECT_API_URL: url, PREFECT_HOME: folder}),
-    ):
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -106,16 +92,8 @@ def run_flow(prefect_server, crds_path, tmp_path_factory):
 def detector1_run(run_flow, small) -> Run:
     run = run_flow(
         "calwebb_detector1",
-        small.programme.exposures[0],
+        small.program.exposures[0],
         steps={"jump": {"rejection_threshold": 7.0}},
     )
     assert run.state.is_completed(), run.state.message
     return run
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> None:
-    """Have the processes of tests forked from one that has imported what they need."""
-    from stpipe_prefect.orchestration.isolation import start_fork_server
-
-    start_fork_server(["misbehaving"])

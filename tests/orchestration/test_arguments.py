@@ -15,7 +15,7 @@ from prefect.logging.handlers import APILogWorker
 from stpipe_prefect import as_flow, as_task
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.server import send_what_is_queued
-from stpipe_prefect.products.provenance import find_record
+from stpipe_prefect.provenance.record import find_record
 
 pytestmark = [
     pytest.mark.filterwarnings("default::Warning"),  # Prefect's own
@@ -102,7 +102,7 @@ def test_lists_and_associations(sky, kind):
     assert Row.open(products[0]).data == called.data == [2.0, 11.0, 51.0, 101.0]
     record = find_record(Path(products[0]))
     inputs = [*names, "both"] if kind == "association" else names  # what it says counts, too
-    assert [Path(file.path).name for file in record.ingredients.inputs] == inputs
+    assert [Path(file.path).name for file in record.dependencies.inputs] == inputs
 
 
 def test_configured_instance_runs_as_it_is_set():
@@ -118,7 +118,7 @@ def test_configured_instance_runs_as_it_is_set():
     other.dark.skip = True
     other.clip.high = 30.0
     assert Row.open(product).data == other.run("one_raw.row").data
-    rows = find_record(Path(product)).ingredients.parameters
+    rows = find_record(Path(product)).dependencies.parameters
     by_name = {(row["step"], row["parameter"]): (row["value"], row["source"]) for row in rows}
     assert by_name["dark", "skip"] == (True, "set on the instance")
     assert by_name["clip", "high"] == (30.0, "set on the instance")

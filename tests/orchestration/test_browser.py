@@ -64,7 +64,7 @@ def server(small, prefect_url, tmp_path_factory):
         "CRDS_PATH": str(small.crds_path),
         "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(folder / "prefect"),
-        "STPIPE_PREFECT_INPUT_ROOTS": str(small.programme.exposures[0].parent),
+        "STPIPE_PREFECT_INPUT_ROOTS": str(small.program.exposures[0].parent),
     }
     (folder / "serve.py").write_text(SERVE)
     with (folder / "log").open("w") as log:
@@ -96,7 +96,7 @@ def form(server, chromium, small):
     page = chromium.new_page(viewport={"width": 1300, "height": 1000})
     page.goto(f"{server.url}/deployments/deployment/{deployment['id']}/run")
     field = page.get_by_text("Exposure or association to calibrate")
-    field.locator("xpath=following::textarea[1]").fill(str(small.programme.exposures[0]))
+    field.locator("xpath=following::textarea[1]").fill(str(small.program.exposures[0]))
     yield page
     page.close()
 
@@ -125,7 +125,7 @@ def test_typed_threshold_runs_and_is_shown_with_its_source(server, form):
 
 @pytest.mark.slow
 def test_untouched_form_resolves_as_no_parameters(server, form, small):
-    exposure = str(small.programme.exposures[0])
+    exposure = str(small.program.exposures[0])
     parameters, run_id = submit(form)
     assert {name: value for name, value in parameters.items() if value} == {"input": exposure}
     rows = server.rows(server.finished(run_id))

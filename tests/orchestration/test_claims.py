@@ -13,8 +13,8 @@ from lantern.pipelines import CalibratePipeline
 
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import OutputError
-from stpipe_prefect.products.claims import is_whole
-from stpipe_prefect.products.provenance import find_record
+from stpipe_prefect.provenance.claims import is_whole
+from stpipe_prefect.provenance.record import find_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
 

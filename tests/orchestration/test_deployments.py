@@ -14,11 +14,11 @@ from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
 
 from stpipe_prefect import as_flow
-from stpipe_prefect.cli import main
+from stpipe_prefect.cli.main import main
 from stpipe_prefect.exceptions import ParameterError
 from stpipe_prefect.orchestration.deployments import FLOW_RUN, check_allowed
 from stpipe_prefect.orchestration.request import Request
-from stpipe_prefect.parameters.sources import Layer
+from stpipe_prefect.parameters.resolution import Layer
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
 
@@ -316,13 +316,13 @@ def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
     from prefect import flow
 
     @flow(persist_result=False)
-    def programme(steps: dict):
+    def campaign(steps: dict):
         as_flow(CalibratePipeline)("one_raw.row", steps=steps)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT__FLOW_RUN_ID", "any")  # as in the process that a worker starts
         with pytest.raises(ParameterError, match="pre_hooks is not allowed"):
-            programme(HOOK)
+            campaign(HOOK)
     assert not (mission / "hooked").exists()
 
 
@@ -335,7 +335,7 @@ def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
         ({"inputs": [], "parameters": {"steps": HOOK}}, "steps.dark.pre_hooks is not allowed"),
     ],
 )
-def test_deployment_of_the_programme_reads_nothing_it_may_not(
+def test_deployment_of_the_campaign_reads_nothing_it_may_not(
     prefect_server, mission, monkeypatch, told, words
 ):
     from flows.calwebb.flow import calwebb

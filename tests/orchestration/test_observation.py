@@ -13,7 +13,7 @@ from lantern.steps import ClipStep, DarkStep, FlatStep, LanternStep
 
 from stpipe_prefect import Pipeline, as_flow
 from stpipe_prefect.exceptions import ReferenceFileError
-from stpipe_prefect.products.provenance import find_record
+from stpipe_prefect.provenance.record import find_record
 
 pytestmark = [
     pytest.mark.filterwarnings("default::Warning"),  # Prefect's own
@@ -210,7 +210,7 @@ def cache(lantern_cache, tmp_path, monkeypatch):
 
 
 def references(record):
-    return {(row["step"], row["type"]): row for row in record.ingredients.references}
+    return {(row["step"], row["type"]): row for row in record.dependencies.references}
 
 
 @pytest.mark.parametrize(("pipeline", "given", "step", "data"), WAYS)
@@ -265,7 +265,7 @@ def test_reference_that_was_not_to_be_had_makes_a_product_stale_when_it_is(cache
 @pytest.mark.parametrize("pipeline", [OtherDetectorPipeline, UnselectedPipeline])
 def test_flat_that_there_was_none_of_makes_a_product_stale_when_there_is_one(cache, pipeline):
     (product,) = as_flow(pipeline)("one_raw.row", output_dir="out")
-    (row,) = (row for row in find_record(Path(product)).ingredients.references if "asked" in row)
+    (row,) = (row for row in find_record(Path(product)).dependencies.references if "asked" in row)
     assert (row["type"], row["file"]) == ("flat", "N/A")
     assert ("missing" in row) == (pipeline is UnselectedPipeline)
     plan = as_flow(pipeline).plan
@@ -288,7 +288,7 @@ def test_steps_that_are_not_declared_are_in_the_record(cache):
     as_flow(CallingPipeline)("one_raw.row", output_dir="out")
     record = find_record(Path("out/one_cal.row"))
     assert [row["step"] for row in record.steps] == ["dark", "FlatStep"]
-    rows = {(row["step"], row["parameter"]): row for row in record.ingredients.parameters}
+    rows = {(row["step"], row["parameter"]): row for row in record.dependencies.parameters}
     assert rows["FlatStep", "inverse"]["value"] is False
     assert rows["FlatStep", "save_results"] == {
         "step": "FlatStep",
@@ -336,7 +336,7 @@ def test_what_a_hook_saves_is_beside_the_products_of_its_step(cache, mission):
 def test_parameters_set_in_code_are_recorded_and_make_nothing_stale(cache):
     as_flow(SettingPipeline)("one_raw.row", output_dir="out")
     record = find_record(Path("out/one_cal.row"))
-    rows = {(row["step"], row["parameter"]): row for row in record.ingredients.parameters}
+    rows = {(row["step"], row["parameter"]): row for row in record.dependencies.parameters}
     high = rows["clip", "high"]
     assert (high["value"], high["source"], high["planned"]) == (20.0, "set in code", 40.0)
     plan = as_flow(SettingPipeline).plan("one_raw.row", output_dir="out", crds_context=None)
@@ -357,7 +357,7 @@ def test_hooks_are_recorded_with_their_parameters(cache):
 
     steps = {"dark": {"post_hooks": [ClipStep("mine", high=7.0)]}}
     as_flow(DarkPipeline)("one_raw.row", output_dir="out", steps=steps)
-    rows = find_record(Path("out/one_cal.row")).ingredients.parameters
+    rows = find_record(Path("out/one_cal.row")).dependencies.parameters
     (hooks,) = (row for row in rows if (row["step"], row["parameter"]) == ("dark", "post_hooks"))
     (hook,) = hooks["value"]
     assert hook["class"] == "lantern.steps.ClipStep"
@@ -380,7 +380,7 @@ def test_runs_in_threads_use_the_contexts_that_their_records_name(cache):
     for (product,), context in zip(made, contexts, strict=True):
         record = find_record(Path(product))
         flat = references(record)["flat", "flat"]["file"]
-        assert (record.ingredients.context, flat) == (
+        assert (record.dependencies.context, flat) == (
             context,
             f"jwst_nircam_flat_000{1 if context == contexts[0] else 3}.json",
         )

@@ -7,7 +7,7 @@ import pytest
 
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import ParameterError, UsageError
-from stpipe_prefect.products.provenance import find_record
+from stpipe_prefect.provenance.record import find_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
 
@@ -17,7 +17,7 @@ AS_BEFORE = {"steps": {"jump": {"rejection_threshold": 7.0}}}
 
 @pytest.fixture(scope="module")
 def raw(small):
-    return small.programme.exposures[0]
+    return small.program.exposures[0]
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ def test_other_version(raw, made):
 
 
 def test_unchanged_input_is_not_read_again(raw, made, monkeypatch):
-    from stpipe_prefect.products import fingerprint
+    from stpipe_prefect.provenance import fingerprint
 
     monkeypatch.setattr(fingerprint, "sha256_of", lambda path: pytest.fail(f"{path} was read"))
     fingerprint._content.cache_clear()
     moved = find_record(next(made.glob("*.json")))  # the copies of the products are new files
-    assert all(file.is_untouched for file in moved.ingredients.inputs)
-    assert moved.ingredients.inputs[0].of(raw, moved.ingredients.inputs[0])
+    assert all(file.is_untouched for file in moved.dependencies.inputs)
+    assert moved.dependencies.inputs[0].of(raw, moved.dependencies.inputs[0])
 
 
 def test_wrong_requests(raw, made):
@@ -135,13 +135,13 @@ def test_record_says_how_the_products_were_made(detector1_run, raw):
     record = find_record(next(detector1_run.products.glob("*_rate.fits")))
     assert record.problems(verify=True) == []
     assert record.run["flow_run"] == str(detector1_run.id)
-    assert record.ingredients.context == "jwst_0001.pmap"
-    assert [file.path for file in record.ingredients.inputs] == [str(raw)]
+    assert record.dependencies.context == "jwst_0001.pmap"
+    assert [file.path for file in record.dependencies.inputs] == [str(raw)]
     outcomes = {row["step"]: row["outcome"] for row in record.steps}
     assert (outcomes["jump"], outcomes["charge_migration"]) == ("Completed", "Skipped")
-    gain = [row for row in record.ingredients.references if row["type"] == "gain"]
+    gain = [row for row in record.dependencies.references if row["type"] == "gain"]
     assert {len(row["sha1"]) for row in gain} == {40}
-    assert len(record.ingredients.fingerprint) == 64
+    assert len(record.dependencies.fingerprint) == 64
 
 
 def test_pictures_and_times_are_artifacts(detector1_run):

@@ -13,7 +13,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.orchestration.exposures import Exposure, calibrate_all
+from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
 from stpipe_prefect.orchestration.runners import task_runner
 from stpipe_prefect.outcomes import Outcome
 
@@ -67,7 +67,7 @@ def test_a_worker_of_a_dask_cluster_is_killed_midway(
     ]
 
     @flow(task_runner=task_runner(cluster.scheduler_address.replace("tcp", "dask")))
-    def programme():
+    def campaign():
         return list(calibrate_all(exposures))
 
     def kill_one_worker():
@@ -77,7 +77,7 @@ def test_a_worker_of_a_dask_cluster_is_killed_midway(
 
     killing = threading.Thread(target=kill_one_worker)
     killing.start()
-    results = programme()
+    results = campaign()
     killing.join()
     assert {result.name: result.outcome for result in results} == {
         f"e{n}": Outcome.COMPLETED for n in range(6)

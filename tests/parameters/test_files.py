@@ -5,11 +5,7 @@ from jwst import pipeline
 from jwst.jump import JumpStep
 
 from stpipe_prefect.exceptions import ParameterError
-from stpipe_prefect.parameters.files import (
-    StepParameters,
-    read_parameter_file,
-    save_config_file,
-)
+from stpipe_prefect.parameters.files import StepParameters, read_parameter_file, save_config_file
 from stpipe_prefect.parameters.validation import check_parameters
 
 CFG = """

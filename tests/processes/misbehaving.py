@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect import flow
 
 from stpipe_prefect.exceptions import InputError
-from stpipe_prefect.orchestration.progress import PipelineProgress, report
+from stpipe_prefect.execution.events import PipelineProgress, report
 from stpipe_prefect.outcomes import Outcome
 
 FLOW = f"{__name__}:exposure"

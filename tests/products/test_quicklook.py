@@ -8,8 +8,8 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from stpipe_prefect.products.claims import is_whole
 from stpipe_prefect.products.quicklook import quick_look
+from stpipe_prefect.provenance.claims import is_whole
 
 
 @pytest.fixture

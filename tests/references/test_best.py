@@ -20,7 +20,7 @@ SECOND = {"observatory": "jwst", "context": "jwst_0002.pmap"}
 
 @pytest.fixture
 def exposure(small):
-    return read_metadata(small.programme.exposures[0], flatten=True)
+    return read_metadata(small.program.exposures[0], flatten=True)
 
 
 def test_contexts_select_different_files(crds_path, exposure):

@@ -13,11 +13,7 @@ from crds.core import utils
 
 from stpipe_prefect.exceptions import ContextError, ReferenceFileError
 from stpipe_prefect.references.best import best_references
-from stpipe_prefect.references.context import (
-    CONTEXT_VARIABLE,
-    pinned_context,
-    resolve_context,
-)
+from stpipe_prefect.references.context import CONTEXT_VARIABLE, pinned_context, resolve_context
 from stpipe_prefect.references.server import configured_server
 
 

@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .exposures import make_programme
+    from .exposures import make_program
     from .references import make_crds_cache
     from .store import Sample, ensure_sample
 
-__all__ = ["Sample", "ensure_sample", "make_crds_cache", "make_programme"]
+__all__ = ["Sample", "ensure_sample", "make_crds_cache", "make_program"]
 
 _HOME = {
     "Sample": "store",
     "ensure_sample": "store",
     "make_crds_cache": "references",
-    "make_programme": "exposures",
+    "make_program": "exposures",
 }
 
 

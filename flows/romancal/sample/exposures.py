@@ -34,8 +34,8 @@ ASSOCIATION = f"{MOSAIC}_asn.json"
 TRUTH = "truth.json"
 
 
-def make_programme(folder: Path, *, dithers: int = 3, seed: int = 1) -> None:
-    """Simulate a programme into a folder; the same arguments give the same data.
+def make_program(folder: Path, *, dithers: int = 3, seed: int = 1) -> None:
+    """Simulate a program into a folder; the same arguments give the same data.
 
     Parameters
     ----------

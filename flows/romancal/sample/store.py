@@ -64,8 +64,8 @@ def ensure_sample() -> Sample:
 
 
 def _make(folder: Path) -> None:
-    from .exposures import make_programme
+    from .exposures import make_program
     from .references import make_crds_cache
 
-    make_programme(folder / "wfi")
+    make_program(folder / "wfi")
     make_crds_cache(folder / "crds")

@@ -10,7 +10,7 @@ from .reference import Reference, cut_out
 
 GUIDERS = ("GUIDER1", "GUIDER2")
 CUT_OUT = {"name": "128X128", "xstart": 887, "ystart": 1022, "xsize": 128, "ysize": 128}
-"""The part of either guider that is covered: where programme 1019 acquired its guide star."""
+"""The part of either guider that is covered: where program 1019 acquired its guide star."""
 GAIN = 1.66
 """Electrons per DN."""
 READ_NOISE = 13.5

@@ -13,7 +13,7 @@ from flows.calibrate.command import main
 from flows.calibrate.jobs import Job
 from flows.calibrate.options import parser
 from flows.calwebb.mission import JWST
-from flows.reprocess import command as reprocess
+from flows.reprocess import main as reprocess
 from flows.romancal.mission import ROMAN
 from stpipe_prefect.exceptions import UsageError
 

@@ -1,4 +1,4 @@
-"""Parameters given for a programme, shared out among its pipelines."""
+"""Parameters given for a campaign, shared out among its pipelines."""
 
 import pytest
 

@@ -9,9 +9,9 @@ from crds.core import utils
 
 from flows.calibrate.jobs import Job
 from flows.calibrate.planning import plans
-from stpipe_prefect.products.fingerprint import FileContent
-from stpipe_prefect.products.ingredients import Ingredients
-from stpipe_prefect.products.provenance import Record, record_path, run_name
+from stpipe_prefect.provenance.dependencies import Dependencies
+from stpipe_prefect.provenance.fingerprint import FileContent
+from stpipe_prefect.provenance.record import Record, record_path, run_name
 
 PIPELINE = "lantern.pipelines.CalibratePipeline"
 
@@ -23,7 +23,7 @@ def recorded(mission):
     files[1].write_bytes(files[0].read_bytes())
     for file in files:
         content = FileContent.of(file)
-        made_from = Ingredients(PIPELINE, "jwst", "jwst_0001.pmap", "", "", [content], [], [], {})
+        made_from = Dependencies(PIPELINE, "jwst", "jwst_0001.pmap", "", "", [content], [], [], {})
         path = record_path(mission, run_name(file.name, "lantern_calibrate"))
         run = {"pipeline": "lantern_calibrate", "started": "2024-01-01"}
         Record(path, made_from, run, [], []).write(by_way_of=mission)

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 @pytest.fixture(scope="session")
 def uncal(small):
-    return small.programme.exposures[0]
+    return small.program.exposures[0]
 
 
 @pytest.fixture(scope="session")

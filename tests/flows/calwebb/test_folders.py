@@ -5,7 +5,7 @@ import pytest
 from flows.calibrate import command
 from flows.calwebb.mission import JWST
 from flows.reprocess import flow as reprocess
-from stpipe_prefect.products.checkpoints import checkpoint_folder
+from stpipe_prefect.provenance.checkpoints import checkpoint_folder
 
 NAMED = pytest.mark.parametrize("named", ["~/there", "$HOME/there"])
 

@@ -16,7 +16,7 @@ CONTEXTS = ("jwst_0001.pmap", "jwst_0002.pmap")
 
 @dataclass(frozen=True)
 class Archive:
-    """Two programmes: of one the second context changes the exposure, of the other none."""
+    """Two programs: of one the second context changes the exposure, of the other none."""
 
     folder: Path
 
@@ -73,7 +73,7 @@ def calibrated(small, command, made_once):
         archive = Archive(folder)
         for path, kind in ((archive.image, "NRC_IMAGE"), (archive.dark, "NRC_DARK")):
             path.parent.mkdir(parents=True)
-            with fits.open(small.programme.exposures[0]) as hdus:
+            with fits.open(small.program.exposures[0]) as hdus:
                 hdus[0].header["EXP_TYPE"] = kind
                 hdus[0].header["FILENAME"] = path.name
                 hdus.writeto(path)

@@ -27,7 +27,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_a_tree_is_gone_through_by_programme_and_folder(tree):
+def test_a_tree_is_gone_through_by_program_and_folder(tree):
     found = [[str(path.relative_to(tree)) for path in paths] for paths in folders_of([tree])]
     assert found == [
         [

@@ -31,7 +31,7 @@ print(json.dumps(best))
 @pytest.fixture(scope="module")
 def best_references(small: Any, run_python: Callable[..., str]) -> dict[str, dict[str, str]]:
     """Best references of a NIRCam exposure under either context: file name by type."""
-    exposure = small.programme.exposures[0]
+    exposure = small.program.exposures[0]
     answer = run_python(BEST_REFERENCES, exposure, *CONTEXTS, CRDS_PATH=small.crds_path)
     best: dict[str, dict[str, str]] = json.loads(answer.splitlines()[-1])
     return best

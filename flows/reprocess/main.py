@@ -1,0 +1,146 @@
+"""The command ``python -m flows.reprocess``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from stpipe_prefect.cli.exit import exit_code_of_command, quiet, say, screen
+from stpipe_prefect.parameters.text import CommandParser
+
+if TYPE_CHECKING:
+    from .summary import Summary
+
+COMMAND = "reprocess"
+
+DESCRIPTION = """\
+Reprocess what newer reference files, parameters or software make stale in an archive.
+
+An archive is a folder tree with products beside the exposures, or a text file that lists
+exposures. Products that are up to date stay as they are. You can stop a run at any time: the next
+one continues."""
+
+EPILOG = """\
+environment:
+  CRDS_PATH         folder of the CRDS cache
+  CRDS_SERVER_URL   CRDS server that says which context is the newest, and fills the cache
+  PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
+
+exit codes:
+  0 done   1 something failed   2 wrong usage"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows the program's name.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+
+    def run() -> int:
+        options = _parser().parse_args(arguments)
+        # Read once, by prefect as it is imported: set before it is.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        return _run(options)
+
+    return exit_code_of_command(COMMAND, run, debug="--debug" in arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        prog="python -m flows.reprocess",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("archives", nargs="+", metavar="ARCHIVE", help="folder tree, or list of exposures")
+    add("--plan", action="store_true", help="list what is stale and why; run nothing")
+    add("--json", action="store_true", help="print the summary as JSON")
+    add(
+        "--limit",
+        type=_number,
+        metavar="N",
+        help="reprocess at most N; failures do not count",
+    )
+    add(
+        "--keep-previous",
+        action="store_true",
+        help="move replaced products to previous/<date> beside them",
+    )
+    add("--context", metavar="PMAP", help="CRDS context (default: the operational one)")
+    add("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of exposures")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Make anew what is stale; where nothing is, no server is started for it."""
+    from flows.calwebb.mission import JWST
+    from stpipe_prefect.references.context import pinned_context
+
+    JWST.check_installed()
+    from .summary import Summary
+    from .survey import survey
+
+    with quiet(unless=options.debug), pinned_context("jwst", options.context) as context:
+        summary = Summary(context, list(survey(map(Path, options.archives), context)))
+    if summary.stale and not options.plan:
+        expected = min(len(summary.stale), options.limit or len(summary.stale))
+        summary = _reprocess(options, context, expected)
+    if options.json:
+        print(json.dumps(summary.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _show(summary, options)
+    for message in summary.failed.values():
+        say(COMMAND, message)
+    return 1 if summary.failed else 0
+
+
+def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
+    from flows.calibrate.terminal import Display
+    from stpipe_prefect.execution.processes import interruptible
+    from stpipe_prefect.orchestration.server import caution
+
+    from .flow import ReprocessError, reprocess
+
+    display = Display(screen(stderr=options.json), expected, live=True)
+    with display.following(), quiet(unless=options.debug), interruptible():
+        state = reprocess(
+            options.archives,
+            limit=options.limit,
+            keep_previous=options.keep_previous,
+            crds_context=context,
+            return_state=True,
+        )
+    say(COMMAND, caution())
+    try:
+        return cast("Summary", state.result())
+    except ReprocessError as error:
+        return error.summary
+
+
+def _show(summary: Summary, options: argparse.Namespace) -> None:
+    if options.plan:
+        for item in summary.stale:
+            print(item)
+    for each in summary.reasons:
+        print(f"{each.count:6}  {each.text}  (newer than {each.since:%Y-%m-%d %H:%M} UTC)")
+    print(summary)

@@ -1,0 +1,1 @@
+"""The command ``python -m stpipe_prefect``, and how commands end."""

@@ -1,0 +1,106 @@
+"""Saying what a step would be told, and by whom: ``python -m stpipe_prefect explain``.
+
+No data are processed: the exposure is only asked what CRDS selects by.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+
+from ..parameters.layers import crds_parameters_disabled, without_crds_parameters
+from ..parameters.origins import code_layers, crds_layers, file_layers
+from ..parameters.resolution import Layer, ResolvedParameter, Source, resolve, shown
+from ..parameters.text import CommandParser
+from ..references.context import resolve_context
+from .run import Command, common_options, read_command
+
+COMMAND_LINE = Source("command line")
+RUN = Source("run")
+
+
+def explain_options() -> CommandParser:
+    """Make the parser of what can be said for every step: what `run` takes, and how to show it."""
+    parser = common_options("explain")
+    parser.add_argument("--history", action="store_true", help="show the values that were beaten")
+    parser.add_argument("--changed", action="store_true", help="show what differs from the code's")
+    parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
+    parser.set_defaults(log_level="WARNING")
+    return parser
+
+
+def explain_step(argv: list[str]) -> None:
+    """Print every parameter of a step as `run` would set it, with its source.
+
+    Parameters
+    ----------
+    argv : list of str
+        The class, alias or parameter file, then inputs and options.
+
+    Raises
+    ------
+    UsageError
+        The command line is wrong.
+    """
+    command = read_command(argv, explain_options())
+    with command.logged(), without_crds_parameters(command.args.disable_crds_steppars):
+        parameters = resolve_command(command)
+    if command.args.changed:
+        parameters = [parameter for parameter in parameters if parameter.is_changed]
+    if command.args.json:
+        print(json.dumps([_entry(parameter) for parameter in parameters], indent=1))
+    else:
+        _print_table(parameters, history=command.args.history)
+
+
+def resolve_command(command: Command) -> list[ResolvedParameter]:
+    """Find the values that a command leads to, each with its sources.
+
+    Raises
+    ------
+    ParameterError, ReferenceFileError, InputError
+        It could not run.
+    """
+    step_class = command.step_class
+    step = command.make_step()
+    layers = code_layers(step_class)
+    if command.first_input and not crds_parameters_disabled():
+        crds_parameters, observatory = step_class._get_crds_parameters(command.first_input)
+        context = resolve_context(observatory)
+        layers += crds_layers(step_class, crds_parameters, observatory, context)
+    layers += file_layers(step_class, command.config_file, command.given)
+    layers.append(Layer(COMMAND_LINE, command.given))
+    if command.args.inputs:
+        layers.append(Layer(RUN, {"save_results": True}))
+    return resolve(step, layers)
+
+
+def _entry(parameter: ResolvedParameter) -> dict[str, object]:
+    return {
+        "step": parameter.step,
+        "parameter": parameter.name,
+        "value": shown(parameter.value),
+        "source": str(parameter.source),
+        "history": [
+            {"value": shown(setting.value), "source": str(setting.source)}
+            for setting in parameter.settings[:-1]
+        ],
+    }
+
+
+def _print_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("step", "parameter", "value", "source", box=None, pad_edge=False)
+    for parameter in parameters:
+        style = "bold" if parameter.is_changed else None
+        row = parameter.row()
+        table.add_row(row["step"], row["parameter"], row["value"], row["source"], style=style)
+        if history:
+            for setting in parameter.settings[-2::-1]:
+                table.add_row("", "", str(shown(setting.value)), str(setting.source), style="dim")
+    # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
+    width = None if sys.stdout.isatty() else 200
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)

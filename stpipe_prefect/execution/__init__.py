@@ -1,0 +1,1 @@
+"""What belongs to running processes, and knows nothing of Prefect."""

@@ -1,0 +1,57 @@
+"""What became of one of many exposures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..outcomes import Outcome
+from .events import PipelineProgress
+from .processes import Ended
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an exposure.
+
+    Attributes
+    ----------
+    name : str
+    ended : Ended
+        How its process ended.
+    pipelines : tuple of PipelineProgress
+        Those that came to their end, and what they made.
+    pipeline, step : str
+        Where it had come to when it was stopped; empty if it was not.
+    """
+
+    name: str
+    ended: Ended = field(repr=False)  # Prefect logs what a task returns if it failed
+    pipelines: tuple[PipelineProgress, ...] = field(default=(), repr=False)
+    pipeline: str = ""
+    step: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it as a whole: ``Cached`` if nothing had to run."""
+        cached = {each.outcome for each in self.pipelines} == {Outcome.CACHED}
+        done = self.ended.outcome is Outcome.COMPLETED
+        return Outcome.CACHED if done and cached else self.ended.outcome
+
+    @property
+    def products(self) -> list[str]:
+        """File names of all it made."""
+        return [product for each in self.pipelines for product in each.products]
+
+    @property
+    def failure(self) -> str:
+        """What stopped it, in one line; empty if nothing did."""
+        error = self.ended.error
+        if not error or (self.ended.is_explained and self.name in error):
+            return error
+        place = "" if self.ended.is_explained else self.place
+        return ": ".join(part for part in (self.name, place, error) if part)
+
+    @property
+    def place(self) -> str:
+        """The pipeline and step it was in."""
+        return ", ".join(name for name in (self.pipeline, self.step) if name)

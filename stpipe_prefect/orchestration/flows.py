@@ -1,0 +1,332 @@
+"""Pipeline -> flow.
+
+The pipeline's own ``process`` decides what runs. Within a flow each of its steps is run as a
+task, so that the graph shown is the graph that ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from inspect import Signature
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from ..exceptions import OutputError, UsageError
+from ..execution.garbage import little_to_collect
+from ..outcomes import Outcome
+from ..parameters.files import load_config_file
+from ..parameters.instances import parameters_set_on
+from ..parameters.layers import with_text_paths
+from ..provenance.inputs import folder_of, opened_input
+from ..references.selection import read_crds_parameters
+from ..registry import find_step
+from . import artifacts
+from .brief import is_brief
+from .deployments import check_association, products_folder
+from .form import call_signature, form_signature
+from .handles import Handle, Lineage, boxed, label_of, unboxed
+from .local_flow import LocalFlow
+from .observation import Observation
+from .plan import Plan, Planner
+from .prefetch import PipelineReferences
+from .recording import models_of, recorded_products
+from .request import Request, frozen_parameters, given_to
+from .resume import Resumption, revealed
+from .run_logs import captured_logs
+from .settings import DeploymentSettings
+from .tasks import as_task, told_by_state, untold
+
+
+class PipelineFlow(LocalFlow):
+    """A Pipeline as a Prefect flow.
+
+    Attributes
+    ----------
+    __signature__ : inspect.Signature
+        Of the form in which Prefect asks for the parameters.
+    """
+
+    __signature__: Signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the pipeline; see `as_flow` for the arguments."""
+        result = super().__call__(*_packed(args), **boxed(kwargs))
+        return result.take() if isinstance(result, Handle) else result
+
+    def plan(self, *args: Any, **kwargs: Any) -> Plan:
+        """Say whether the flow, called with these arguments, has anything to do, and why."""
+        plan: Plan = self.fn.planned(*_packed(args), **kwargs)  # type: ignore[attr-defined]
+        return plan
+
+
+def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None) -> PipelineFlow:
+    """Make a Prefect flow of a Pipeline.
+
+    Parameters
+    ----------
+    pipeline : type, str or Pipeline
+        A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
+        will do, too. Or an instance: what is set on it when the flow is called takes the place
+        of what CRDS has, as it does for its ``run``. The instance itself is not changed.
+        Attributes that are no parameters, and steps put in the place of others, come along; a
+        run with such is never up to date.
+    config : mapping, str or pathlib.Path, optional
+        Freeze these parameters, or those of this parameter file: they are the defaults of the
+        flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
+
+    Returns
+    -------
+    PipelineFlow
+        Its parameters are ``input`` (file name of an exposure or association, an association as
+        a dict, an open model or library, or a list of files or models; where the pipeline takes
+        several arguments, all of them), ``output_dir``, ``crds_context``, ``config_file``, and
+        those of the pipeline, with those of its steps under ``steps``; None leaves a parameter
+        alone. It returns the file names of the products, or with ``return_models=True`` what the
+        pipeline's ``run`` returns. Where products are up to date nothing is run, and the run
+        ends as ``Cached``, unless ``overwrite`` is true; models are then read from the products,
+        several in a list. Of a pipeline that returns nothing, such as ``calwebb_image3``, they
+        are all products that are data models. ``ignore`` names what may be different from the
+        earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After the steps that
+        ``checkpoint`` names, or ``["all"]``, models are kept, so that a later run can resume.
+
+    Raises
+    ------
+    UnknownStepError
+        No such Pipeline.
+    ParameterError
+        It has no such parameters as `config` gives.
+    UsageError
+        `config` is given for an instance, which has parameters of its own.
+
+    Examples
+    --------
+    >>> detector1 = as_flow("calwebb_detector1")
+    >>> detector1(
+    ...     "jw01234001001_02101_00001_nrcb1_uncal.fits",
+    ...     output_dir="products",
+    ...     steps={"jump": {"rejection_threshold": 5.0}},
+    ... )  # doctest: +SKIP
+    ['products/jw01234001001_02101_00001_nrcb1_rate.fits', ...]
+    """
+    is_instance = not isinstance(pipeline, (str, type))
+    pipeline_class = type(pipeline) if is_instance else find_step(pipeline)
+    name = pipeline_class.class_alias or pipeline_class.__name__
+    if is_instance and config is not None:
+        raise UsageError(f"{name}: an instance has its parameters; give its class with config")
+    frozen = None if config is None else frozen_parameters(pipeline_class, config)
+
+    def requested(parameters: Mapping[str, Any], config_file: str | None) -> Request:
+        instance = pipeline if is_instance else None
+        shown = parameters_set_on(pipeline) if is_instance else frozen
+        given = given_to(pipeline_class, parameters, shown)
+        return Request(pipeline_class, given, config_file, shown, instance)
+
+    @told_by_state
+    def calibrate(
+        input: Any,
+        output_dir: str | Path | None = None,
+        crds_context: str | None = None,
+        config_file: str | None = None,
+        overwrite: bool = False,
+        ignore: Sequence[str] = (),
+        checkpoint: Sequence[str] = (),
+        return_models: bool = False,
+        **parameters: Any,
+    ) -> State[Any]:
+        request = requested(unboxed(parameters), config_file)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
+        arguments, data = _unpacked(input)
+        place = _folder_for(output_dir, request)
+        check_association(name, data, place)
+        with (
+            captured_logs(pipeline_class) as log,
+            Planner(request, crds_context, ignore or ()) as planner,
+            ExitStack() as opening,
+        ):
+            plan = None if overwrite else planner.plan(data, place)
+            there = plan is not None and not (return_models and plan.returned is None)
+            if plan is not None and plan.is_up_to_date and there:
+                made: Any = _names(plan.products)
+                if return_models:
+                    made = Handle(models_of(pipeline_class, plan.returned, plan.products))
+                return Completed(name=Outcome.CACHED, message=str(plan), data=made)
+            if plan is not None and plan.refusal:
+                raise OutputError(plan.refusal)
+            opened = [opening.enter_context(opened_input(each, place)) for each in arguments]
+            crds_parameters, observatory = read_crds_parameters(pipeline_class, opened[0])
+            context = planner.pinned_context(observatory)
+            instance, settings = planner.configured(crds_parameters, observatory, opened[0])
+            if folder := folder_of(arguments[0]):
+                instance.input_dir = instance.input_dir or folder  # for what else lies there
+            artifacts.show_parameters(name, settings)
+            dependencies = planner.gather(
+                instance, settings, data, place, crds_parameters, observatory
+            )
+            resumption = Resumption(instance, dependencies, checkpoint or ())
+            with (
+                recorded_products(
+                    instance,
+                    dependencies,
+                    crds_parameters,
+                    data,
+                    place,
+                    log,
+                    overwrite=overwrite,
+                ) as recording,
+                observed(instance, context, resumption, recording.observation),
+                little_to_collect(),
+            ):
+                result = instance.run(*opened)
+                recording.note_returned(result)
+                made = Handle(result) if return_models and result is not None else None
+                del result
+            products = recording.staging.products
+            if return_models and made is None:
+                made = Handle(models_of(pipeline_class, [], products))
+            artifacts.show_products(products)
+            artifacts.show_times(recording.steps)
+            artifacts.show_quick_looks(products)
+        return Completed(data=made or _names(products))
+
+    def plan(
+        input: Any,
+        output_dir: str | Path | None = None,
+        crds_context: str | None = None,
+        config_file: str | None = None,
+        ignore: Sequence[str] = (),
+        **parameters: Any,
+    ) -> Plan:
+        request = requested(parameters, config_file)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
+        _, data = _unpacked(input)
+        place = _folder_for(output_dir, request)
+        check_association(name, data, place)
+        with Planner(request, crds_context, ignore) as planner:
+            return planner.checked(planner.plan(data, place), data, place)
+
+    calibrate.planned = plan  # type: ignore[attr-defined]
+    spec = pipeline_class.load_spec_file()
+    calibrate.__doc__ = pipeline_class.__doc__
+    flow = PipelineFlow(
+        calibrate,
+        name=name,
+        flow_run_name=lambda: f"{name} · {_label(flow_run.parameters['input'])}",
+        validate_parameters=False,  # a Handle is none of pydantic's business
+        persist_result=False,
+    )
+    # Prefect binds arguments by the function's signature, and makes the form of the flow's.
+    calibrate.__signature__ = call_signature(spec)  # type: ignore[attr-defined]
+    flow.__signature__ = form_signature(spec, DeploymentSettings(), frozen)
+    return flow
+
+
+@contextmanager
+def observed(
+    pipeline: Any,
+    context: str,
+    resumption: Resumption | None = None,
+    observation: Observation | None = None,
+) -> Iterator[None]:
+    """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
+
+    The reference files it used are shown at the end of the block. Nothing about the pipeline's
+    own decisions changes: only what the names ``run`` of its steps and ``prefetch`` of its own
+    lead to.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        An instance; a plain Step, which has no ``step_defs``, will do.
+    context : str
+        The context that selects its reference files.
+    resumption : Resumption, optional
+        Decides which of its steps need not run.
+    observation : Observation, optional
+        Knows which reference files were asked for besides those selected in advance.
+    """
+    lineage = Lineage()
+    references = PipelineReferences(pipeline, context)
+    for name in getattr(pipeline, "step_defs", {}):
+        step = getattr(pipeline, name)
+        step.run = _observed_run(step, name, context, references, lineage, resumption, observation)
+    try:
+        yield
+    finally:
+        references.show(observation.asked if observation else ())
+
+
+def _observed_run(
+    step: Any,
+    name: str,
+    context: str,
+    references: PipelineReferences,
+    lineage: Lineage,
+    resumption: Resumption | None,
+    observation: Observation | None,
+) -> Callable[..., Any]:
+    def run(*args: Any) -> Any:
+        data = tuple(map(revealed, args))
+        if step.skip and is_brief():
+            return untold(step, data)
+        awaited = references.awaited_by(name, data[0])
+        runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
+        result = runner(Handle(*data), made_by=lineage.of(data), wait_for=awaited)
+        lineage.add(result)
+        if resumption is not None and observation is not None and observation.asked:
+            resumption.keep_no_more()
+        return result.take()
+
+    if resumption is None:
+        return run
+    return lambda *args: resumption.run(name, args, partial(run, *args))
+
+
+def _as_subflow(pipeline: Any, context: str) -> Callable[..., Any]:
+    def run_pipeline(data: Handle, made_by: list[Handle]) -> State[Handle]:
+        with observed(pipeline, context):
+            return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
+
+    flow = PipelineFlow(
+        run_pipeline,
+        name=pipeline.class_alias or type(pipeline).__name__,
+        flow_run_name=pipeline.name,
+        validate_parameters=False,
+        persist_result=False,
+    )
+    # The handle itself is wanted, not what a caller of a flow gets.
+    return lambda *args, **kwargs: flow(*args, return_state=True, **kwargs).result()
+
+
+def _packed(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put what the pipeline takes into the one parameter of the flow that Prefect knows."""
+    return (Handle(*arguments),) if arguments[1:] else tuple(map(boxed, arguments))
+
+
+def _unpacked(data: Any) -> tuple[tuple[Any, ...], Any]:
+    """Give the arguments the pipeline takes, files as text, and these as the input of the run."""
+    if isinstance(data, Handle):
+        arguments = data.take_all()
+    else:
+        arguments = (with_text_paths([*data] if isinstance(data, tuple) else data),)
+    return arguments, arguments if arguments[1:] else arguments[0]
+
+
+def _label(data: Any) -> str:
+    return data.label if isinstance(data, Handle) else label_of(data)
+
+
+def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
+    named = output_dir or request.given.get("output_dir")
+    if not named and request.config_file:
+        named = load_config_file(request.config_file).get("output_dir")
+    return products_folder(named or (request.frozen or {}).get("output_dir"))
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [str(path) for path in paths]

@@ -1,0 +1,257 @@
+"""Going on where an earlier run of the same pipeline stopped.
+
+The pipeline's own ``process`` drives, also here. Steps before the last valid checkpoint are not
+run: each returns a `Pending`, and the step of the checkpoint the model that was kept. Should
+``process`` look at a `Pending`, or call another step than the earlier run did, then the steps so
+far are run after all; so nothing is taken for granted about what ``process`` does. Where it could
+take the input away from under them the first step is run in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..datamodel import is_model
+from ..exceptions import UsageError, nearest, reason
+from ..provenance import checkpoints as store
+from ..provenance.collect import described
+from ..provenance.dependencies import Dependencies, Row, named_files
+from ..provenance.fingerprint import fingerprint
+from ..provenance.record import run_name
+from .tasks import cached_task
+
+logger = logging.getLogger("stpipe.checkpoints")
+
+_WHERE_TO = ("input_dir", "output_dir", "output_file", "save_results", "suffix")
+"""Parameters that say where results go, not what they are."""
+
+Compute = Callable[[], Any]
+
+
+class Pending:
+    """What a step that did not run would return; whoever looks at it has it computed."""
+
+    __slots__ = ("__weakref__", "_compute", "_computed")
+
+    def __init__(self, compute: Compute) -> None:
+        object.__setattr__(self, "_compute", compute)
+        object.__setattr__(self, "_computed", [])
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # isinstance asks for it
+        return type(revealed(self))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(revealed(self), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(revealed(self), name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(revealed(self))
+
+    def __getitem__(self, key: Any) -> Any:
+        return revealed(self)[key]
+
+    def __len__(self) -> int:
+        return len(revealed(self))
+
+    def __bool__(self) -> bool:
+        return bool(revealed(self))
+
+    def __enter__(self) -> Any:
+        return revealed(self).__enter__()
+
+    def __exit__(self, *error: object) -> Any:
+        return revealed(self).__exit__(*error)
+
+
+def revealed(thing: Any) -> Any:
+    """Compute what is pending; give anything else as it is."""
+    if type(thing) is not Pending:
+        return thing
+    computed = object.__getattribute__(thing, "_computed")
+    if not computed:
+        computed.append(object.__getattribute__(thing, "_compute")())
+    return computed[0]
+
+
+class Resumption:
+    """Keeps checkpoints of one run, and takes up those of an earlier one.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        A configured instance.
+    dependencies : Dependencies
+    wanted : collection of str
+        Steps after which the models are kept; ``"all"`` for every one.
+
+    Raises
+    ------
+    UsageError
+        The pipeline has no such step.
+    """
+
+    def __init__(self, pipeline: Any, dependencies: Dependencies, wanted: Collection[str]) -> None:
+        steps = getattr(pipeline, "step_defs", {})
+        for name in wanted:
+            if name != "all" and name not in steps:
+                raise UsageError(
+                    f"there is no step {name!r} to keep a checkpoint after{nearest(name, steps)}"
+                )
+        self._pipeline = pipeline
+        self._dependencies = dependencies
+        inputs = [Path(file.path).name for file in dependencies.inputs]
+        alias = pipeline.class_alias or type(pipeline).__name__
+        self._run = run_name(inputs[0] if inputs else "", alias)
+        self._wanted = set(steps) if "all" in wanted else set(wanted)
+        self._called: list[str] = []
+        self._latest: Any = None
+        self._is_linear = bool(wanted) and not dependencies.opaque
+        self._checkpoint = self._find() if self._is_linear else None
+        if self._checkpoint is not None:
+            save_model = pipeline.save_model
+            pipeline.save_model = lambda model, *args, **kwargs: save_model(
+                revealed(model), *args, **kwargs
+            )
+
+    def run(self, name: str, args: tuple[Any, ...], compute: Compute) -> Any:
+        """Run a step, or stand in for it.
+
+        Parameters
+        ----------
+        name : str
+            Of the step.
+        args : tuple
+            What it is to work on.
+        compute : callable
+            Runs the step.
+
+        Returns
+        -------
+        object
+            What the step returns.
+        """
+        found = self._cached(name, args, compute)
+        if found:
+            cached_task(name)()
+            return found[0]
+        result = compute()
+        self._ran(name, result)
+        return result
+
+    def keep_no_more(self) -> None:
+        """Keep nothing from here on: what steps make depends on more than was known before."""
+        self._is_linear = False
+
+    def _cached(self, name: str, args: tuple[Any, ...], compute: Compute) -> tuple[Any, ...]:
+        number = len(self._called)
+        self._called.append(name)
+        self._is_linear &= len(args) == 1 and (number == 0 or args[0] is self._latest)
+        if self._checkpoint is None:
+            return ()
+        steps = self._checkpoint.steps
+        if not self._is_linear or number >= len(steps) or steps[number] != name:
+            self._checkpoint = None
+            return ()
+        if number == len(steps) - 1:
+            try:
+                self._latest = self._load(self._checkpoint)
+            except Exception as error:
+                logger.warning("Checkpoint after %s cannot be read: %s", name, reason(error))
+                return ()
+            finally:
+                self._checkpoint = None
+        else:
+            if number == 0 and is_model(args[0]) and not _kept_open(args[0]):
+                return ()
+            self._latest = Pending(compute)
+        return (self._latest,)
+
+    def _ran(self, name: str, result: Any) -> None:
+        self._latest = result if self._is_linear else None
+        if self._is_linear and name in self._wanted:
+            try:
+                store.keep(
+                    self._run,
+                    self._called,
+                    self._fingerprint(self._called),
+                    result,
+                    getattr(self._pipeline, name).output_ext or self._pipeline.output_ext,
+                )
+            except Exception as error:  # it only costs time, another time
+                logger.warning("No checkpoint after %s: %s", name, reason(error))
+
+    def _find(self) -> store.Checkpoint | None:
+        for checkpoint in store.usable(self._run):
+            steps = [getattr(self._pipeline, name, None) for name in checkpoint.steps]
+            if (
+                not any(step is None or _has_effects(step) for step in steps)
+                and self._fingerprint(checkpoint.steps) == checkpoint.fingerprint
+                and checkpoint.is_whole
+            ):
+                return checkpoint
+        return None
+
+    def _load(self, checkpoint: store.Checkpoint) -> Any:
+        models = []
+        for file in checkpoint.files:
+            model = None
+            if file is not None:
+                model = self._pipeline._datamodels_open(str(checkpoint.folder / file["name"]))
+                model.meta.filename = file["filename"]
+            models.append(model)
+        return tuple(models) if checkpoint.is_sequence else models[0]
+
+    def _fingerprint(self, steps: Collection[str]) -> str:
+        made_from = self._dependencies
+
+        def concerns(row: Row) -> bool:
+            return row["step"] == "" or row["step"].partition(".")[0] in steps
+
+        return fingerprint(
+            {
+                "pipeline": made_from.pipeline,
+                "software": made_from.software,
+                "inputs": [file.sha256 for file in made_from.inputs],
+                "steps": list(steps),
+                "parameters": [
+                    [
+                        *(row["step"], row["parameter"], row["value"]),
+                        [file.sha256 for file in named_files(row)],
+                    ]
+                    for row in made_from.parameters
+                    if concerns(row) and row["parameter"] not in _WHERE_TO
+                ],
+                "references": [
+                    [row["step"], row["type"], row["file"], row.get("sha1", "")]
+                    for row in (
+                        described(row, made_from.observatory)
+                        for row in made_from.references
+                        if concerns(row) and not row["type"].startswith("pars-")
+                    )
+                ],
+            }
+        )
+
+
+def _kept_open(model: Any) -> bool:
+    """Have a model outlive what is pending on it, if that can be done.
+
+    romancal's pipeline closes its input as soon as the first step has returned something else.
+    """
+    try:
+        # Plainly assigned, the function would go into the model's tree.
+        object.__setattr__(model, "close", lambda: None)
+    except AttributeError:
+        return False
+    return True
+
+
+def _has_effects(step: Any) -> bool:
+    """Tell whether a step leaves something behind besides what it returns."""
+    return bool(step.save_results or step.output_file or step.pre_hooks or step.post_hooks)

@@ -1,0 +1,278 @@
+"""Step -> task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, wraps
+from typing import Any
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from ..association import exemplar
+from ..exceptions import ParameterError, reason
+from ..execution.events import StepProgress, report
+from ..outcomes import Outcome, outcome_of
+from ..parameters.layers import merge, new_config
+from ..parameters.validation import check_parameters
+from ..paths import misread_by_asdf
+from ..references.cache import prefetch as prefetch_file
+from ..references.cache import refuse_absent
+from ..references.context import resolve_context
+from ..references.reference import ReferenceFile
+from ..references.selection import select
+from ..registry import find_step
+from ..step import Step
+from .downloads import Downloads
+from .handles import Handle, boxed, unboxed
+from .run_logs import captured_logs
+
+
+class StepTask(Task[..., Any]):
+    """A Step as a Prefect task.
+
+    Its runs end in a state of their own name, and for that a task has to return the state;
+    who calls it still gets the result.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step in this thread; see `as_task` for the arguments."""
+        result = super().__call__(*map(boxed, args), **boxed(kwargs))
+        if isinstance(result, State) and not kwargs.get("return_state"):
+            return result.result()
+        return result
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step in the flow's task runner; the result of the future is a `Handle`."""
+        return super().submit(*map(boxed, args), **boxed(kwargs))
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step on each of several inputs, as `submit` does."""
+        return super().map(*map(_each_boxed, args), **kwargs)
+
+
+def as_task(step: Any) -> StepTask:
+    """Make a Prefect task of a Step.
+
+    Parameters
+    ----------
+    step : type, str or Step
+        A Step class, its alias (``"jump"``, ``"jwst::jump"``) or dotted path: the task then
+        configures the step as its ``call`` would, from CRDS, a parameter file and keywords.
+        Or an instance: the task runs it as it is.
+
+    Returns
+    -------
+    StepTask
+        Takes what the step's ``process`` takes, file names, open models or what another step
+        returned, and returns its result in a `Handle`. A task made from a class also takes
+        ``config_file`` and the step's parameters, by keyword. The run ends as ``Completed``, or
+        ``Skipped`` where the step left the data alone.
+
+    Raises
+    ------
+    UnknownStepError
+        No such Step.
+
+    Examples
+    --------
+    Within a flow of your own::
+
+        data = as_task("jwst::dq_init")("jw01234001001_02101_00001_nrcb1_uncal.fits")
+        data = as_task("jwst::saturation")(data)
+        model = data.take()
+    """
+    if not isinstance(step, (str, type)):
+        return _task(_run_instance(step), step.name)
+    step_class = find_step(step)
+
+    def run_step(
+        data: Any, *further: Any, config_file: str | None = None, **parameters: Any
+    ) -> State[Handle]:
+        parameters = unboxed(parameters)
+        check_parameters(step_class, parameters)
+        contents = _contents(data, *further)
+        with captured_logs(step_class):
+            instance = configure(step_class, contents[0], config_file, parameters)
+            return _outcome(instance, contents)
+
+    return _task(run_step, step_class.class_alias or step_class.__name__)
+
+
+def as_prefetch(step: Any) -> StepTask:
+    """Make a Prefect task that brings a Step's reference files into the cache.
+
+    Parameters
+    ----------
+    step : type or str
+        As for `as_task`.
+
+    Returns
+    -------
+    StepTask
+        Takes the exposure's file name and returns the path of the reference of each type.
+        Give its future to the step's task as ``wait_for``.
+    """
+    step_class = find_step(step)
+
+    def prefetch(data: str) -> dict[str, str]:
+        crds_parameters, observatory = step_class._get_crds_parameters(data)
+        context = resolve_context(observatory)
+        types = step_class.reference_file_types
+        files = select(crds_parameters, types, observatory=observatory, context=context)
+        fetched = fetch([file for file in files if file.applies])
+        paths = {file.reference_type: str(file.path) for file in fetched}
+        return {file.reference_type: file.name for file in files} | paths
+
+    return _task(prefetch, f"prefetch {step_class.class_alias or step_class.__name__}")
+
+
+def prefetch_task(step_name: str) -> StepTask:
+    """Make the task that fetches references already selected for one step of a pipeline."""
+    return _task(fetch, f"prefetch {step_name}")
+
+
+def fetch(wanted: list[ReferenceFile]) -> list[ReferenceFile]:
+    """Make sure that files are in the cache and whole, and show how they get there.
+
+    Raises
+    ------
+    ReferenceFileError
+        Some are not there and cannot be fetched, or one is damaged.
+    """
+    refuse_absent(wanted)
+    downloads = Downloads()
+    return [prefetch_file(file, downloads) for file in wanted]
+
+
+def cached_task(step_name: str) -> StepTask:
+    """Make the task of a step that need not run: it ends as ``Cached``."""
+
+    def stand_in() -> State[Handle]:
+        report(StepProgress(step_name))
+        report(StepProgress(step_name, Outcome.CACHED))
+        return Completed(name=Outcome.CACHED, data=Handle())
+
+    return _task(stand_in, step_name)
+
+
+def configure(
+    step_class: Any,
+    data: Any,
+    config_file: str | None,
+    parameters: Mapping[str, Any],
+    below: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords.
+
+    What is given as `below` all these goes under them.
+    """
+    chosen = new_config(parameters).dict()
+    if config_file is not None:
+        problem = "" if issubclass(step_class, Step) else misread_by_asdf(config_file)
+        if problem:
+            raise ParameterError(f"{config_file}: {problem}: rename it")
+        chosen["config_file"] = config_file
+    config, config_file = step_class.build_config(exemplar(data), **chosen)
+    config.pop("class", None)
+    if below:
+        merged = new_config(below)
+        merge(merged, config)
+        config = merged
+    return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
+
+
+def was_skipped(step: Any, result: Any) -> bool:
+    """Tell whether a step left its data alone, by parameter or by its own judgement.
+
+    A step records its own judgement in the data, as ``meta.cal_step.<alias> = "SKIPPED"``,
+    or ``"N/A"``.
+    """
+    if step.skip:
+        return True
+    first = result[0] if isinstance(result, (list, tuple)) and result else result
+    record = getattr(getattr(first, "meta", None), "cal_step", None)
+    return bool(getattr(record, step.class_alias or "", None) in ("SKIPPED", "N/A"))
+
+
+def told_by_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:
+    """Have what runs as a task or flow end as ``NoScience`` where there is nothing to calibrate.
+
+    Who called it gets the error all the same.
+    """
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> State[Any]:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if outcome_of(error) is Outcome.NO_SCIENCE:
+                return Failed(name=Outcome.NO_SCIENCE, message=reason(error), data=error)
+            raise
+
+    return run
+
+
+def _run_instance(step: Any) -> Any:
+    def run_step(data: Any, *further: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
+        with captured_logs(type(step)):
+            return _outcome(step, _contents(data, *further))
+
+    return run_step
+
+
+def _contents(*data: Any) -> tuple[Any, ...]:
+    """Take out what handles among the arguments of a step hold, and those in lists."""
+    return tuple(
+        content
+        for each in data
+        for content in (each.take_all() if isinstance(each, Handle) else (unboxed(each),))
+    )
+
+
+def _each_boxed(data: Any) -> Any:
+    """Box the items of a list that a task is mapped over one by one."""
+    return [boxed(item) for item in data] if isinstance(data, (list, tuple)) else boxed(data)
+
+
+@told_by_state
+def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
+    outcome, result = _run(step, contents)
+    return Completed(name=outcome, data=Handle(result))
+
+
+def untold(step: Any, contents: tuple[Any, ...]) -> Any:
+    """Run a step without a task: Prefect's server is not told of it.
+
+    Returns
+    -------
+    object
+        What the step returns.
+    """
+    return _run(step, contents)[1]
+
+
+def _run(step: Any, contents: tuple[Any, ...]) -> tuple[Outcome, Any]:
+    # The class's own run: within a flow the instance's is what called this task.
+    return reported(step, step.name, partial(type(step).run, step, *contents))
+
+
+def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Outcome, Any]:
+    """Run a step and report, under a name, that it begins and what becomes of it."""
+    report(StepProgress(name))
+    try:
+        result = run()
+    except BaseException as error:
+        report(StepProgress(name, outcome_of(error)))
+        raise
+    outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
+    report(StepProgress(name, outcome))
+    return outcome, result
+
+
+def _task(function: Any, name: str) -> StepTask:
+    return StepTask(
+        fn=function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False
+    )

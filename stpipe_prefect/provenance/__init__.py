@@ -1,0 +1,1 @@
+"""How products were made: the records beside them, and what these are compared with."""

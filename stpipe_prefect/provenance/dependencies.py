@@ -1,0 +1,246 @@
+"""What a product is made from, and in words what is different another time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .fingerprint import FileContent, fingerprint
+from .software import CALIBRATING
+
+Row = dict[str, Any]
+
+ASPECTS = ("inputs", "parameters", "references", "versions")
+"""What a plan can be told to ignore."""
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """All that decides about the products of a run.
+
+    Attributes
+    ----------
+    pipeline : str
+        Dotted path of the class.
+    observatory, context, server : str
+        As CRDS names them; `server` fills the cache, empty if there is none.
+    request : str
+        Fingerprint of what the run was told; empty if it cannot be told from that alone.
+    inputs : list of FileContent
+        The exposure; of an association, itself and its members.
+    parameters : list of dict
+        ``step``, ``parameter``, ``value`` and ``source``; ``files``, if the value names some, as
+        `FileContent` describes them; ``planned``, if the pipeline's code
+        set another value before the step ran; ``undeclared``, if the step is none of the
+        pipeline's own.
+    references : list of dict
+        ``step``, ``type``, ``file``, ``sha1``, and what tells that the file is untouched:
+        ``path``, ``size`` and ``mtime_ns``. Of those that were ``asked`` for in the middle of the
+        run, ``matched``, in what the question differed from one about the input, ``named``, if
+        it was for this very file, and ``missing``, why it was not to be had.
+    software : dict of str to str
+        Versions by package.
+    opaque : list of str
+        What has no fingerprint: open data models, functions.
+    """
+
+    pipeline: str
+    observatory: str
+    context: str
+    server: str
+    request: str
+    inputs: list[FileContent]
+    parameters: list[Row]
+    references: list[Row]
+    software: dict[str, str]
+    opaque: list[str] = field(default_factory=list)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for runs that make the same; empty where that cannot be told."""
+        if self.opaque:
+            return ""
+        return fingerprint(
+            {
+                "pipeline": self.pipeline,
+                "inputs": _by_name(self.inputs),
+                "parameters": {
+                    row_name(row): [planned(row), [file.sha256 for file in named_files(row)]]
+                    for row in _declared(self.parameters)
+                },
+                "references": [[row["step"], *_file(row)] for row in _used(self.references)],
+                "software": self.calibrating,
+            }
+        )
+
+    @property
+    def calibrating(self) -> dict[str, str]:
+        """Versions of those packages that can change a product."""
+        packages = (self.pipeline.partition(".")[0], *CALIBRATING)
+        return {name: self.software[name] for name in packages if name in self.software}
+
+
+def differences(
+    before: Dependencies, now: Dependencies, ignore: Collection[str] = ()
+) -> Iterator[str]:
+    """Say in words what is different now, as far as it can change the products.
+
+    Parameters
+    ----------
+    before, now : Dependencies
+    ignore : collection of str
+        Some of `ASPECTS`.
+    """
+    if before.pipeline != now.pipeline:
+        yield f"pipeline {before.pipeline} → {now.pipeline}"
+    yield from (f"{name} cannot be compared with another time" for name in now.opaque)
+    if "inputs" not in ignore:
+        yield from _input_differences(before, now)
+    if "parameters" not in ignore:
+        yield from _parameter_differences(before, now)
+    if "references" not in ignore:
+        yield from _reference_differences(before, now)
+    if "versions" not in ignore:
+        yield from version_differences(before.calibrating, now.calibrating)
+
+
+def version_differences(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """Say which packages have another version now."""
+    for name in dict.fromkeys((*before, *now)):
+        if before.get(name) != now.get(name):
+            yield f"{name} {before.get(name, 'none')} → {now.get(name, 'none')}"
+
+
+def _input_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
+    for change in _changed_files(before.inputs, now.inputs):
+        yield f"input {change}"
+
+
+def _by_name(files: Iterable[FileContent]) -> dict[str, str]:
+    """Give the content of each file by its name: a folder may be called otherwise another time."""
+    found: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for file in files:
+        name = Path(file.path).name
+        counts[name] += 1
+        found[name if counts[name] == 1 else f"{name} (no. {counts[name]})"] = file.sha256
+    return found
+
+
+def _changed_files(before: Iterable[FileContent], now: Iterable[FileContent]) -> Iterator[str]:
+    earlier = _by_name(before)
+    for name, content in _by_name(now).items():
+        if name not in earlier:
+            yield f"{name} is new"
+        elif earlier.pop(name) != content:
+            yield f"{name} changed"
+    yield from (f"{name} is gone" for name in earlier)
+
+
+def _parameter_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
+    earlier = {row_name(row): row for row in _declared(before.parameters)}
+    for row in _declared(now.parameters):
+        old = earlier.get(row_name(row), {"value": None, "source": ""})
+        if planned(old) == row["value"]:
+            for change in _changed_files(named_files(old), named_files(row)):
+                yield f"parameter {row_name(row)}: {change}"
+        if planned(old) != row["value"]:
+            said_by = [
+                short_name(each["source"] or _parameter_file(run, row["step"]))
+                for each, run in ((old, before), (row, now))
+            ]
+            why = _change(*said_by)
+            yield f"parameter {row_name(row)} {planned(old)} → {row['value']}" + (
+                f" ({why})" if why else ""
+            )
+
+
+def _reference_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
+    earlier = {_question(row): _file(row) for row in _used(before.references)}
+    later = {_question(row): _file(row) for row in _used(now.references)}
+    said = {
+        f"reference {short_name(row['file'])} was not to be had"
+        for row in before.references
+        if "missing" in row
+        and row["file"] != "N/A"
+        and (now.server or later.get(_question(row), ("", "", ""))[2])
+    }
+    for key in dict.fromkeys((*earlier, *later)):
+        old, new = (files.get(key, (key[1], "none", "")) for files in (earlier, later))
+        # The content of a file that is not in the cache is not known: its name has to do.
+        if old[:2] != new[:2] or (old[2] and new[2] and old[2] != new[2]):
+            change = _change(short_name(old[1]), short_name(new[1]))
+            said.add(
+                f"reference {change}"
+                if old[1] != new[1]
+                else f"reference {new[1]} has another content"
+            )
+    yield from sorted(said)
+
+
+def short_name(name: str) -> str:
+    """Shorten names of CRDS files within a text: ``"flat 0004"`` for jwst_nircam_flat_0004.fits."""
+    return re.sub(r"(?:\S*crds://)?\b[a-z]+_[a-z]+_([a-z0-9-]+_\d+)\.\w+", _spaced, name)
+
+
+def _spaced(match: re.Match[str]) -> str:
+    return match[1].replace("_", " ")
+
+
+def _change(old: str, new: str) -> str:
+    """Write ``"a 1 → 2"`` instead of ``"a 1 → a 2"``."""
+    if old == new:
+        return new
+    kind, _, number = new.rpartition(" ")
+    if kind and old.rpartition(" ")[0] == kind:
+        return f"{old} → {number}"
+    return " → ".join(text for text in (old, new) if text)
+
+
+def _parameter_file(run: Dependencies, step: str) -> str:
+    """Name the file with the parameters of a step, if CRDS gave one."""
+    for row in run.references:
+        if row["step"] == step and row["type"].startswith("pars-") and row["file"] != "N/A":
+            return str(row["file"])
+    return ""
+
+
+def row_name(row: Row) -> str:
+    """Name the parameter of a row, with its step."""
+    return f"{row['step']}.{row['parameter']}".lstrip(".")
+
+
+def named_files(row: Row) -> list[FileContent]:
+    """List the files that the value of a parameter names."""
+    return [FileContent(**file) for file in row.get("files", ())]
+
+
+def planned(row: Row) -> Any:
+    """Give the value a parameter had before the run began."""
+    return row.get("planned", row["value"])
+
+
+def _declared(rows: list[Row]) -> list[Row]:
+    """Leave out what nobody can know before the run: parameters of undeclared steps."""
+    return [row for row in rows if not row.get("undeclared")]
+
+
+def _question(row: Row) -> tuple[str, str, str]:
+    """Tell apart what a step asked for: a type, for other data than the input's."""
+    other = [row.get("matched"), row.get("context")]
+    return row["step"], row["type"], json.dumps(other, sort_keys=True)
+
+
+def _file(row: Row) -> tuple[str, str, str]:
+    return row["type"], row["file"], row.get("sha1", "")
+
+
+def _used(rows: list[Row]) -> list[Row]:
+    """Leave out parameter files whose content is among the parameters."""
+    return [row for row in rows if row.get("asked") or not row["type"].startswith("pars-")]

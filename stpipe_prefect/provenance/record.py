@@ -1,0 +1,206 @@
+"""The provenance record: beside the products, how they were made; written last.
+
+Its schema is described in docs/provenance.md. It is also what planning compares with: where the
+record holds, nothing needs to be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import InputError, NoInputError, reason
+from ..products.names import shortened
+from ..products.staging import synced
+from .dependencies import Dependencies, Row
+from .fingerprint import FileContent
+from .schema import mismatch
+
+SCHEMA = "stpipe_prefect/provenance-1.0.0"
+SUFFIX = ".provenance.json"
+LOG_SUFFIX = ".log"
+_LONGEST_STEM = 200
+"""Bytes; file systems have at most 255 for a name, pipeline and suffix included."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is kept of a run that was successful.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Where it is.
+    dependencies : Dependencies
+    run : dict
+        ``name``, ``pipeline``, ``bases`` (pipelines its class is derived from), ``flow_run``,
+        ``log`` (file name of what the steps logged, beside the record), ``host``, ``started``,
+        ``seconds``, ``peak_memory_mb``.
+    steps : list of dict
+        ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran.
+    products : list of FileContent
+        With their full paths.
+    fingerprint : str
+        As the file has it; of a new record, that of its dependencies.
+    """
+
+    path: Path
+    dependencies: Dependencies
+    run: Row
+    steps: list[Row]
+    products: list[FileContent]
+    fingerprint: str | None = None
+
+    def problems(self, *, verify: bool = False) -> list[str]:
+        """Say which products are missing or damaged.
+
+        Parameters
+        ----------
+        verify : bool
+            Read them all, even those that look untouched, and compare the fingerprint of the
+            record with what it lists.
+        """
+        found = []
+        if verify and self.fingerprint not in (None, self.dependencies.fingerprint):
+            found.append(
+                f"record {self.path.name} was changed: its fingerprint is not that of the inputs, "
+                "parameters, references and software it lists"
+            )
+        for product in self.products:
+            if not Path(product.path).is_file():
+                found.append(f"product {Path(product.path).name} is missing")
+            elif not (product.is_verified if verify else product.is_intact):
+                found.append(f"product {Path(product.path).name} is damaged")
+        return found
+
+    def write(self, by_way_of: Path) -> None:
+        """Write it into a folder of the same file system, then move it to its place."""
+        temporary = by_way_of / self.path.name
+        temporary.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
+        synced(temporary)
+        temporary.replace(self.path)
+        synced(self.path.parent)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the content of the file."""
+        folder = self.path.parent.absolute()
+        dependencies = {
+            item.name: getattr(self.dependencies, item.name) for item in fields(Dependencies)
+        }
+        return {
+            "schema": SCHEMA,
+            "fingerprint": (
+                self.dependencies.fingerprint if self.fingerprint is None else self.fingerprint
+            ),
+            "run": self.run,
+            **dependencies,
+            "inputs": [file.as_json() for file in self.dependencies.inputs],
+            "steps": self.steps,
+            "products": [
+                asdict(replace(file, path=_beside(Path(file.path), folder)))
+                for file in self.products
+            ],
+        }
+
+
+def record_path(folder: Path, name: str) -> Path:
+    """Say where the record of a run is."""
+    return folder / f"{name}{SUFFIX}"
+
+
+def log_path(folder: Path, name: str) -> Path:
+    """Say where the log of a run is."""
+    return folder / f"{name}{LOG_SUFFIX}"
+
+
+def run_name(input_name: str, pipeline: str) -> str:
+    """Name a run: two of the same name make the same products."""
+    return f"{input_stem(input_name)}.{pipeline}" if input_name else pipeline
+
+
+def input_stem(input_name: str) -> str:
+    """Give what names of runs begin with; cut, so that also the record's name is not too long."""
+    return shortened(Path(input_name).stem, _LONGEST_STEM)
+
+
+class UnreadableRecordError(InputError):
+    """A record that this user may not read: what it claims is not known."""
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises
+    ------
+    UnreadableRecordError
+        It is another user's, who lets nobody read it.
+    InputError
+        It is none, damaged, or of a schema that is not known here.
+    """
+    try:
+        text = path.read_text()
+    except PermissionError as error:
+        raise UnreadableRecordError(
+            f"{path}: this provenance record cannot be read ({error.strerror}): have its owner "
+            "make it readable, or choose another output folder"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise (NoInputError if missing else InputError)(
+            f"{path}: no provenance record, because it cannot be read: {reason(error)}"
+        ) from error
+    try:
+        content = json.loads(text)
+        schema = content.get("schema", SCHEMA)
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
+    if schema != SCHEMA:
+        raise InputError(f"{path}: its schema is {schema}, known is {SCHEMA}")
+    problem = mismatch(text)
+    if problem:
+        raise InputError(f"{path}: no provenance record, because {problem}")
+    names = [item.name for item in fields(Dependencies)]
+    made_from = {name: content[name] for name in names if name in content}
+    made_from["inputs"] = _files(content["inputs"], Path())
+    return Record(
+        path,
+        Dependencies(**made_from),
+        content["run"],
+        content["steps"],
+        _files(content["products"], path.parent),
+        content["fingerprint"],
+    )
+
+
+def find_record(product: Path) -> Record:
+    """Find the record of a product, or read it if it is one.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if product.name.endswith(SUFFIX):
+        return read_record(product)
+    unusable = []
+    for path in sorted(product.parent.glob(f"*{SUFFIX}")):
+        try:
+            record = read_record(path)
+        except InputError as error:
+            unusable.append(f"; {error}")
+            continue
+        if any(Path(made.path).name == product.name for made in record.products):
+            return record
+    raise InputError(f"{product}: no provenance record beside it names it{''.join(unusable)}")
+
+
+def _files(rows: Iterable[Mapping[str, Any]], folder: Path) -> list[FileContent]:
+    return [FileContent(**{**row, "path": str(folder / row["path"])}) for row in rows]
+
+
+def _beside(path: Path, folder: Path) -> str:
+    path = path.absolute()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

@@ -1,158 +1,191 @@
-"""What the flow of a mission does: each input, in a process of its own, through its pipelines."""
+"""The campaign: exposures and associations that are calibrated together, planned once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import closing, nullcontext
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prefect.runtime import flow_run
-
-from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
-from stpipe_prefect.execution.capacity import expected_memory_mb
-from stpipe_prefect.execution.events import PipelineProgress, report
-from stpipe_prefect.execution.processes import Ended, start_fork_server
-from stpipe_prefect.execution.results import Result
-from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
-from stpipe_prefect.orchestration.deployments import check_told, in_deployment, products_folder
-from stpipe_prefect.orchestration.plan import Plan
-from stpipe_prefect.orchestration.summary_of_batch import BatchProgress, show_batch
-from stpipe_prefect.outcomes import Outcome
-from stpipe_prefect.paths import printable
+from stpipe_prefect.exceptions import (
+    ContextError,
+    CrdsServerError,
+    InputError,
+    ReferenceFileError,
+    StpipePrefectError,
+)
+from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
+from stpipe_prefect.orchestration.request import Request, given_to
 from stpipe_prefect.provenance.record import record_path
-from stpipe_prefect.references.context import pinned_context
+from stpipe_prefect.registry import find_step
 
-from .exposure import FLOW, parameters_for
-from .inputs import find_inputs
-from .jobs import Job, check_output_files, files_of, needs_of, pipelines_of, plan_jobs, run_names
-from .mission import Mission
+from .jobs import Job, check_output_files, pipelines_of
 from .parameters import parameters_of, share_checkpoints
-from .planning import up_to_date
 
-LISTED = 10
-"""How many failures the error of a flow names one by one."""
+if TYPE_CHECKING:
+    from stpipe_prefect.execution.results import Result
+
+    from .mission import Mission
+
+UNREADABLE = "cannot be planned"
 
 
-class CampaignError(StpipePrefectError):
-    """Some of the inputs could not be calibrated.
+@dataclass(frozen=True)
+class Campaign:
+    """What one command or flow run calibrates.
 
     Attributes
     ----------
+    mission : Mission
+    jobs : sequence of Job
+        Each after those it needs; see `flows.calibrate.jobs.plan_jobs`.
+    output_dir : pathlib.Path or None
+        Folder of the products; None: each input's own.
+    given : mapping
+        Parameters by name; those of steps under ``"steps"``, by step.
+    config_file : str or None
+        A parameter file, for the pipeline whose class it names.
+    crds_context : str or None
+        None for the operational one.
+    ignore : sequence of str
+        See `stpipe_prefect.orchestration.plan.Planner`.
+    overwrite : bool
+        Run also what is up to date, and what is refused otherwise.
+    checkpoint : sequence of str
+        Steps after which models are kept, or ``"all"``.
+    refused : mapping of pathlib.Path to StpipePrefectError
+        Inputs that cannot be calibrated.
+    parameters : dict of str to dict
+        What is given to each pipeline, with the file under ``"config_file"``.
+    checkpoints : dict of str to list
+        For each pipeline its steps among `checkpoint`.
     results : list of Result
-        What became of every input.
-    """
-
-    def __init__(self, results: list[Result]) -> None:
-        failed = [result.failure for result in results if result.failure]
-        others = f" (and {len(failed) - LISTED} more)" if failed[LISTED:] else ""
-        named = "; ".join(failed[:LISTED])
-        super().__init__(f"{len(failed)} of {len(results)} failed: {named}{others}")
-        self.results = results
-
-
-def campaign_name() -> str:
-    """Name the flow run that is beginning."""
-    first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
-    return f"{flow_run.flow_name} · {first}" + (f" and {len(others)} more" if others else "")
-
-
-def calibrate(
-    mission: Mission,
-    inputs: list[str],
-    output_dir: str | None,
-    *,
-    pipeline: str | None,
-    stage: int | None = None,
-    crds_context: str | None,
-    config_file: str | None,
-    parameters: dict[str, Any] | None,
-    overwrite: bool,
-    ignore: list[str] | None,
-    checkpoint: list[str] | None,
-    jobs: int | None,
-    time_limit: float | None,
-) -> list[str]:
-    """Calibrate the inputs of a flow, as it was told; see the flows of the missions.
-
-    Returns
-    -------
-    list of str
-        The products.
+        What became of every input, once the campaign has run.
 
     Raises
     ------
-    CampaignError
-        Some could not be calibrated; the others are.
+    ParameterError, UsageError
+        A parameter, parameter file or checkpoint is none of any pipeline, or two inputs would
+        make the same product. Everything that is wrong is named.
     """
-    told = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
-    check_told(mission.command, inputs, {**told, **(parameters or {})})
-    if in_deployment() and pipeline is not None and "::" not in pipeline and "." in pipeline:
-        raise ParameterError(f"{mission.command}: pipeline {pipeline}: a deployment takes no paths")
-    start_fork_server([mission.preload])
-    work, refused = plan_jobs(find_inputs(inputs, mission), mission, pipeline=pipeline, stage=stage)
-    pipelines = pipelines_of(work)
-    shares = parameters_of(pipelines, parameters or {}, config_file)
-    check_output_files(work, shares)
-    kept = share_checkpoints(pipelines, checkpoint or [])
-    again = {"overwrite": overwrite, "ignore": ignore or []}
-    results = [_refused(path, error) for path, error in refused.items()]
-    context = (
-        pinned_context(mission.observatory, crds_context) if work else nullcontext()
-    )  # for all of them
-    with context as pinned:
-        folder = products_folder(output_dir)
-        if not overwrite:
-            fresh = up_to_date(work, folder, shares, crds_context=pinned, ignore=ignore or [])
-            results += [_cached(job, plans) for job, plans in fresh]
-            done = {result.name for result in results}
-            work = [job for job in work if job.input.name not in done]
-        shares = {name: {**shares[name], "checkpoint": kept[name]} for name in pipelines}
-        needs = needs_of(work)
-        exposures = [
-            Exposure(
-                job.input.name,
-                FLOW,
-                parameters_for(
-                    job, _package(job, mission), folder, shares, crds_context=pinned, **again
-                ),
-                needs[job.input.name],
-                _memory_mb(job, folder),
-            )
-            for job in work
-        ]
-        progress = BatchProgress(len(results) + len(exposures))
-        for result in results:
-            report(result)
-        with closing(calibrate_all(exposures, jobs=jobs, time_limit=time_limit)) as ended:
-            for result in ended:
-                results.append(result)
-                report(result)
-                progress.show(results)
-    show_batch(results)
-    if any(result.failure for result in results):
-        raise CampaignError(results)
-    return [product for result in results for product in result.products]
+
+    mission: Mission
+    jobs: Sequence[Job]
+    output_dir: Path | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    config_file: str | None = None
+    crds_context: str | None = None
+    ignore: Sequence[str] = ()
+    overwrite: bool = False
+    checkpoint: Sequence[str] = ()
+    refused: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
+    parameters: dict[str, dict[str, Any]] = field(init=False)
+    checkpoints: dict[str, list[str]] = field(init=False)
+    results: list[Result] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        pipelines = pipelines_of(self.jobs)
+        set_once = vars(self).update
+        set_once(parameters=parameters_of(pipelines, self.given, self.config_file))
+        set_once(checkpoints=share_checkpoints(pipelines, [*self.checkpoint]))
+        check_output_files(self.jobs, self.parameters)
+
+    def planned(self, *, check_files: bool = False) -> Iterator[Job]:
+        """Plan every pipeline of every job; gives the jobs with their plans.
+
+        What an earlier pipeline makes anew is, for a later one, an input that changed.
+
+        Parameters
+        ----------
+        check_files : bool
+            Refuse a run for which members or references are absent.
+        """
+        with ExitStack() as planning:
+            planners = {
+                name: planning.enter_context(self._planner(name))
+                for name in pipelines_of(self.jobs)
+            }
+            anew: dict[Path, set[str]] = defaultdict(set)
+            for job in self.jobs:
+                folder = self.output_dir or job.input.parent
+                plans = self._plans_of(job, planners, folder, anew[folder], check_files)
+                yield replace(job, plans=tuple(plans))
+
+    def up_to_date(self) -> list[Job]:
+        """Find, of many jobs, those with nothing to do.
+
+        Of a single job its own process finds out. Where no job has a record there is nothing to
+        plan with, and the mission's package need not be imported for it.
+        """
+        jobs: Iterable[Job] = self.jobs
+        if self.overwrite or len(self.jobs) < 2 or not any(map(self._has_record, jobs)):
+            return []
+        if any(job.plans is None for job in jobs):
+            jobs = self.planned()
+        return [job for job in jobs if job.is_up_to_date]
+
+    def _has_record(self, job: Job) -> bool:
+        return record_path(self.output_dir or job.input.parent, job.run_names()[0]).exists()
+
+    def _planner(self, pipeline: str) -> Planner:
+        step_class, given = find_step(pipeline), dict(self.parameters[pipeline])
+        config_file = given.pop("config_file", None)
+        request = Request(step_class, given_to(step_class, given), config_file)
+        return Planner(request, self.crds_context, self.ignore)
+
+    def _plans_of(
+        self,
+        job: Job,
+        planners: Mapping[str, Planner],
+        folder: Path,
+        anew: set[str],
+        check_files: bool,
+    ) -> Iterator[Plan]:
+        """Plan the pipelines of one job; add to `anew` the products that these will make."""
+        made: Iterable[Path] = [job.input]
+        refused = ""
+        for number, name in enumerate(job.pipelines):
+            data = next((path for path in made if number == 0 or job.hands_on(path)), None)
+            if data is None:
+                plan = Plan(job.input.name, name, (NO_PRODUCT,))
+            else:
+                plan = _after(
+                    anew, job.reads[number:][:1], _planned(planners[name], name, data, folder)
+                )
+            if self.overwrite and plan.reasons != (UNREADABLE,):
+                plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
+            elif refused:
+                plan = replace(plan, refusal=f"it comes after {refused}, which is refused")
+            if check_files and not job.needs:
+                plan = planners[name].checked(plan, str(data or job.input), folder)
+            yield plan
+            made = plan.products
+            if plan.refusal:
+                refused = refused or name
+            elif not plan.is_up_to_date:
+                anew.update(*job.makes[number:][:1])
 
 
-def _refused(path: Path, error: StpipePrefectError) -> Result:
-    ended = Ended(Outcome.FAILED, str(error), error.exit_code, is_explained=True)
-    return Result(printable(path.name), ended)
+def _planned(planner: Planner, pipeline: str, data: Path, folder: Path) -> Plan:
+    """Plan one pipeline; what is wrong with its input alone does not stop the plans of others."""
+    try:
+        return planner.plan(str(data), folder)
+    except (ContextError, CrdsServerError):
+        raise
+    except (InputError, ReferenceFileError) as error:
+        problem = str(error) if data.name in str(error) else f"{data}: {error}"
+        return Plan(data.name, pipeline, (UNREADABLE,), refusal=problem)
 
 
-def _cached(job: Job, plans: Iterable[Plan]) -> Result:
-    pipelines = [
-        PipelineProgress(plan.pipeline, Outcome.CACHED, 0.0, tuple(map(str, plan.products)))
-        for plan in plans
-    ]
-    return Result(job.input.name, Ended(Outcome.COMPLETED), tuple(pipelines))
-
-
-def _package(job: Job, mission: Mission) -> str:
-    """Name the package that registers all of a job's pipelines, if it is the mission's."""
-    return mission.package if set(job.pipelines) <= set(mission.pipelines) else ""
-
-
-def _memory_mb(job: Job, folder: Path) -> float:
-    records = (record_path(folder, name) for name in run_names(job))
-    return expected_memory_mb(files_of(job, folder), records)
+def _after(anew: Collection[str], reads: Iterable[Mapping[str, str]], plan: Plan) -> Plan:
+    """Add what the pipelines before it do to the input."""
+    if plan.reasons in ((NO_PRODUCT,), (UNREADABLE,)):
+        return plan
+    remade = [file for each in reads for product, file in each.items() if product in anew]
+    if not remade:
+        return plan
+    others = f" and {len(remade) - 1} more" if remade[1:] else ""
+    reason = f"input {remade[0]}{others} will be made anew"
+    return replace(plan, reasons=(*plan.reasons, reason))

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stpipe_prefect.cli.exit import complain, exit_code_of_command, quiet, say, screen
+from stpipe_prefect.cli.exit import (
+    common_exit_code,
+    complain,
+    exit_code_of_command,
+    quiet,
+    say,
+    screen,
+)
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.execution.garbage import imported_for_good
 from stpipe_prefect.parameters.layers import without_crds_parameters
@@ -20,9 +28,9 @@ from .options import parser, sample_products
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stpipe_prefect.execution.results import Result
     from stpipe_prefect.orchestration.plan import Plan
 
+    from .campaign import Campaign
     from .jobs import Job
     from .mission import Mission, Sample
 
@@ -82,21 +90,21 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     for error in refused.values():
         complain(mission.command, str(error), error, debug=options.debug)
     if not jobs:
-        return _exit_code(codes)
+        return common_exit_code(codes)
     if options.plan:
-        planned = _plan(jobs, output_dir, texts, options, console)
-        return 1 if refused or any(plan.refusal for plan in planned) else 0
+        plans = _plan(mission, jobs, output_dir, texts, options, console)
+        return 1 if refused or any(plan.refusal for plan in plans) else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     loud = options.verbose or options.debug
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
-        parameters = _prepare(mission, jobs, texts, options)
+        _start_processes(mission)
+        campaign = _campaign(mission, jobs, output_dir, texts, options)
         mission.load_flow()
-    inputs = [job.input for job in jobs]
-    results = _calibrate(mission, inputs, output_dir, parameters, options, console)
-    codes |= {result.ended.exit_code for result in results if result.failure}
+    _run_campaign(campaign, options, console)
+    codes |= {result.ended.exit_code for result in campaign.results if result.failure}
     if sample and not codes and stage is None:
         return _judge(mission, sample, output_dir, console)
-    return _exit_code(codes)
+    return common_exit_code(codes)
 
 
 def _take_class_of_file(options: argparse.Namespace) -> None:
@@ -111,11 +119,6 @@ def _take_class_of_file(options: argparse.Namespace) -> None:
         raise UsageError(f"--pipeline {file}: names no class")
 
 
-def _exit_code(codes: set[int]) -> int:
-    """Give the one that all failures have, else 1; 0 where there are none."""
-    return next(iter(codes)) if len(codes) == 1 else min(len(codes), 1)
-
-
 def _use_sample(mission: Mission, console: Console) -> Sample:
     """Point crds at the sample's own cache, which needs no server."""
     with console.status("Making the embedded sample (first time only)"):
@@ -125,14 +128,8 @@ def _use_sample(mission: Mission, console: Console) -> Sample:
     return sample
 
 
-def _prepare(
-    mission: Mission, jobs: list[Job], texts: dict[str, str], options: argparse.Namespace
-) -> dict[str, Any]:
-    """Have everything ready and checked before the first step; return the parameters.
-
-    The embedded server starts in a process of its own meanwhile, and the mission's package is
-    imported in that from which the processes of exposures are forked.
-    """
+def _start_processes(mission: Mission) -> None:
+    """Start the embedded server, and the process from which those of exposures are forked."""
     from stpipe_prefect.execution.processes import start_fork_server
     from stpipe_prefect.orchestration.server import server_is_configured
     from stpipe_prefect.orchestration.shared_server import shared_server
@@ -141,32 +138,38 @@ def _prepare(
     if not server_is_configured():
         shared_server()
 
+
+def _campaign(
+    mission: Mission,
+    jobs: list[Job],
+    output_dir: Path,
+    texts: dict[str, str],
+    options: argparse.Namespace,
+) -> Campaign:
+    """Plan what the options ask for; whatever is wrong with them is found here."""
     from stpipe_prefect.references.context import resolve_context
 
+    from .campaign import Campaign
     from .jobs import pipelines_of
-    from .parameters import share_checkpoints
+    from .parameters import parameters_given
 
-    parameters, _ = _checked_parameters(jobs, texts, options.config_file)
-    share_checkpoints(pipelines_of(jobs), options.checkpoint)
-    options.context = resolve_context(mission.observatory, options.context)
-    return parameters
-
-
-def _checked_parameters(
-    jobs: list[Job], texts: dict[str, str], config_file: str | None
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Read the parameters of a command line: all of them, and those of each pipeline."""
-    from .jobs import check_output_files, pipelines_of
-    from .parameters import parameters_given, parameters_of
-
-    pipelines = pipelines_of(jobs)
-    given = parameters_given(pipelines, texts)
-    shares = parameters_of(pipelines, given, config_file)
-    check_output_files(jobs, shares)
-    return given, shares
+    # A plan has the context looked up only where something is selected under it.
+    named, observatory = options.context, mission.observatory
+    return Campaign(
+        mission,
+        jobs,
+        output_dir,
+        given=parameters_given(pipelines_of(jobs), texts),
+        config_file=options.config_file,
+        crds_context=named if options.plan else resolve_context(observatory, named),
+        ignore=options.ignore,
+        overwrite=options.overwrite,
+        checkpoint=options.checkpoint,
+    )
 
 
 def _plan(
+    mission: Mission,
     jobs: list[Job],
     output_dir: Path,
     texts: dict[str, str],
@@ -174,87 +177,62 @@ def _plan(
     console: Console,
 ) -> list[Plan]:
     """Say what would run; no server is needed for that."""
-    from .planning import as_json, plans, show
+    from .terminal import plan_table
 
     with (
         console.status("Planning") if not options.json else nullcontext(),
         quiet(unless=options.verbose or options.debug),
     ):
-        _, shares = _checked_parameters(jobs, texts, options.config_file)
-        planned = list(
-            plans(
-                jobs,
-                output_dir,
-                shares,
-                crds_context=options.context,
-                ignore=options.ignore,
-                overwrite=options.overwrite,
-                check_files=True,
-            )
-        )
+        campaign = _campaign(mission, jobs, output_dir, texts, options)
+        planned = [plan for job in campaign.planned(check_files=True) for plan in job.plans or ()]
     if options.json:
-        print(as_json(planned))
+        print(json.dumps([plan.as_json() for plan in planned], indent=1, ensure_ascii=False))
     else:
-        show(planned, console)
+        console.print(plan_table(planned))
+        to_run = sum(not plan.is_up_to_date and not plan.refusal for plan in planned)
+        console.print(f"{to_run} of {len(planned)} will run")
     return planned
 
 
-def _calibrate(
-    mission: Mission,
-    files: list[Path],
-    output_dir: Path,
-    parameters: dict[str, Any],
-    options: argparse.Namespace,
-    console: Console,
-) -> list[Result]:
+def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Console) -> None:
+    """Run a campaign, show how far it is, and say what became of it."""
     from prefect.utilities.urls import url_for
 
     from stpipe_prefect.execution.processes import interruptible
     from stpipe_prefect.orchestration.runners import task_runner
     from stpipe_prefect.orchestration.server import caution, server_is_configured
 
+    from .factory import start
     from .terminal import Display, result_table
 
-    display = Display(console, len(files), live=not options.verbose)
+    command, output_dir = campaign.mission.command, campaign.output_dir or Path()
+    display = Display(console, len(campaign.jobs), live=not options.verbose)
     watched = server_is_configured()
-    runs = mission.load_flow().with_options(task_runner=task_runner(options.runner))
     with (
         display.following(),
         quiet(unless=options.verbose or options.debug),
         interruptible(),
     ):
-        state = runs(
-            [str(path) for path in files],
-            output_dir=str(output_dir),
+        state = start(
+            campaign,
+            task_runner(options.runner),
             pipeline=options.pipeline,
-            **({"stage": options.stage} if mission.stages else {}),
-            crds_context=options.context,
-            config_file=options.config_file,
-            parameters=parameters,
-            overwrite=options.overwrite,
-            ignore=options.ignore,
-            checkpoint=options.checkpoint,
+            **({"stage": options.stage} if campaign.mission.stages else {}),
             jobs=options.jobs,
             time_limit=options.time_limit,
-            return_state=True,
         )
-    say(mission.command, caution())
-    results = display.results
-    failures = [result for result in results if result.failure]
-    if state.is_failed() and not failures:
-        state.result()  # raises what stopped the flow itself
-    if any(result.products for result in results):
-        console.print(result_table(results))
+    say(command, caution())
+    if any(result.products for result in campaign.results):
+        console.print(result_table(campaign.results))
         console.print(f"products are in {output_dir.resolve()}")
     if watched:
         console.print(
             f"this run in Prefect: {url_for('flow-run', state.state_details.flow_run_id)}"
         )
-    for result in failures:
+    for result in campaign.results:
         if options.debug:
             sys.stderr.write(result.ended.traceback)
-        say(mission.command, result.failure)
-    return results
+        say(command, result.failure)
 
 
 def _judge(mission: Mission, sample: Sample, output_dir: Path, console: Console) -> int:

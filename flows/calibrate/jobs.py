@@ -17,6 +17,8 @@ from stpipe_prefect.registry import find_step
 from .inputs import check_is_file
 
 if TYPE_CHECKING:
+    from stpipe_prefect.orchestration.plan import Plan
+
     from .mission import Mission
 
 Products = frozenset[str]
@@ -39,6 +41,10 @@ class Job:
         Products that each pipeline takes, with the names of their files.
     makes : tuple of frozenset of str
         Products that each pipeline makes.
+    needs : frozenset of pathlib.Path
+        Inputs of the other jobs that make what this one takes.
+    plans : tuple of Plan or None
+        What each pipeline has to do, and why; None before that is planned.
     """
 
     input: Path
@@ -46,6 +52,26 @@ class Job:
     handed_on: str = "rate"
     reads: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
     makes: tuple[Products, ...] = field(default=(), compare=False)
+    needs: frozenset[Path] = field(default=frozenset(), compare=False)
+    plans: tuple[Plan, ...] | None = field(default=None, compare=False)
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether its plans say that there is nothing to do."""
+        return self.plans is not None and all(plan.is_up_to_date for plan in self.plans)
+
+    def files(self, folder: Path) -> list[Path]:
+        """List all files it reads: the input and, of an association, members; some in `folder`."""
+        is_one = is_association(self.input)
+        return [self.input, *(read_association(self.input).files(folder) if is_one else ())]
+
+    def hands_on(self, product: Path) -> bool:
+        """Tell whether a product of one pipeline is what the next one takes."""
+        return product.stem.endswith(f"_{self.handed_on}")
+
+    def run_names(self) -> list[str]:
+        """Name the run of each pipeline; see `stpipe_prefect.provenance.record.run_name`."""
+        return [run_name(self.input.name, _alias(pipeline)) for pipeline in self.pipelines]
 
 
 def plan_jobs(
@@ -146,32 +172,21 @@ def _without_members(exposures: Iterable[Job], associations: Iterable[Job]) -> I
 
 
 def _in_order(jobs: list[Job]) -> list[Job]:
-    """Sort jobs, each after those it needs; otherwise as they were given."""
-    by_name = {job.input.name: job for job in jobs}
-    order = TopologicalSorter[str](dict.fromkeys(by_name, ()))
-    for name, needed in needs_of(jobs).items():
-        order.add(name, *needed)
+    """Put each after those it needs; otherwise they keep their order."""
+    makers = {product: job.input for job in jobs for made in job.makes for product in made}
+    by_input = {}
+    for job in jobs:
+        needs = {makers[product] for reads in job.reads for product in reads if product in makers}
+        by_input[job.input] = replace(job, needs=frozenset(needs - {job.input}))
+    order = TopologicalSorter({path: job.needs for path, job in by_input.items()})
     try:
-        return [by_name[name] for name in order.static_order()]
+        return [by_input[path] for path in order.static_order()]
     except CycleError as error:
         first, second, *_ = error.args[1]
         raise UsageError(
-            f"{by_name[second].input}: takes a product of {by_name[first].input}, which itself "
-            "waits for it; calibrate them in two runs"
+            f"{second}: takes a product of {first}, which itself waits for it; calibrate them in "
+            "two runs"
         ) from error
-
-
-def needs_of(jobs: Iterable[Job]) -> dict[str, frozenset[str]]:
-    """Name, for each input, those among the others that make what it takes."""
-    jobs = list(jobs)
-    makers = {product: job.input.name for job in jobs for made in job.makes for product in made}
-    return {
-        job.input.name: frozenset(
-            makers[product] for reads in job.reads for product in reads if product in makers
-        )
-        - {job.input.name}
-        for job in jobs
-    }
 
 
 def check_output_files(jobs: Iterable[Job], shares: Mapping[str, Mapping[str, Any]]) -> None:
@@ -209,32 +224,9 @@ def _output_files(parameters: Mapping[str, Any]) -> Iterator[str]:
             yield str(value)
 
 
-def files_of(job: Job, folder: Path) -> list[Path]:
-    """List all files a job reads: its input and, of an association, the members.
-
-    Parameters
-    ----------
-    job : Job
-    folder : pathlib.Path
-        Where members are that are not beside their association.
-    """
-    members = read_association(job.input).files(folder) if is_association(job.input) else []
-    return [job.input, *members]
-
-
 def pipelines_of(jobs: Iterable[Job]) -> list[str]:
     """List the pipelines that jobs go through, each once."""
     return list(dict.fromkeys(name for job in jobs for name in job.pipelines))
-
-
-def handed_on(products: Iterable[Path], job: Job) -> Iterator[Path]:
-    """Find among the products of one pipeline what the next one of the job takes."""
-    return (path for path in products if path.stem.endswith(f"_{job.handed_on}"))
-
-
-def run_names(job: Job) -> list[str]:
-    """Name the run of each pipeline of a job; see `stpipe_prefect.provenance.record.run_name`."""
-    return [run_name(job.input.name, _alias(pipeline)) for pipeline in job.pipelines]
 
 
 def _alias(pipeline: str) -> str:

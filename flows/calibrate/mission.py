@@ -117,11 +117,14 @@ class Mission:
 
 @dataclass(frozen=True)
 class Help:
-    """What the command's help says of a mission.
+    """What the command's help, and the form of its flow, say of a mission.
 
     Attributes
     ----------
+    flow : str
+        What its flow does, in one line.
     description : str
+        What its command does.
     files : str
         What it takes.
     context : str
@@ -130,6 +133,7 @@ class Help:
         One of a pipeline, and one of a step, for example.
     """
 
+    flow: str
     description: str
     files: str
     context: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from stpipe_prefect.execution.events import (
     listening,
 )
 from stpipe_prefect.execution.results import Result
+from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.outcomes import Outcome
 
 LISTED = 12
@@ -74,7 +75,7 @@ class _Line:
 
 
 class Display:
-    """Follows a campaign.
+    """Shows how far a campaign is.
 
     On a terminal the lines of the inputs that are being calibrated change in place; elsewhere,
     or where log lines go to the same terminal, a line is printed for every pipeline that
@@ -87,15 +88,10 @@ class Display:
         How many inputs there are.
     live : bool
         Whether lines may change in place.
-
-    Attributes
-    ----------
-    results : list of Result
-        What has become of each input so far.
     """
 
     def __init__(self, console: Console, total: int, *, live: bool) -> None:
-        self.results: list[Result] = []
+        self._results: list[Result] = []
         self._console = console
         self._total = total
         self._live = live and console.is_terminal
@@ -117,12 +113,12 @@ class Display:
         return Group(*self._lines.values(), *([self._how_far()] if self._total > 1 else []))
 
     def _how_far(self) -> Text:
-        failed = sum(bool(result.failure) for result in self.results)
-        ended, running = len(self.results), len(self._lines)
+        failed = sum(bool(result.failure) for result in self._results)
+        ended, running = len(self._results), len(self._lines)
         text = Text(f"{ended - failed} done", "dim")
         text.append(f" · {failed} failed", "red" if failed else "dim")
         text.append(f" · {running} running · {self._total - ended - running} to do")
-        ran = sum(result.ended.seconds > 0 for result in self.results)
+        ran = sum(result.ended.seconds > 0 for result in self._results)
         if ran and ended < self._total:
             elapsed = time.monotonic() - self._started
             minutes = elapsed / ran * (self._total - ended) / 60
@@ -137,23 +133,25 @@ class Display:
             if begins and not self._live:
                 self._console.print(line)
         elif isinstance(event, Result):
-            self.results.append(event)
+            self._results.append(event)
             line = self._lines.pop(event.name, _Line(event.name))
             line.result, line.pipeline, line.step = event, event.pipeline, event.step
             self._console.print(line)
 
 
+def plan_table(plans: Iterable[Plan]) -> Table:
+    """List what would run, and why."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("input", "pipeline", "plan"):
+        table.add_column(title, overflow="fold")
+    for plan in plans:
+        style = "green" if plan.is_up_to_date else "red" if plan.refusal else "yellow"
+        table.add_row(plan.input, plan.pipeline, Text(str(plan), style))
+    return table
+
+
 def result_table(results: Sequence[Result]) -> Table:
-    """List what was made of a few inputs, or how many of many came to which end.
-
-    Parameters
-    ----------
-    results : sequence of Result
-
-    Returns
-    -------
-    rich.table.Table
-    """
+    """List what was made of a few inputs, or how many of many came to which end."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     (_add_products if len(results) <= LISTED else _add_outcomes)(table, results)
     return table

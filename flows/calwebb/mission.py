@@ -20,6 +20,7 @@ JWST = Mission(
     combines=is_for,
     job_for=job_for,
     help=Help(
+        flow="Calibrate JWST exposures, each with the pipelines for its exposure type.",
         description="""\
 Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
 

@@ -21,12 +21,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.calibrate.campaign import CampaignError
+from flows.calibrate.campaign import Campaign
+from flows.calibrate.factory import start
 from flows.calwebb.exposure_types import IMAGE2, SPEC2
-from flows.calwebb.flow import calwebb
+from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import StpipePrefectError, reason
-from stpipe_prefect.execution.events import listening
-from stpipe_prefect.execution.results import Result
 from stpipe_prefect.orchestration.deployments import check_told
 from stpipe_prefect.orchestration.local_flow import LocalFlow
 from stpipe_prefect.orchestration.settings import DeploymentSettings
@@ -116,31 +115,29 @@ def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
             return
         folder = left[0].folder
         here = [*takewhile(lambda item: item.folder == folder, left)]  # noqa: B023
-        names = {item.input.name for item in here[:room]}
+        chosen = {item.input for item in here[:room]}
         yield here[:room] + [
             item
             for item in here[room:]
-            if item.needs & names and item.plans[0].pipeline in (IMAGE2, SPEC2)
+            if item.job.needs & chosen and item.plans[0].pipeline in (IMAGE2, SPEC2)
         ]
 
 
 def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:
     """Run what belongs into one folder, and note what becomes of it."""
     by_name = {item.input.name: item.input for item in batch}
-
-    def note(event: object) -> None:
-        if isinstance(event, Result):
-            path = by_name.pop(event.name)
-            if event.failure:
-                summary.failed[path] = event.failure
-            else:
-                summary.done.append(path)
-
     try:
-        with listening(note):
-            calwebb([*map(str, by_name.values())], str(batch[0].folder), crds_context=context)
-    except CampaignError:
-        pass  # noted, each by itself
+        jobs = [item.job for item in batch]
+        campaign = Campaign(JWST, jobs, batch[0].folder, crds_context=context)
+        try:
+            start(campaign)
+        finally:
+            for result in campaign.results:
+                path = by_name.pop(result.name)
+                if result.failure:
+                    summary.failed[path] = result.failure
+                else:
+                    summary.done.append(path)
     except StpipePrefectError as error:
         summary.failed |= dict.fromkeys(by_name.values(), str(error))
     except Exception as error:  # the other folders are no worse for it

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from flows.calibrate.jobs import Job, needs_of, pipelines_of, plan_jobs
-from flows.calibrate.parameters import parameters_of
-from flows.calibrate.planning import plans
+from flows.calibrate.campaign import Campaign
+from flows.calibrate.jobs import Job, plan_jobs
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.plan import Plan
@@ -26,20 +24,24 @@ class Item:
 
     Attributes
     ----------
-    input : pathlib.Path
-        Its products are beside it.
-    plans : tuple of Plan
-        One for each pipeline it goes through.
+    job : Job
+        Its products are beside its input.
     error : str
         Why it cannot be processed at all; empty if it can.
-    needs : frozenset of str
-        Names of the inputs in the same folder whose products it takes.
     """
 
-    input: Path
-    plans: tuple[Plan, ...] = ()
+    job: Job
     error: str = ""
-    needs: frozenset[str] = frozenset()
+
+    @property
+    def input(self) -> Path:
+        """The exposure or association itself."""
+        return self.job.input
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """What each of its pipelines has to do; none if it cannot be processed."""
+        return () if self.error else self.job.plans or ()
 
     @property
     def stale(self) -> tuple[Plan, ...]:
@@ -91,19 +93,12 @@ def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
         CRDS context.
     """
     jobs: list[Job] = []
-    needs: dict[Path, frozenset[str]] = {}
     for inputs in folders_of(archives):
         try:
             wanted, refused = plan_jobs(inputs, JWST)
         except UsageError as error:  # the other folders are no worse for it
             wanted, refused = [], dict.fromkeys(inputs, error)
-        needed = needs_of(wanted)
-        needs |= {job.input: needed[job.input.name] for job in wanted}
         jobs += wanted
-        yield from (Item(path, error=str(error)) for path, error in refused.items())
-    planned = plans(jobs, None, parameters_of(pipelines_of(jobs), {}, None), crds_context=context)
-    for job in jobs:
-        mine = tuple(islice(planned, len(job.pipelines)))
-        refusal = next((plan.refusal for plan in mine if plan.refusal), "")
-        need = needs[job.input]
-        yield Item(job.input, error=refusal) if refusal else Item(job.input, mine, needs=need)
+        yield from (Item(Job(path, ()), str(error)) for path, error in refused.items())
+    for job in Campaign(JWST, jobs, crds_context=context).planned():
+        yield Item(job, next((plan.refusal for plan in job.plans or () if plan.refusal), ""))

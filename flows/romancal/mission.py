@@ -19,6 +19,7 @@ ROMAN = Mission(
     combines=lambda association, exposures: pipeline_for(association) == MOSAIC,
     job_for=job_for,
     help=Help(
+        flow="Calibrate Roman exposures, and combine what associations name.",
         description="""\
 Calibrate Roman exposures with the real romancal pipelines, every step a Prefect task.
 

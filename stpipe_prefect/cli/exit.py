@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -51,6 +51,11 @@ def _exit_code(command: str, run: Callable[[], int], *, debug: bool) -> int:
         problem = f"{type(error).__name__}: {reason(error)} (more with --debug)"
         complain(command, problem, error, debug=debug)
         return 1
+
+
+def common_exit_code(codes: Collection[int]) -> int:
+    """Give the code that all failures have, else 1; 0 where nothing failed."""
+    return next(iter(codes)) if len(codes) == 1 else min(len(codes), 1)
 
 
 def complain(command: str, problems: str, error: BaseException, *, debug: bool) -> None:

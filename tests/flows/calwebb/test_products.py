@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 
 from flows.calibrate.inputs import find_inputs
-from flows.calibrate.jobs import check_output_files, needs_of, plan_jobs
+from flows.calibrate.jobs import check_output_files, plan_jobs
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import UsageError
 
@@ -45,7 +45,7 @@ def planned(*paths, **options):
     """The graph: pipelines and needs of each input, in order."""
     jobs, refused = plan_jobs(paths, JWST, **options)
     assert refused == {}
-    needs = needs_of(jobs)
+    needs = {job.input.name: {path.name for path in job.needs} for job in jobs}
     return {
         job.input.name: (
             [name.removeprefix("calwebb_") for name in job.pipelines],

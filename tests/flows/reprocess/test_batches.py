@@ -1,5 +1,6 @@
 """What is calibrated together, where only so many may be."""
 
+from flows.calibrate.jobs import Job
 from flows.reprocess.flow import _batches
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item, survey
@@ -12,7 +13,8 @@ def test_exposure_brings_the_association_that_takes_its_rates(tmp_path):
     def item(name, pipeline, *needs):
         (tmp_path / name).touch()
         plan = Plan(name, pipeline, (REASON,))
-        return Item(tmp_path / name, (plan,), needs=frozenset(needs))
+        needed = frozenset(tmp_path / each for each in needs)
+        return Item(Job(tmp_path / name, (pipeline,), needs=needed, plans=(plan,)))
 
     items = [
         item("a_uncal.fits", "calwebb_detector1"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flows.calibrate.jobs import Job
 from flows.reprocess.previous import previous_products
 from flows.reprocess.survey import Item
 from stpipe_prefect.orchestration.plan import Plan
@@ -13,7 +14,7 @@ def item(tmp_path):
     for path in products:
         path.write_text("old")
     plan = Plan("1_uncal.fits", "calwebb_detector1", ("a reason",), products)
-    return Item(tmp_path / "1_uncal.fits", (plan,))
+    return Item(Job(tmp_path / "1_uncal.fits", (plan.pipeline,), plans=(plan,)))
 
 
 def replace(path):

@@ -1,10 +1,12 @@
 """Reasons, counts and what is left, as a person reads them."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from flows.calibrate.jobs import Job
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item
 from stpipe_prefect.orchestration.plan import Plan
@@ -20,14 +22,15 @@ def items(tmp_path):
         path = tmp_path / f"{number}_uncal.fits"
         path.touch()
         os.utime(path, (number * 1e6, number * 1e6))
-        return Item(path, (Plan(path.name, "calwebb_detector1", reasons),), error)
+        plan = Plan(path.name, "calwebb_detector1", reasons)
+        return Item(Job(path, (plan.pipeline,), plans=(plan,)), error)
 
     return [
         item(1, GAIN),
         item(2, GAIN, "input 2_rate.fits will be made anew"),
         item(3, FLAT),
         item(4),
-        Item(tmp_path / "5_uncal.fits", error="5_uncal.fits: truncated | cut"),
+        Item(Job(tmp_path / "5_uncal.fits", ()), error="5_uncal.fits: truncated | cut"),
     ]
 
 
@@ -41,7 +44,7 @@ def test_names_of_files_do_not_make_a_reason_another_one(items):
     summary = Summary(
         "x",
         [
-            Item(items[0].input, (Plan("a", "b", (f"input {n}_rate.fits changed",)),))
+            Item(replace(items[0].job, plans=(Plan("a", "b", (f"input {n}_rate.fits changed",)),)))
             for n in (1, 2)
         ],
     )

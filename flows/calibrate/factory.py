@@ -1,0 +1,283 @@
+"""The flow of a mission, made from its description; it runs campaigns."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from contextvars import ContextVar
+from inspect import signature
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.task_runners import TaskRunner
+from pydantic import Field
+
+from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
+from stpipe_prefect.execution.capacity import expected_memory_mb
+from stpipe_prefect.execution.events import PipelineProgress, report
+from stpipe_prefect.execution.processes import Ended, start_fork_server
+from stpipe_prefect.execution.results import Result
+from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
+from stpipe_prefect.orchestration.deployments import check_told, in_deployment, products_folder
+from stpipe_prefect.orchestration.local_flow import LocalFlow
+from stpipe_prefect.orchestration.summary_of_batch import BatchProgress, show_batch
+from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.paths import printable
+from stpipe_prefect.provenance.record import record_path
+from stpipe_prefect.references.context import pinned_context
+
+from .campaign import Campaign
+from .exposure import FLOW
+from .inputs import find_inputs
+from .jobs import Job, plan_jobs
+from .mission import Mission
+
+LISTED = 10
+"""How many failures the error of a flow names one by one."""
+
+FIELDS = {
+    "inputs": "{0.help.files}",
+    "output_dir": "Folder for the products; default the current one, in a deployment the first "
+    "that runs may write to.",
+    "pipeline": "Run this pipeline instead of what the input calls for.",
+    "stage": "Run only this stage: 1, 2 or 3.",
+    "crds_context": "CRDS context, such as {0.help.context}; default the operational one.",
+    "config_file": "Parameter file, for the pipeline whose class it names.",
+    "parameters": 'Parameters of the pipelines; those of their steps under "steps".',
+    "overwrite": "Run also what is up to date, and replace products that were changed since or "
+    "that another pipeline made.",
+    "ignore": "Ignore changes in these: inputs, parameters, references, versions.",
+    "checkpoint": 'Keep the models after these steps, or "all", so that a later run can resume.',
+    "jobs": "Exposures at a time; default one for each core, as far as memory allows.",
+    "time_limit": "Seconds after which the process of an exposure is killed.",
+}
+"""The form of a run describes its fields with these."""
+
+_planned: ContextVar[Campaign | None] = ContextVar("planned_campaign", default=None)
+
+
+class CampaignError(StpipePrefectError):
+    """Some of the inputs could not be calibrated.
+
+    Attributes
+    ----------
+    results : list of Result
+        What became of every input.
+    """
+
+    def __init__(self, results: list[Result]) -> None:
+        failed = [result.failure for result in results if result.failure]
+        others = f" (and {len(failed) - LISTED} more)" if failed[LISTED:] else ""
+        named = "; ".join(failed[:LISTED])
+        super().__init__(f"{len(failed)} of {len(results)} failed: {named}{others}")
+        self.results = results
+
+
+def mission_flow(mission: Mission) -> LocalFlow:
+    """Make the flow that calibrates exposures and associations of a mission.
+
+    Parameters
+    ----------
+    mission : Mission
+
+    Returns
+    -------
+    LocalFlow
+        Its parameters are those of `FIELDS`, without ``stage`` where the mission has none. It
+        returns the file names of the products, and raises a `CampaignError` where some inputs
+        could not be calibrated; the others are.
+    """
+
+    def calibrate(
+        inputs: list[str],
+        output_dir: str | None = None,
+        pipeline: str | None = None,
+        stage: int | None = None,
+        crds_context: str | None = None,
+        config_file: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        overwrite: bool = False,
+        ignore: list[str] | None = None,
+        checkpoint: list[str] | None = None,
+        jobs: Annotated[int, Field(ge=1)] | None = None,
+        time_limit: Annotated[float, Field(gt=0)] | None = None,
+    ) -> list[str]:
+        named = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
+        check_told(mission.command, inputs, {**named, **(parameters or {})})
+        if pipeline and "::" not in pipeline and "." in pipeline and in_deployment():
+            raise ParameterError(
+                f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"
+            )
+        campaign = _planned.get()
+        if campaign is None:
+            start_fork_server([mission.preload])
+            files = find_inputs(inputs, mission)
+            found, refused = plan_jobs(files, mission, pipeline=pipeline, stage=stage)
+            campaign = Campaign(
+                mission,
+                found,
+                products_folder(output_dir),
+                given=parameters or {},
+                config_file=config_file,
+                crds_context=crds_context,
+                ignore=ignore or (),
+                overwrite=overwrite,
+                checkpoint=checkpoint or (),
+                refused=refused,
+            )
+        results = run(campaign, jobs=jobs, time_limit=time_limit)
+        if any(result.failure for result in results):
+            raise CampaignError(results)
+        return [product for result in results for product in result.products]
+
+    own = signature(calibrate, eval_str=True)
+    kept = [each for each in own.parameters.values() if mission.stages or each.name != "stage"]
+    calibrate.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
+    calibrate.__module__, calibrate.__name__ = mission.flow.split(":")
+    calibrate.__qualname__ = calibrate.__name__
+    lines = [f"    {each.name}: {FIELDS[each.name].format(mission)}" for each in kept]
+    # Prefect reads this form of docstring: it describes the fields of the run's form.
+    calibrate.__doc__ = "\n".join([mission.help.flow, "", "Args:", *lines])
+    return LocalFlow(calibrate, name=mission.command, flow_run_name=_run_name, persist_result=False)
+
+
+def start(
+    campaign: Campaign, task_runner: TaskRunner[Any] | None = None, **options: Any
+) -> State[list[str]]:
+    """Run a campaign as a flow run of its mission; its results are in `campaign.results`.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        With an `output_dir`.
+    task_runner : TaskRunner, optional
+        Where the exposures run; default this machine.
+    **options
+        Further parameters of the flow: ``pipeline``, ``stage``, ``jobs``, ``time_limit``. The
+        first two have been decided upon; the flow run shows them.
+
+    Returns
+    -------
+    State
+        How the flow run ended.
+
+    Raises
+    ------
+    Exception
+        What stopped the flow itself. Failures of its exposures are in `campaign.results`.
+    """
+    flow = campaign.mission.load_flow()
+    token = _planned.set(campaign)
+    try:
+        state: State[list[str]] = flow.with_options(task_runner=task_runner)(
+            [str(job.input) for job in campaign.jobs],
+            output_dir=str(campaign.output_dir),
+            crds_context=campaign.crds_context,
+            config_file=campaign.config_file,
+            parameters=dict(campaign.given),
+            overwrite=campaign.overwrite,
+            ignore=[*campaign.ignore],
+            checkpoint=[*campaign.checkpoint],
+            return_state=True,
+            **options,
+        )
+    finally:
+        _planned.reset(token)
+    error: Any = state.result(raise_on_failure=False) if state.is_failed() else None
+    if error is not None and not isinstance(error, CampaignError):
+        raise error
+    return state
+
+
+def run(
+    campaign: Campaign, *, jobs: int | None = None, time_limit: float | None = None
+) -> list[Result]:
+    """Run a campaign within a flow, each of its jobs in a process of its own.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    jobs : int, optional
+        How many at a time; by default one for each core, as far as memory allows.
+    time_limit : float, optional
+        Seconds that each may take.
+
+    Returns
+    -------
+    list of Result
+        What became of every input; `campaign.results` has it, too, as it comes.
+    """
+    for path, error in campaign.refused.items():
+        _take(Result(printable(path.name), _refused(error)), campaign.results)
+    if campaign.jobs:
+        with pinned_context(campaign.mission.observatory, campaign.crds_context) as context:
+            _run(campaign, context, jobs, time_limit)
+    show_batch(campaign.results)
+    return campaign.results
+
+
+def _run(campaign: Campaign, context: str, jobs: int | None, time_limit: float | None) -> None:
+    """Run the jobs of a campaign under one context."""
+    fresh = campaign.up_to_date()
+    for job in fresh:
+        _take(_cached(job), campaign.results)
+    exposures = [_exposure(job, campaign, context) for job in campaign.jobs if job not in fresh]
+    progress = BatchProgress(len(campaign.refused) + len(campaign.jobs))
+    with closing(calibrate_all(exposures, jobs=jobs, time_limit=time_limit)) as ended:
+        for result in ended:
+            _take(result, campaign.results)
+            progress.show(campaign.results)
+
+
+def _take(result: Result, results: list[Result]) -> None:
+    results.append(result)
+    report(result)
+
+
+def _run_name() -> str:
+    first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
+    return f"{flow_run.flow_name} · {first}" + (f" and {len(others)} more" if others else "")
+
+
+def _refused(error: StpipePrefectError) -> Ended:
+    return Ended(Outcome.FAILED, str(error), error.exit_code, is_explained=True)
+
+
+def _cached(job: Job) -> Result:
+    pipelines = [
+        PipelineProgress(plan.pipeline, Outcome.CACHED, 0.0, tuple(map(str, plan.products)))
+        for plan in job.plans or ()
+    ]
+    return Result(job.input.name, Ended(Outcome.COMPLETED), tuple(pipelines))
+
+
+def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
+    """Put into what JSON can hold what the process of a job does; see `.exposure`."""
+    mission, folder = campaign.mission, campaign.output_dir or job.input.parent
+    registered = set(job.pipelines) <= set(mission.pipelines)
+    parameters = {
+        "input": str(job.input),
+        "package": mission.package if registered else "",
+        "pipelines": list(job.pipelines),
+        "handed_on": job.handed_on,
+        "output_dir": str(folder),
+        "parameters": {
+            name: {
+                **campaign.parameters[name],
+                "crds_context": context,
+                "overwrite": campaign.overwrite,
+                "ignore": [*campaign.ignore],
+                "checkpoint": campaign.checkpoints[name],
+            }
+            for name in job.pipelines
+        },
+    }
+    records = (record_path(folder, name) for name in job.run_names())
+    return Exposure(
+        job.input.name,
+        FLOW,
+        parameters,
+        frozenset(path.name for path in job.needs),
+        expected_memory_mb(job.files(folder), records),
+    )

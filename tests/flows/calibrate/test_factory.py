@@ -1,0 +1,37 @@
+"""The flow of a mission."""
+
+import pytest
+from prefect.utilities.callables import parameter_schema
+
+from flows.calibrate.factory import CampaignError
+from flows.calwebb.flow import calwebb
+from flows.romancal.flow import romancal
+from stpipe_prefect.exceptions import ParameterError
+from stpipe_prefect.execution.processes import Ended
+from stpipe_prefect.execution.results import Result
+from stpipe_prefect.outcomes import Outcome
+
+
+def test_error_of_many_failures_names_some_and_counts_the_others():
+    failed = Ended(Outcome.FAILED, "cut short", 1)
+    error = CampaignError([Result(f"{number}.fits", failed) for number in range(2000)])
+    assert str(error).startswith("2000 of 2000 failed: 0.fits: cut short; 1.fits: cut short; ")
+    assert str(error).endswith("9.fits: cut short (and 1990 more)")
+    assert len(error.results) == 2000
+
+
+def test_run_of_a_deployment_takes_no_class_path(monkeypatch):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
+    with pytest.raises(
+        ParameterError, match=r"pipeline mine\.AnyStep: a deployment takes no paths"
+    ):
+        calwebb.fn([], pipeline="mine.AnyStep")
+
+
+@pytest.mark.parametrize(("flow", "has_stages"), [(calwebb, True), (romancal, False)])
+def test_form_describes_every_field_and_has_stages_where_the_mission_has(flow, has_stages):
+    fields = parameter_schema(flow.fn).properties
+    assert ("stage" in fields) is has_stages
+    assert list(fields)[:3] == ["inputs", "output_dir", "pipeline"]
+    assert all(field["description"] for field in fields.values())
+    assert flow.description.startswith("Calibrate ")

@@ -15,8 +15,7 @@ from flows.calibrate import terminal
 from stpipe_prefect.cli import main as cli
 from stpipe_prefect.cli.exit import exit_code_of_command, screen
 from stpipe_prefect.execution.events import report
-from stpipe_prefect.execution.processes import Ended
-from stpipe_prefect.execution.results import Result
+from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.streams import with_streams
 

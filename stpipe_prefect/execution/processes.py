@@ -16,7 +16,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -29,6 +28,7 @@ import psutil
 
 from ..exceptions import StpipePrefectError, reason
 from ..outcomes import Outcome, exit_code_of, outcome_of
+from .results import Ended as Ended
 from .timing import peak_memory_mb
 
 GRACE = 3.0
@@ -52,34 +52,6 @@ _children: set[BaseProcess] = set()
 _preloaded: list[str] = []
 _farewells: list[Callable[[], None]] = []
 _interrupted = threading.Event()
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    error : str
-        What was wrong, in one line; empty if nothing was.
-    exit_code : int
-        That a command should return for it.
-    seconds : float
-    peak_memory_mb : float
-    traceback : str
-        Where it went wrong, if Python could tell.
-    is_explained : bool
-        Whether `error` says all there is to say.
-    """
-
-    outcome: Outcome
-    error: str = ""
-    exit_code: int = 0
-    seconds: float = 0.0
-    peak_memory_mb: float = 0.0
-    traceback: str = ""
-    is_explained: bool = False
 
 
 def start_fork_server(preload: Sequence[str]) -> None:

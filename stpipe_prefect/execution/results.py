@@ -1,4 +1,4 @@
-"""What became of one of many exposures."""
+"""What became of an exposure, and how the process ended that it had to itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,34 @@ from dataclasses import dataclass, field
 
 from ..outcomes import Outcome
 from .events import PipelineProgress
-from .processes import Ended
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    error : str
+        What was wrong, in one line; empty if nothing was.
+    exit_code : int
+        That a command should return for it.
+    seconds : float
+    peak_memory_mb : float
+    traceback : str
+        Where it went wrong, if Python could tell.
+    is_explained : bool
+        Whether `error` says all there is to say.
+    """
+
+    outcome: Outcome
+    error: str = ""
+    exit_code: int = 0
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    traceback: str = ""
+    is_explained: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,81 @@
-"""Tables and pictures attached to a flow run, for a person to look at afterwards."""
+"""What a flow run shows for a person to look at afterwards: tables, pictures, progress bars.
+
+In a batch of exposures less is recorded: Prefect's server stores some 16 task runs a second, and
+the provenance records hold the rest.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 
 from ..exceptions import reason
+from ..execution.events import DownloadProgress, report
+from ..execution.results import Result
+from ..outcomes import Outcome
 from ..parameters.resolution import ResolvedParameter
 from ..products.quicklook import quick_look
 from ..references.reference import ReferenceFile
 from ..references.server import configured_server
-from .brief import is_brief
 
 P = ParamSpec("P")
 
+LONG_DOWNLOAD = 2.0
+"""Seconds after which a download has a progress bar, and between two updates of it."""
+
+BAR_SECONDS = 5.0
+"""Between two updates of the progress bar of a batch."""
+
+LISTED = 100
+"""How many failures are listed."""
+
 logger = logging.getLogger("stpipe.products")
 
+_in_batch: ContextVar[bool] = ContextVar("in_batch", default=False)
 
-def _in_full_only(show: Callable[P, None]) -> Callable[P, None]:
+
+@contextmanager
+def recording_for_batch(in_batch: bool) -> Iterator[None]:
+    """Have Prefect record, within the block, as much as for one exposure of a batch, or all."""
+    token = _in_batch.set(in_batch)
+    try:
+        yield
+    finally:
+        _in_batch.reset(token)
+
+
+def is_in_batch() -> bool:
+    """Whether this run is one of a batch, of which Prefect records less."""
+    return _in_batch.get()
+
+
+def _not_in_batch(show: Callable[P, None]) -> Callable[P, None]:
     """Leave out in a batch what the provenance record says as well."""
 
     @wraps(show)
     def attach(*args: P.args, **kwargs: P.kwargs) -> None:
-        if not is_brief():
+        if not is_in_batch():
             show(*args, **kwargs)
 
     return attach
 
 
-@_in_full_only
+@_not_in_batch
 def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
     """Attach what every parameter is, where that comes from, and what it beat.
 
@@ -55,7 +96,7 @@ def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> N
     )
 
 
-@_in_full_only
+@_not_in_batch
 def show_references(references: Iterable[tuple[str, ReferenceFile]], context: str) -> None:
     """Attach the reference files of each step.
 
@@ -84,7 +125,7 @@ def show_references(references: Iterable[tuple[str, ReferenceFile]], context: st
     )
 
 
-@_in_full_only
+@_not_in_batch
 def show_products(products: list[Path]) -> None:
     """Attach the list of products, with their sizes."""
     create_table_artifact(
@@ -97,7 +138,7 @@ def show_products(products: list[Path]) -> None:
     )
 
 
-@_in_full_only
+@_not_in_batch
 def show_times(steps: Iterable[Mapping[str, Any]]) -> None:
     """Attach how the time of a run is shared out among its steps, as bars."""
     rows = list(steps)
@@ -130,3 +171,80 @@ def show_quick_looks(products: Iterable[Path]) -> None:
                 markdown=f"![{product.name}](data:image/png;base64,{b64encode(look.png).decode()})",
                 description=f"Quick look: {look.caption}",
             )
+
+
+class Downloads:
+    """Follows the downloads of one task; give it to `prefetch` as ``on_progress``."""
+
+    def __init__(self) -> None:
+        self._file = ""
+        self._shown = 0.0
+        self._bar: Any = None
+
+    def __call__(self, file: str, received: int, size: int) -> None:
+        """Take note of what has arrived."""
+        report(DownloadProgress(file, received, size))
+        now = time.monotonic()
+        if file != self._file:
+            self._file, self._shown, self._bar = file, now, None
+        done = received >= size
+        if now - self._shown > LONG_DOWNLOAD or (done and self._bar is not None):
+            percent = 100.0 * received / max(size, 1)
+            if self._bar is None:
+                self._bar = create_progress_artifact(percent, description=f"Fetching {file}")
+            else:
+                update_progress_artifact(self._bar, percent)
+            self._shown = now
+
+
+class BatchProgress:
+    """How many of the exposures of a flow run have ended, as a progress bar.
+
+    Parameters
+    ----------
+    total : int
+        All of them; a single one needs no bar.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._started = self._shown = time.monotonic()
+        self._bar: Any = None
+
+    def show(self, results: Sequence[Result]) -> None:
+        """Show how far it is, at most every some seconds."""
+        now, done = time.monotonic(), len(results)
+        if self._total < 2 or (now - self._shown < BAR_SECONDS and done < self._total):
+            return
+        self._shown = now
+        percent = 100.0 * done / self._total
+        if self._bar is None:
+            text = f"Exposures of {self._total} that have ended"
+            self._bar = create_progress_artifact(percent, key="exposures", description=text)
+        else:
+            update_progress_artifact(self._bar, percent)
+
+
+def show_batch(results: Sequence[Result]) -> None:
+    """Attach what became of many exposures: outcomes, failures, the slowest and the largest."""
+    if len(results) < 2:
+        return
+    counts = Counter(result.outcome for result in results)
+    lines = ["| outcome | exposures |", "|---|--:|"]
+    lines += [f"| {outcome} | {counts[outcome]} |" for outcome in Outcome if counts[outcome]]
+    failures = [result.failure for result in results if result.failure]
+    if failures:
+        lines += ["", "## Failures", "", *(f"- {failure}" for failure in failures[:LISTED])]
+        lines += [f"- … and {len(failures) - LISTED} more"] if failures[LISTED:] else []
+    ran = [result.ended for result in results if result.ended.seconds]
+    if ran:
+        lines += ["", "## Slowest and largest", "", "| | s | MB |", "|---|--:|--:|"]
+        slowest = sorted(results, key=lambda result: -result.ended.seconds)[:5]
+        largest = sorted(results, key=lambda result: -result.ended.peak_memory_mb)[:5]
+        lines += [
+            f"| {result.name} | {result.ended.seconds:.1f} | {result.ended.peak_memory_mb:.0f} |"
+            for result in dict.fromkeys((*slowest, *largest))
+        ]
+    create_markdown_artifact(
+        key="exposures-summary", markdown="\n".join(lines), description="What became of them"
+    )

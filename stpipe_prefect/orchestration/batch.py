@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from prefect import task
@@ -24,7 +26,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from ..exceptions import UsageError, reason
 from ..execution import capacity
@@ -36,16 +38,16 @@ from ..execution.events import (
     report,
 )
 from ..execution.processes import (
-    Ended,
     Message,
     preloaded,
     run_isolated,
     start_fork_server,
     stop_children,
 )
-from ..execution.results import Result
+from ..execution.results import Ended, Result
 from ..outcomes import Outcome
 from .retries import patient_client
+from .server import LOOPBACK, server_is_configured
 from .subflow import FUNCTION, close_flow_run, subflow
 
 ELSEWHERE = 100
@@ -87,7 +89,7 @@ def calibrate_all(
 ) -> Generator[Result]:
     """Calibrate exposures, each in a process of its own, within a flow.
 
-    Of many, Prefect's server is told in brief. One whose process was killed, or ran out of
+    Of many, Prefect records less of each. One whose process was killed, or ran out of
     memory, beside others is tried once more by itself. If the block that takes the results is
     left, all that is under way is stopped.
 
@@ -119,13 +121,48 @@ def calibrate_all(
         stop_children()
 
 
+def task_runner(address: str | None) -> TaskRunner[Any]:
+    """Make the task runner for an address.
+
+    Parameters
+    ----------
+    address : str or None
+        ``"dask://host:port"`` of a Dask scheduler; None for this machine. Any other of Prefect's
+        task runners goes with a flow by ``flow.with_options(task_runner=...)``.
+
+    Raises
+    ------
+    UsageError
+        It is no such address, or what it needs is not installed, or workers elsewhere could not
+        reach the Prefect server.
+    """
+    if address is None:
+        return ThreadPoolTaskRunner()
+    where = urlsplit(address)
+    if where.scheme != "dask" or not where.hostname:
+        raise UsageError(f"--runner {address}: expected dask://HOST:PORT")
+    if find_spec("prefect_dask") is None:
+        raise UsageError(
+            f"--runner {address}: prefect-dask is missing: pip install 'stpipe_prefect[dask]'"
+        )
+    if where.hostname not in LOOPBACK and not server_is_configured():
+        raise UsageError(
+            f"--runner {address}: Dask's workers have to reach the Prefect server: start one "
+            "that they can, and set PREFECT_API_URL"
+        )
+    from prefect_dask.task_runners import DaskTaskRunner
+
+    runner: TaskRunner[Any] = DaskTaskRunner(address=f"tcp://{where.netloc}")
+    return runner
+
+
 class _Batch:
     def __init__(
         self, exposures: list[Exposure], jobs: int | None, time_limit: float | None
     ) -> None:
         self._waiting = list(_in_order(exposures))
         self._time_limit = time_limit
-        self._brief = len(exposures) > 1
+        self._is_batch = len(exposures) > 1
         self._jobs, self._memory_mb = _room(jobs)
         self._alone: deque[Exposure] = deque()
         self._running: dict[PrefectFuture[Any], Exposure] = {}
@@ -184,7 +221,7 @@ class _Batch:
             exposure.flow,
             dict(exposure.parameters),
             self._time_limit,
-            self._brief,
+            self._is_batch,
             preloaded(),
             return_state=False,
             wait_for=[self._futures[name] for name in sorted(exposure.needs)],
@@ -194,7 +231,7 @@ class _Batch:
 
     def _may_do_better(self, result: Result, exposure: Exposure) -> bool:
         by_memory = result.outcome in (Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
-        return by_memory and self._brief and exposure.memory_mb < float("inf")
+        return by_memory and self._is_batch and exposure.memory_mb < float("inf")
 
 
 @task(name="exposure", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
@@ -203,7 +240,7 @@ def process_of_its_own(
     flow: str,
     parameters: Message,
     time_limit: float | None,
-    brief: bool,
+    in_batch: bool,
     preload: list[str],
 ) -> Any:
     """Run the flow of one exposure in a process of its own; its run is shown in this one's place.
@@ -216,7 +253,7 @@ def process_of_its_own(
     start_fork_server(preload)  # where this is another machine; here it runs
     _record_this_run()
     heard = _Heard(name)
-    told = subflow(flow, parameters, parent=UUID(str(task_run.id)), brief=brief)
+    told = subflow(flow, parameters, parent=UUID(str(task_run.id)), in_batch=in_batch)
     ended = run_isolated(FUNCTION, told, heard, time_limit=time_limit)
     if heard.flow_run and ended.outcome is not Outcome.COMPLETED:
         close_flow_run(heard.flow_run, ended)

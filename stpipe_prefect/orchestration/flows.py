@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from inspect import Signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
+from prefect import Flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
@@ -27,11 +28,9 @@ from ..provenance.inputs import folder_of, opened_input
 from ..references.selection import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
-from .brief import is_brief
-from .deployments import check_association, products_folder
+from .deployments import DeploymentSettings, check_association, products_folder
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
-from .local_flow import LocalFlow
 from .observation import Observation
 from .plan import Plan, Planner
 from .prefetch import PipelineReferences
@@ -39,8 +38,28 @@ from .recording import models_of, recorded_products
 from .request import Request, frozen_parameters, given_to
 from .resume import Resumption, revealed
 from .run_logs import captured_logs
-from .settings import DeploymentSettings
+from .server import prefect_api
 from .tasks import as_task, told_by_state, untold
+
+
+class LocalFlow(Flow[..., Any]):
+    """A flow that finds its Prefect server by itself when it is called.
+
+    It is the configured one, or else an embedded one that lasts as long as the process.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the flow, as Prefect's own flows are run."""
+        with prefect_api():
+            return super().__call__(*args, **kwargs)
+
+    def with_options(self, **options: Any) -> Self:
+        """Make the same flow with other options; Prefect would make a plain one of it."""
+        changed = super().with_options(**options)
+        changed.__class__ = type(self)
+        if "__signature__" in vars(self):  # of the form in Prefect's UI
+            vars(changed)["__signature__"] = vars(self)["__signature__"]
+        return cast("Self", changed)
 
 
 class PipelineFlow(LocalFlow):
@@ -272,7 +291,7 @@ def _observed_run(
 ) -> Callable[..., Any]:
     def run(*args: Any) -> Any:
         data = tuple(map(revealed, args))
-        if step.skip and is_brief():
+        if step.skip and artifacts.is_in_batch():
             return untold(step, data)
         awaited = references.awaited_by(name, data[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)

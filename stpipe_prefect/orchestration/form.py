@@ -19,7 +19,7 @@ from pydantic import Field, WithJsonSchema
 from ..parameters.resolution import NOT_PARAMETERS
 from ..parameters.spec import help_text
 from ..parameters.validation import stpipe_checks
-from .settings import DeploymentSettings
+from .deployments import DeploymentSettings
 
 Schema = dict[str, Any]
 

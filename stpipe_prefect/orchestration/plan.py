@@ -26,8 +26,10 @@ from ..provenance.dependencies import (
     ASPECTS,
     Dependencies,
     differences,
+    mission_of,
     named_files,
     version_differences,
+    versions,
 )
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import first_exposure, input_contents, input_files, opened_input
@@ -40,7 +42,6 @@ from ..provenance.record import (
     record_path,
     run_name,
 )
-from ..provenance.software import mission_of, versions
 from ..references.cache import refuse_absent
 from ..references.context import pinned_context
 from ..references.selection import files_needed, parameter_files, read_crds_parameters

@@ -14,7 +14,6 @@ from ..references.files import checked_file
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
 from ..references.selection import further_members, read_crds_parameters, select, types_needed
 from . import artifacts
-from .brief import is_brief
 from .tasks import fetch, prefetch_task
 
 
@@ -121,7 +120,7 @@ class PipelineReferences:
         for step, files in wanted.items():
             to_fetch = [file for file in files.values() if file.applies]
             self._shown += [(step, file) for file in files.values() if not file.applies]
-            if is_brief() and all(file.path.exists() for file in to_fetch):
+            if artifacts.is_in_batch() and all(file.path.exists() for file in to_fetch):
                 self._shown += [(step, file) for file in fetch(to_fetch)]
             elif to_fetch:
                 self._fetching[step] = prefetch_task(step).submit(to_fetch)

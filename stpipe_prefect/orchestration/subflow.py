@@ -25,9 +25,10 @@ from pydantic import SecretStr
 
 from ..exceptions import reason
 from ..execution.events import as_message, listening
-from ..execution.processes import Ended, Message, Tell, said_if_left_alone
+from ..execution.processes import Message, Tell, said_if_left_alone
+from ..execution.results import Ended
 from ..outcomes import Outcome
-from .brief import told_in_brief
+from .artifacts import recording_for_batch
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .prefect_settings import changed_settings
 from .retries import ask_again_if_lost, patient_client
@@ -55,7 +56,7 @@ _SECRETS = ("api.key", "api.auth_string")
 _CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 
-def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bool) -> Message:
+def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, in_batch: bool) -> Message:
     """Put in writing which flow a process of its own is to run, and where to report to.
 
     Parameters
@@ -66,8 +67,8 @@ def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bo
         What JSON can hold.
     parent : uuid.UUID
         The task run in whose place the flow run is shown.
-    brief : bool
-        See `stpipe_prefect.orchestration.brief`.
+    in_batch : bool
+        Whether the exposure is one of a batch, of which Prefect records less.
     """
     settings = get_current_settings()
     run = FlowRunContext.get()
@@ -75,7 +76,7 @@ def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, brief: bo
         "flow": flow,
         "parameters": dict(parameters),
         "parent": str(parent),
-        "brief": brief,
+        "in_batch": in_batch,
         "settings": {name: _revealed(attrgetter(name)(settings)) for name in _SETTINGS},
         "of": str(run.flow_run.id) if run and run.flow_run else "",
         "of_deployment": str(run.flow_run.id) if run and run.flow_run and in_deployment() else "",
@@ -102,7 +103,7 @@ def run_as_told(told: Message, tell: Tell) -> None:
         os.environ.setdefault(RUN_OF_DEPLOYMENT, told["of_deployment"])
     with (
         _surroundings(told),
-        told_in_brief(told["brief"]),
+        recording_for_batch(told["in_batch"]),
         listening(lambda event: tell(as_message(event))),
         patient_client() as client,
     ):

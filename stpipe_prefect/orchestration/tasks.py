@@ -25,7 +25,7 @@ from ..references.reference import ReferenceFile
 from ..references.selection import select
 from ..registry import find_step
 from ..step import Step
-from .downloads import Downloads
+from .artifacts import Downloads
 from .handles import Handle, boxed, unboxed
 from .run_logs import captured_logs
 

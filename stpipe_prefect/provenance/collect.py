@@ -14,9 +14,8 @@ from ..references.best import best_references
 from ..references.cache import recall, sha1_of
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from ..references.selection import steps_to_run, types_needed
-from .dependencies import Dependencies, Row, named_files, row_name
+from .dependencies import Dependencies, Row, mission_of, named_files, row_name, versions
 from .fingerprint import FileContent, NoFingerprintError, fingerprint
-from .software import mission_of, versions
 
 
 def gather(

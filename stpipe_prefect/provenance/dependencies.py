@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from .fingerprint import FileContent, fingerprint
-from .software import CALIBRATING
 
 Row = dict[str, Any]
 
 ASPECTS = ("inputs", "parameters", "references", "versions")
 """What a plan can be told to ignore."""
+
+RECORDED = ("stcal", "stdatamodels", "roman_datamodels", "crds", "numpy", "stpipe_prefect")
+CALIBRATING = ("stcal", "stdatamodels", "roman_datamodels")
+"""Besides the mission's own package: a change of these can change a product."""
 
 
 @dataclass(frozen=True)
@@ -244,3 +249,26 @@ def _file(row: Row) -> tuple[str, str, str]:
 def _used(rows: list[Row]) -> list[Row]:
     """Leave out parameter files whose content is among the parameters."""
     return [row for row in rows if row.get("asked") or not row["type"].startswith("pars-")]
+
+
+def mission_of(step_class: type) -> str:
+    """Name the package a class of steps comes from."""
+    return step_class.__module__.partition(".")[0]
+
+
+@lru_cache
+def versions(mission: str) -> dict[str, str]:
+    """List the versions that are recorded, by package, and Python's.
+
+    Parameters
+    ----------
+    mission : str
+        The package of the pipeline, such as ``"jwst"``.
+    """
+    found = {}
+    for package in dict.fromkeys((mission, *RECORDED)):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {**found, "python": platform.python_version()}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from ..products.names import shortened
 from ..products.staging import synced
 from .dependencies import Dependencies, Row
 from .fingerprint import FileContent
-from .schema import mismatch
 
 SCHEMA = "stpipe_prefect/provenance-1.0.0"
 SUFFIX = ".provenance.json"
@@ -159,7 +159,7 @@ def read_record(path: Path) -> Record:
         raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
     if schema != SCHEMA:
         raise InputError(f"{path}: its schema is {schema}, known is {SCHEMA}")
-    problem = mismatch(text)
+    problem = _mismatch(text)
     if problem:
         raise InputError(f"{path}: no provenance record, because {problem}")
     names = [item.name for item in fields(Dependencies)]
@@ -204,3 +204,81 @@ def _files(rows: Iterable[Mapping[str, Any]], folder: Path) -> list[FileContent]
 def _beside(path: Path, folder: Path) -> str:
     path = path.absolute()
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+@dataclass(frozen=True)
+class _Run:
+    pipeline: str = ""
+    started: str = ""
+    bases: list[str] = field(default_factory=list)
+    log: str = ""
+    host: str = ""
+    flow_run: str = ""
+    seconds: float = 0
+    peak_memory_mb: float = 0
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    step: str
+    parameter: str
+    value: Any
+    source: str
+    files: list[FileContent] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Reference:
+    step: str
+    type: str
+    file: str
+    sha1: str = ""
+    path: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True)
+class _Step:
+    step: str
+    outcome: str
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
+class _Content:
+    schema: str
+    fingerprint: str
+    run: _Run
+    pipeline: str
+    observatory: str
+    context: str
+    server: str
+    request: str
+    inputs: list[FileContent]
+    parameters: list[_Parameter]
+    references: list[_Reference]
+    software: dict[str, str]
+    steps: list[_Step]
+    products: list[FileContent]
+    opaque: list[str] = field(default_factory=list)
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_Content)
+
+
+def _mismatch(text: str) -> str:
+    """Say what a record lacks or has of another type; nothing if nothing is wrong."""
+    from pydantic import ValidationError
+
+    try:
+        _adapter().validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}".removeprefix(": ")
+    return ""

@@ -6,7 +6,7 @@ import pytest
 from pages import PAGES, ROOT, blocks
 
 from stpipe_prefect.cli.main import _parser
-from stpipe_prefect.orchestration.settings import PREFIX, DeploymentSettings
+from stpipe_prefect.orchestration.deployments import PREFIX, DeploymentSettings
 from stpipe_prefect.provenance.record import Record
 
 VARIABLE = re.compile(r"\bSTPIPE_[A-Z_]*[A-Z]\b(?!_)")

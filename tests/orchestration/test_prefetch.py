@@ -38,7 +38,7 @@ def cold_run(run_flow, small, server, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRDS_PATH", str(folder))
         patch.setenv("CRDS_SERVER_URL", server.url)
-        patch.setattr("stpipe_prefect.orchestration.downloads.LONG", 0.5)
+        patch.setattr("stpipe_prefect.orchestration.artifacts.LONG_DOWNLOAD", 0.5)
         utils.clear_function_caches()
         run = run_flow(
             "calwebb_detector1",

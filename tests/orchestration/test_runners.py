@@ -13,8 +13,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
-from stpipe_prefect.orchestration.runners import task_runner
+from stpipe_prefect.orchestration.batch import Exposure, calibrate_all, task_runner
 from stpipe_prefect.outcomes import Outcome
 
 # Dask's own, when a worker is killed.
@@ -38,7 +37,7 @@ def test_address_that_is_none(address, problem):
 
 
 def test_workers_elsewhere_need_a_server_they_can_reach(monkeypatch):
-    monkeypatch.setattr("stpipe_prefect.orchestration.runners.server_is_configured", lambda: False)
+    monkeypatch.setattr("stpipe_prefect.orchestration.batch.server_is_configured", lambda: False)
     with pytest.raises(UsageError, match="set PREFECT_API_URL"):
         task_runner("dask://far.example:8786")
 

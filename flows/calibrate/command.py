@@ -199,7 +199,7 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
     from prefect.utilities.urls import url_for
 
     from stpipe_prefect.execution.processes import interruptible
-    from stpipe_prefect.orchestration.runners import task_runner
+    from stpipe_prefect.orchestration.batch import task_runner
     from stpipe_prefect.orchestration.server import caution, server_is_configured
 
     from .factory import start

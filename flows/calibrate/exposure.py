@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from stpipe_prefect.exceptions import InputError
 from stpipe_prefect.execution.events import PipelineProgress, report
-from stpipe_prefect.orchestration.brief import is_brief
+from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
 from stpipe_prefect.outcomes import Outcome
 
@@ -68,7 +68,9 @@ def exposure(
 def _run(pipeline: PipelineFlow, **parameters: Any) -> State[list[str]]:
     """Run a pipeline as a flow within this one; in a batch as a part of this one."""
     state: State[list[str]]
-    state = pipeline.fn(**parameters) if is_brief() else pipeline(**parameters, return_state=True)
+    state = (
+        pipeline.fn(**parameters) if is_in_batch() else pipeline(**parameters, return_state=True)
+    )
     return state
 
 

@@ -16,12 +16,12 @@ from pydantic import Field
 from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.execution.capacity import expected_memory_mb
 from stpipe_prefect.execution.events import PipelineProgress, report
-from stpipe_prefect.execution.processes import Ended, start_fork_server
-from stpipe_prefect.execution.results import Result
+from stpipe_prefect.execution.processes import start_fork_server
+from stpipe_prefect.execution.results import Ended, Result
+from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
 from stpipe_prefect.orchestration.deployments import check_told, in_deployment, products_folder
-from stpipe_prefect.orchestration.local_flow import LocalFlow
-from stpipe_prefect.orchestration.summary_of_batch import BatchProgress, show_batch
+from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
 from stpipe_prefect.provenance.record import record_path

@@ -26,9 +26,8 @@ from flows.calibrate.factory import start
 from flows.calwebb.exposure_types import IMAGE2, SPEC2
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import StpipePrefectError, reason
-from stpipe_prefect.orchestration.deployments import check_told
-from stpipe_prefect.orchestration.local_flow import LocalFlow
-from stpipe_prefect.orchestration.settings import DeploymentSettings
+from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_told
+from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.references.context import pinned_context
 

@@ -9,7 +9,7 @@ from prefect.events import emit_event
 from prefect.states import Completed
 from prefect.variables import Variable
 
-from stpipe_prefect.orchestration.local_flow import LocalFlow
+from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.references.context import resolve_context
 
 EVENT = "crds.context.changed"

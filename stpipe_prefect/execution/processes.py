@@ -28,7 +28,7 @@ import psutil
 
 from ..exceptions import StpipePrefectError, reason
 from ..outcomes import Outcome, exit_code_of, outcome_of
-from .results import Ended as Ended
+from .results import Ended
 from .timing import peak_memory_mb
 
 GRACE = 3.0

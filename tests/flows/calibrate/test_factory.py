@@ -7,8 +7,7 @@ from flows.calibrate.factory import CampaignError
 from flows.calwebb.flow import calwebb
 from flows.romancal.flow import romancal
 from stpipe_prefect.exceptions import ParameterError
-from stpipe_prefect.execution.processes import Ended
-from stpipe_prefect.execution.results import Result
+from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
 
 

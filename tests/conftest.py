@@ -12,8 +12,8 @@ from shutil import copy
 import pytest
 from filelock import FileLock
 
-import flows.romancal.sample
-from flows.romancal.sample import Sample as RomanSample
+from flows.romancal.sample import store as roman_store
+from flows.romancal.sample.store import Sample as RomanSample
 from flows.sample import Program, Sample, ensure_sample, make_crds_cache, make_program
 
 FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
@@ -63,7 +63,7 @@ def roman(shared_folder: Path) -> RomanSample:
     pytest.importorskip("romancal")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared_folder / "cache"))
-        return flows.romancal.sample.ensure_sample()
+        return roman_store.ensure_sample()
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 UNREADABLE = "cannot be planned"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Campaign:
     """What one command or flow run calibrates.
 
@@ -87,9 +87,8 @@ class Campaign:
 
     def __post_init__(self) -> None:
         pipelines = pipelines_of(self.jobs)
-        set_once = vars(self).update
-        set_once(parameters=parameters_of(pipelines, self.given, self.config_file))
-        set_once(checkpoints=share_checkpoints(pipelines, [*self.checkpoint]))
+        self.parameters = parameters_of(pipelines, self.given, self.config_file)
+        self.checkpoints = share_checkpoints(pipelines, [*self.checkpoint])
         check_output_files(self.jobs, self.parameters)
 
     def planned(self, *, check_files: bool = False) -> Iterator[Job]:

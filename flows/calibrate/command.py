@@ -64,6 +64,7 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -> int:
     from stpipe_prefect.products.names import folder_path
     from stpipe_prefect.products.staging import check_output_dir
+    from stpipe_prefect.references.context import resolve_context
 
     from .inputs import find_inputs
     from .jobs import plan_jobs
@@ -99,6 +100,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
         _start_processes(mission)
         campaign = _campaign(mission, jobs, output_dir, texts, options)
+        campaign.crds_context = resolve_context(mission.observatory, options.context)
         mission.load_flow()
     _run_campaign(campaign, options, console)
     codes |= {result.ended.exit_code for result in campaign.results if result.failure}
@@ -147,21 +149,17 @@ def _campaign(
     options: argparse.Namespace,
 ) -> Campaign:
     """Plan what the options ask for; whatever is wrong with them is found here."""
-    from stpipe_prefect.references.context import resolve_context
-
     from .campaign import Campaign
     from .jobs import pipelines_of
     from .parameters import parameters_given
 
-    # A plan has the context looked up only where something is selected under it.
-    named, observatory = options.context, mission.observatory
     return Campaign(
         mission,
         jobs,
         output_dir,
         given=parameters_given(pipelines_of(jobs), texts),
         config_file=options.config_file,
-        crds_context=named if options.plan else resolve_context(observatory, named),
+        crds_context=options.context,
         ignore=options.ignore,
         overwrite=options.overwrite,
         checkpoint=options.checkpoint,

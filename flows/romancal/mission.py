@@ -9,7 +9,7 @@ from .pipelines import MOSAIC, PIPELINES, job_for, pipeline_for
 ROMAN = Mission(
     command="romancal",
     flow="flows.romancal.flow:romancal",
-    sample="flows.romancal.sample:ensure_sample",
+    sample="flows.romancal.sample.store:ensure_sample",
     preload="flows.romancal.preload",
     observatory="roman",
     package="romancal",

@@ -16,6 +16,7 @@ import numpy as np
 from .truth import Truth
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -25,16 +26,32 @@ if TYPE_CHECKING:
 SAME_STAR = 0.1
 """Arcsec between a star and the catalogue's source that is taken for it, at most."""
 
-LEAST_FLAGGED = 0.98
-"""Of the cosmic rays, and of the saturated pixels."""
-LEAST_FOUND = 0.95
-"""Of the stars."""
-LARGEST_OFFSET = 2.0
-"""Mas, median over the stars: 1/15 of a pixel."""
-LARGEST_FLUX_ERROR = 0.02
-"""Of the flux, median over the stars."""
-LARGEST_FLUX_SCATTER = 0.08
-"""Of the flux, from star to star: the faintest have a signal-to-noise ratio of about 15."""
+
+@dataclass(frozen=True)
+class Measure:
+    """One number that tells how much of the truth was recovered.
+
+    Attributes
+    ----------
+    value : float
+    text : str
+        Says it to a person, by ``text.format(value)``.
+    least, most : float
+        Tolerances; a value that is no number is outside.
+    """
+
+    value: float
+    text: str
+    least: float = -math.inf
+    most: float = math.inf
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the value is within its tolerances."""
+        return self.least <= self.value <= self.most
+
+    def __str__(self) -> str:
+        return self.text.format(self.value)
 
 
 @dataclass(frozen=True)
@@ -43,33 +60,15 @@ class Recovery:
 
     Attributes
     ----------
-    cosmic_rays : fraction of the injected cosmic rays flagged `JUMP_DET`
-    saturated : fraction of the saturated pixels flagged `SATURATED`
-    stars : fraction of the stars in the catalogue
-    offset : median distance between a star and its catalogue position, mas
-    flux_ratio : median of catalogue flux / true flux
-    flux_scatter : standard deviation of that ratio, from the median absolute deviation
+    measures : dict of str to Measure
     """
 
-    cosmic_rays: float
-    saturated: float
-    stars: float
-    offset: float
-    flux_ratio: float
-    flux_scatter: float
+    measures: dict[str, Measure]
 
     @property
     def problems(self) -> list[str]:
         """Say what is outside the tolerances; empty when the truth is recovered."""
-        judgements = [
-            (self.cosmic_rays >= LEAST_FLAGGED, f"{self.cosmic_rays:.1%} of cosmic rays flagged"),
-            (self.saturated >= LEAST_FLAGGED, f"{self.saturated:.1%} of saturated pixels flagged"),
-            (self.stars >= LEAST_FOUND, f"{self.stars:.1%} of the stars found"),
-            (self.offset <= LARGEST_OFFSET, f"stars {self.offset:.2f} mas from their places"),
-            (abs(self.flux_ratio - 1) <= LARGEST_FLUX_ERROR, f"flux ratio {self.flux_ratio:.3f}"),
-            (self.flux_scatter <= LARGEST_FLUX_SCATTER, f"flux scatter {self.flux_scatter:.3f}"),
-        ]
-        return [problem for good, problem in judgements if not good]
+        return [str(measure) for measure in self.measures.values() if not measure.ok]
 
     @property
     def ok(self) -> bool:
@@ -77,11 +76,34 @@ class Recovery:
         return not self.problems
 
     def __str__(self) -> str:
-        return (
-            f"{self.cosmic_rays:.0%} of cosmic rays and {self.saturated:.0%} of saturated pixels "
-            f"flagged, {self.stars:.0%} of the stars found, {self.offset:.2f} mas from their "
-            f"places, flux ratio {self.flux_ratio:.3f} ± {self.flux_scatter:.3f}"
-        )
+        return ", ".join(map(str, self.measures.values()))
+
+
+def flagged(hits: Iterable[NDArray[np.bool_]], what: str) -> Measure:
+    """Measure which fraction of cosmic rays or pixels bears its flag."""
+    return Measure(float(np.concatenate([*hits]).mean()), f"{{:.1%}} of {what} flagged", 0.98)
+
+
+def stars_found(
+    offsets: NDArray[np.float64], ratios: NDArray[np.float64], *, offset: float, flux: float
+) -> dict[str, Measure]:
+    """Measure how many stars are in a catalogue, how far from their places, and how bright.
+
+    Parameters
+    ----------
+    offsets : distances in mas, NaN for stars that are absent
+    ratios : catalogue flux / true flux
+    offset : tolerance of the median distance, mas
+    flux : tolerance of the median flux, as a fraction of it
+    """
+    found = np.isfinite(offsets)
+    return {
+        "stars": Measure(float(found.mean()), "{:.1%} of the stars found", 0.95),
+        "offset": Measure(
+            _median(offsets[found]), "stars {:.2f} mas from their places", most=offset
+        ),
+        "flux_ratio": Measure(_median(ratios[found]), "flux ratio {:.3f}", 1 - flux, 1 + flux),
+    }
 
 
 def measure_recovery(products: Path, truth: Path) -> Recovery:
@@ -107,15 +129,17 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
     if catalogue is None:
         raise FileNotFoundError(f"no *_cat.ecsv in {products}")
     offsets, ratios = _match_stars(catalogue, known)
-    found = np.isfinite(offsets)
-    flux_ratio = _median(ratios[found])
+    found = ratios[np.isfinite(offsets)]
+    scatter = 1.4826 * _median(np.abs(found - _median(found)))
     return Recovery(
-        cosmic_rays=float(np.concatenate(jumps).mean()),
-        saturated=float(np.concatenate(saturations).mean()),
-        stars=float(found.mean()),
-        offset=_median(offsets[found]),
-        flux_ratio=flux_ratio,
-        flux_scatter=1.4826 * _median(np.abs(ratios[found] - flux_ratio)),
+        {
+            "cosmic_rays": flagged(jumps, "cosmic rays"),
+            "saturated": flagged(saturations, "saturated pixels"),
+            # 1/15 of a pixel
+            **stars_found(offsets, ratios, offset=2.0, flux=0.02),
+            # From star to star: the faintest have a signal-to-noise ratio of about 15.
+            "flux_scatter": Measure(scatter, "flux scatter {:.3f}", most=0.08),
+        }
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flows.sample.store import kept
 
 if TYPE_CHECKING:
-    from .recovery import Recovery
+    from flows.sample.recovery import Recovery
 
 
 @dataclass(frozen=True)

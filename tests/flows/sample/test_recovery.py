@@ -19,10 +19,10 @@ def test_truth_is_recovered(products: Any, sample: Sample) -> None:
     recovery = measure_recovery(products.folder, sample.truth)
     assert recovery.problems == []
     assert recovery.ok
-    assert recovery.cosmic_rays == pytest.approx(1.0, abs=0.02)
-    assert recovery.offset < 1.0
-    assert recovery.flux_ratio == pytest.approx(1.0, abs=0.01)
-    assert "100% of the stars found" in str(recovery)
+    assert recovery.measures["cosmic_rays"].value == pytest.approx(1.0, abs=0.02)
+    assert recovery.measures["offset"].value < 1.0
+    assert recovery.measures["flux_ratio"].value == pytest.approx(1.0, abs=0.01)
+    assert "100.0% of the stars found" in str(recovery)
 
 
 def test_unflagged_pixels_are_a_problem(products: Any, sample: Sample, tmp_path: Path) -> None:

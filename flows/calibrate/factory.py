@@ -20,7 +20,11 @@ from stpipe_prefect.execution.processes import start_fork_server
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
-from stpipe_prefect.orchestration.deployments import check_told, in_deployment, products_folder
+from stpipe_prefect.orchestration.deployments import (
+    check_deployable,
+    in_deployment,
+    products_folder,
+)
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
@@ -104,7 +108,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
         time_limit: Annotated[float, Field(gt=0)] | None = None,
     ) -> list[str]:
         named = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
-        check_told(mission.command, inputs, {**named, **(parameters or {})})
+        check_deployable(mission.command, inputs, {**named, **(parameters or {})})
         if pipeline and "::" not in pipeline and "." in pipeline and in_deployment():
             raise ParameterError(
                 f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"

@@ -26,7 +26,7 @@ from flows.calibrate.factory import start
 from flows.calwebb.exposure_types import IMAGE2, SPEC2
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import StpipePrefectError, reason
-from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_told
+from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_deployable
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.references.context import pinned_context
@@ -80,7 +80,7 @@ def reprocess(
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
-    check_told("reprocess", archives, {"crds_context": crds_context})
+    check_deployable("reprocess", archives, {"crds_context": crds_context})
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     with pinned_context("jwst", crds_context) as context:
         summary = Summary(context, list(survey(archives, context)))

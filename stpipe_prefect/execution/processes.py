@@ -76,20 +76,20 @@ def said_if_left_alone(farewell: Callable[[], None]) -> None:
 
 
 def preloaded() -> list[str]:
-    """List what `start_fork_server` was told: another machine's is to import the same."""
+    """List what `start_fork_server` was given: another machine's is to import the same."""
     return list(_preloaded)
 
 
 def run_isolated(
-    function: str, told: Message, listener: Tell, *, time_limit: float | None = None
+    function: str, argument: Message, listener: Tell, *, time_limit: float | None = None
 ) -> Ended:
     """Run a function in a process of its own, and wait until that has ended.
 
     Parameters
     ----------
     function : str
-        ``"module:name"``; it is called with `told` and with a function that sends messages.
-    told : dict
+        ``"module:name"``; it is called with `argument` and with a function that sends messages.
+    argument : dict
         What JSON can hold.
     listener : callable
         Called with each message.
@@ -108,7 +108,7 @@ def run_isolated(
         multiprocessing.current_process().daemon = False
     ours, theirs = multiprocessing.Pipe()
     with _environment(SINGLE_THREADED):  # for where they start from scratch
-        process = _context().Process(target=_child, args=(theirs, function, json.dumps(told)))
+        process = _context().Process(target=_child, args=(theirs, function, json.dumps(argument)))
         process.start()  # waits for what the fork server still imports
     started = time.monotonic()
     theirs.close()
@@ -239,7 +239,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _child(messages: Connection, function: str, told: str) -> None:
+def _child(messages: Connection, function: str, argument: str) -> None:
     os.setsid()
     threading.Thread(target=_end_with_parent, args=(messages,), daemon=True).start()
     sending = threading.Lock()
@@ -250,7 +250,7 @@ def _child(messages: Connection, function: str, told: str) -> None:
 
     ended: Message = {"outcome": Outcome.COMPLETED}
     try:
-        resolve_name(function)(json.loads(told), tell)
+        resolve_name(function)(json.loads(argument), tell)
     except BaseException as error:
         # What Prefect makes of a signal is no Exception.
         is_explained = isinstance(error, StpipePrefectError)

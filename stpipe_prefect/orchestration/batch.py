@@ -16,12 +16,11 @@ from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext, TaskRunContext
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
@@ -46,9 +45,9 @@ from ..execution.processes import (
 )
 from ..execution.results import Ended, Result
 from ..outcomes import Outcome
-from .retries import patient_client
 from .server import LOOPBACK, server_is_configured
 from .subflow import FUNCTION, close_flow_run, subflow
+from .workarounds import record_task_run
 
 ELSEWHERE = 100
 """How many are handed at a time to a task runner that has its own idea of how many it takes."""
@@ -251,34 +250,15 @@ def process_of_its_own(
         Named by the outcome.
     """
     start_fork_server(preload)  # where this is another machine; here it runs
-    _record_this_run()
+    record_task_run()
     heard = _Heard(name)
-    told = subflow(flow, parameters, parent=UUID(str(task_run.id)), in_batch=in_batch)
-    ended = run_isolated(FUNCTION, told, heard, time_limit=time_limit)
+    message = subflow(flow, parameters, parent=str(task_run.id), in_batch=in_batch)
+    ended = run_isolated(FUNCTION, message, heard, time_limit=time_limit)
     if heard.flow_run and ended.outcome is not Outcome.COMPLETED:
         close_flow_run(heard.flow_run, ended)
     result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
     make = Completed if result.outcome.is_good else Failed
     return make(name=result.outcome, message=result.failure or None, data=result)
-
-
-def _record_this_run() -> None:
-    """Have the server know of this task run before a flow run refers to it.
-
-    What it is told of task runs otherwise waits in queues.
-    """
-    context = TaskRunContext.get()
-    assert context is not None
-    run = context.task_run
-    with patient_client() as client:
-        client.create_task_run(
-            context.task,
-            flow_run_id=run.flow_run_id,
-            dynamic_key=run.dynamic_key,
-            id=run.id,
-            name=run.name,
-            state=run.state,
-        )
 
 
 class _Heard:

@@ -62,12 +62,10 @@ def _problem(database: Path) -> str:
 
 def _is_known(connection: sqlite3.Connection) -> bool:
     """Tell whether this Prefect has heard of the version of a database."""
-    import prefect
+    from .workarounds import is_known_revision
 
     try:
         versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except sqlite3.OperationalError:  # no such table: Prefect has yet to make it
         return True
-    folder = Path(prefect.__file__).parent / "server/database/_migrations/versions/sqlite"
-    known = "".join(file.read_text() for file in folder.glob("*.py"))
-    return all(f'revision = "{version}"' in known for (version,) in versions)
+    return all(is_known_revision(version) for (version,) in versions)

@@ -1,4 +1,4 @@
-"""A deployment is not a shell: what its runs are told is held against the settings."""
+"""A deployment is not a shell: its settings say which parameters its runs may have."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..parameters.resolution import Layer, Source
 from ..parameters.validation import raise_problems
 from ..products.names import folder_path
 from ..provenance.inputs import input_files, product_names
+from .workarounds import RUN_OF_DEPLOYMENT
 
 FLOW_RUN = Source("flow run")
 
@@ -29,12 +30,9 @@ WRITTEN = ("output_dir", "output_file", "catalog_path")
 READABLE = ("input_roots", "output_roots")
 """A stage reads what the one before has written."""
 
-RUN_OF_DEPLOYMENT = "PREFECT__FLOW_RUN_ID"
-"""Set in the environment of every process that a worker or runner starts for a flow run."""
-
 
 class DeploymentSettings(BaseSettings):
-    """What runs of a deployment may be told; runs from Python and the command line may anything.
+    """What runs of a deployment may set; runs from Python and the command line may set all.
 
     Attributes
     ----------
@@ -90,8 +88,8 @@ def in_deployment() -> bool:
     return run is not None and run.deployment_id is not None
 
 
-def check_told(title: str, inputs: Iterable[Any], told: Mapping[str, Any]) -> None:
-    """Refuse what a run may not be told if it is one of a deployment.
+def check_deployable(title: str, inputs: Iterable[Any], parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that a run may not have if it is one of a deployment.
 
     Parameters
     ----------
@@ -99,7 +97,7 @@ def check_told(title: str, inputs: Iterable[Any], told: Mapping[str, Any]) -> No
         Name of the flow, for messages.
     inputs : iterable
         Its exposures and associations.
-    told : mapping
+    parameters : mapping
         Whatever else it is given.
 
     Raises
@@ -109,7 +107,7 @@ def check_told(title: str, inputs: Iterable[Any], told: Mapping[str, Any]) -> No
     """
     if in_deployment():
         files = [Layer(FLOW_RUN, {"input": each}) for each in inputs]
-        check_allowed(title, [*files, Layer(FLOW_RUN, told)])
+        check_allowed(title, [*files, Layer(FLOW_RUN, parameters)])
 
 
 def products_folder(named: str | Path | None) -> Path:
@@ -148,7 +146,7 @@ def check_association(title: str, data: Any, folder: Path) -> None:
 
 
 def check_allowed(title: str, layers: Iterable[Layer]) -> None:
-    """Refuse what a deployment may not be told.
+    """Refuse parameters that a deployment may not have.
 
     Parameters
     ----------
@@ -168,9 +166,9 @@ def check_allowed(title: str, layers: Iterable[Layer]) -> None:
 
 def _problems(settings: DeploymentSettings, layers: Iterable[Layer]) -> Iterator[str]:
     for layer in layers:
-        told_by = f" (from {layer.source})" if layer.source.file else ""
+        source = f" (from {layer.source})" if layer.source.file else ""
         for problem in _of_section(layer.values, settings, from_file=layer.source.file is not None):
-            yield f"{problem}{told_by}"
+            yield f"{problem}{source}"
 
 
 def _of_association(data: Any, folder: Path, settings: DeploymentSettings) -> Iterator[str]:

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from ..execution.garbage import imported_for_good
 
@@ -36,7 +35,9 @@ def serve(listener: int, held: int, users: str) -> None:
         import uvicorn
         from prefect.server.api.server import create_app
 
-        _have_transactions_wait_their_turn()
+        from .workarounds import begin_as_writers
+
+        begin_as_writers()
         application = create_app(ephemeral=True, final=True)
     server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="on"))
 
@@ -63,28 +64,6 @@ def _wait_until_unlocked(users: int) -> None:
         except BlockingIOError:
             continue
         return
-
-
-def _have_transactions_wait_their_turn() -> None:
-    """Have SQLite's transactions begin as writers.
-
-    Prefect's begin as readers, and SQLite refuses to let one write if another has done so
-    meanwhile; the client, told 503, asks again only after seconds.
-    """
-    from prefect.server.database.configurations import AioSqliteConfiguration
-    from prefect.server.database.dependencies import set_database_config
-    from prefect.server.utilities.database import get_dialect
-    from prefect.settings import get_current_settings
-
-    class Waiting(AioSqliteConfiguration):
-        def begin_transaction(self, session: Any, with_for_update: bool = True) -> Any:
-            return super().begin_transaction(session, with_for_update=True)
-
-    setting = get_current_settings().server.database.connection_url
-    assert setting is not None
-    url = setting.get_secret_value()
-    if get_dialect(url).name == "sqlite":
-        set_database_config(Waiting(connection_url=url))
 
 
 if __name__ == "__main__":

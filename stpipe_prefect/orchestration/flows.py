@@ -39,7 +39,7 @@ from .request import Request, frozen_parameters, given_to
 from .resume import Resumption, revealed
 from .run_logs import captured_logs
 from .server import prefect_api
-from .tasks import as_task, told_by_state, untold
+from .tasks import as_task, no_science_as_state, run_without_task
 
 
 class LocalFlow(Flow[..., Any]):
@@ -146,7 +146,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         given = given_to(pipeline_class, parameters, shown)
         return Request(pipeline_class, given, config_file, shown, instance)
 
-    @told_by_state
+    @no_science_as_state
     def calibrate(
         input: Any,
         output_dir: str | Path | None = None,
@@ -292,7 +292,7 @@ def _observed_run(
     def run(*args: Any) -> Any:
         data = tuple(map(revealed, args))
         if step.skip and artifacts.is_in_batch():
-            return untold(step, data)
+            return run_without_task(step, data)
         awaited = references.awaited_by(name, data[0])
         runner = _as_subflow(step, context) if getattr(step, "step_defs", None) else as_task(step)
         result = runner(Handle(*data), made_by=lineage.of(data), wait_for=awaited)

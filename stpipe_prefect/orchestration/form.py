@@ -82,7 +82,7 @@ def form_signature(
     spec : configobj.ConfigObj
         The pipeline's merged specification.
     settings : DeploymentSettings
-        Say which parameters a deployment may be told.
+        Say which parameters a deployment may have.
     frozen : mapping, optional
         Values to show. Without them every field is empty: a value that is shown is sent back,
         and would beat CRDS.

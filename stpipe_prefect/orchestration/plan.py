@@ -105,7 +105,7 @@ class Planner:
     Parameters
     ----------
     request : Request
-        What the runs are told.
+        The parameters of the runs.
     crds_context : str, optional
         As `stpipe_prefect.references.context.resolve_context` takes it.
     ignore : collection of str
@@ -130,12 +130,12 @@ class Planner:
                     f"{aspect!r} cannot be ignored{nearest(aspect, ASPECTS)}: "
                     f"choose from {', '.join(ASPECTS)}"
                 )
-        self._told = request
+        self._request = request
         self._class = request.pipeline_class
         self._pipeline = self._class.class_alias or self._class.__name__
         self._crds_context = crds_context
         self._ignore = ignore
-        self._request = fingerprint_of_request(
+        self._fingerprint = fingerprint_of_request(
             {"given": request.given, "frozen": request.frozen, "opaque": request.opaque},
             request.config_file,
             self._class,
@@ -229,10 +229,10 @@ class Planner:
             crds_parameters,
             observatory=observatory,
             context=self.pinned_context(observatory),
-            request=self._request,
+            request=self._fingerprint,
             before=before,
         )
-        return replace(gathered, opaque=[*opaque, *self._told.opaque, *gathered.opaque])
+        return replace(gathered, opaque=[*opaque, *self._request.opaque, *gathered.opaque])
 
     def _contents(
         self, data: Any, folder: Path, before: Dependencies | None
@@ -274,13 +274,13 @@ class Planner:
         """
         context = self.pinned_context(observatory)
         files = []
-        if self._told.frozen is None:
+        if self._request.frozen is None:
             files = parameter_files(self._class, crds_parameters, observatory, context)
         key = tuple(sorted(file.name for file in files))
         if not again or key not in self._configured:
             fetch(files)  # upstream's stpipe goes on with the code's defaults where one is missing
-            layers = self._told.layers(crds_parameters, observatory, context)
-            instance = self._told.configure(data)
+            layers = self._request.layers(crds_parameters, observatory, context)
+            instance = self._request.configure(data)
             self._configured[key] = (instance, resolve(instance, layers))
         return self._configured[key]
 
@@ -315,15 +315,15 @@ class Planner:
     def _is_clearly_same(self, before: Dependencies, files: list[Path]) -> bool:
         """Tell from what is quickly found out that nothing is different.
 
-        The same input, told the same, selects the same parameters and references under the
+        The same input and request select the same parameters and references under the
         same context.
         """
         software = versions(mission_of(self._class))
         same_software = not [*version_differences(before.software, software)]
         return (
-            bool(self._request and files)
+            bool(self._fingerprint and files)
             and not before.opaque
-            and self._request == before.request
+            and self._fingerprint == before.request
             and class_path(self._class) == before.pipeline
             and self.pinned_context(before.observatory) == before.context
             and (same_software or "versions" in self._ignore)

@@ -1,4 +1,4 @@
-"""What one flow run is told: its parameters, and the layers that they go over."""
+"""The parameters of one flow run, and the layers that they go over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.resolution import Layer, Source
 from ..parameters.text import typed
 from ..parameters.validation import check_parameters
-from .deployments import FLOW_RUN, check_allowed, check_told, in_deployment
+from .deployments import FLOW_RUN, check_allowed, check_deployable, in_deployment
 from .tasks import configure
 
 FROZEN = Source("frozen")
@@ -25,7 +25,7 @@ FLOW = Source("flow")
 
 @dataclass(frozen=True)
 class Request:
-    """What a flow run is told.
+    """The parameters of a flow run, as they were given.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Request:
     instance: Any = None
 
     def check(self, input: Any, **own: Any) -> None:
-        """Refuse what the pipeline does not have, and what a deployment may not be told.
+        """Refuse what the pipeline does not have, and what a deployment may not set.
 
         Parameters
         ----------
@@ -64,8 +64,9 @@ class Request:
             Names everything that is wrong, one line for each problem.
         """
         check_parameters(self.pipeline_class, self.given)
-        told = {**own, "config_file": self.config_file, **self.given}
-        check_told(self._title, input if isinstance(input, list) else [input], told)
+        inputs = input if isinstance(input, list) else [input]
+        parameters = {**own, "config_file": self.config_file, **self.given}
+        check_deployable(self._title, inputs, parameters)
 
     def layers(
         self, crds_parameters: Mapping[str, Any], observatory: str, context: str
@@ -75,7 +76,7 @@ class Request:
         Raises
         ------
         ParameterError
-            A parameter file is no good, or says what a deployment may not be told.
+            A parameter file is no good, or sets what a deployment may not.
         ReferenceFileError
             A parameter file that CRDS selects is missing or damaged.
         """

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..logs import logged_run
 from ..step import Step
+from .workarounds import handlers_for_steps
 
 
 @contextmanager
@@ -33,7 +34,6 @@ def captured_logs(step_class: Any, level: int = logging.INFO) -> Iterator[String
         The lines of this run, not those of others in the same process; grows as it goes on.
     """
     names = [name for name in step_class.get_stpipe_loggers() if name != "root"]
-    to_prefect = logging.getLogger("prefect.extra").handlers  # meant for loggers not its own
     text = StringIO()
     # Steps of others keep their own records.
     formatter = step_class._log_records_formatter if issubclass(step_class, Step) else None
@@ -41,7 +41,7 @@ def captured_logs(step_class: Any, level: int = logging.INFO) -> Iterator[String
         names,
         formatter,
         level=level,
-        handlers=[logging.StreamHandler(text), *map(_To, to_prefect)],
+        handlers=[logging.StreamHandler(text), *map(_To, handlers_for_steps())],
     ):
         yield text
 

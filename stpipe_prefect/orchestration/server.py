@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
@@ -20,8 +18,6 @@ from ..exceptions import StpipePrefectError, reason
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 UNAUTHORIZED = 401
-SENT = 20.0
-"""Seconds that a run waits at its end for what it has to tell the server to be sent."""
 
 
 def server_is_configured() -> bool:
@@ -56,9 +52,13 @@ def prefect_api() -> Iterator[None]:
     from pydantic import SecretStr
 
     from .deployments import in_deployment
-    from .prefect_settings import changed_settings
-    from .retries import ask_again_if_lost
     from .shared_server import shared_server
+    from .workarounds import (
+        ONE_CERTIFICATE,
+        ask_again_if_lost,
+        changed_settings,
+        send_what_is_queued,
+    )
 
     if FlowRunContext.get() is not None:  # a flow within a flow: the outer one has seen to it
         yield
@@ -76,7 +76,7 @@ def prefect_api() -> Iterator[None]:
         changes |= {
             "api.url": api_url,
             "api.auth_string": SecretStr(server.auth_string),
-            "api.ssl_cert_file": str(Path(__file__).with_name("nobody.pem")),
+            "api.ssl_cert_file": str(ONE_CERTIFICATE),
             # Two questions of Prefect's clients; the answers are known.
             "client.csrf_support_enabled": settings.server.api.csrf_protection_enabled,
             "client.server_version_check_enabled": False,
@@ -109,20 +109,6 @@ def ask_loopback_directly() -> None:
                 f"The proxy {proxy} ({kind.upper()}_PROXY) asks for SOCKS: "
                 "pip install 'httpx[socks]', or unset it"
             )
-
-
-def send_what_is_queued() -> None:
-    """Wait until task runs and logs are sent: they travel in queues that a run does not wait for.
-
-    What is not sent after some seconds is given up.
-    """
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        # In the thread of an event loop, as in a notebook, Prefect would not wait for them.
-        for queue in (EventsWorker, APILogWorker):
-            thread.submit(queue.drain_all, timeout=SENT).result()
 
 
 def _check_server() -> None:

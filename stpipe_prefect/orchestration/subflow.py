@@ -16,11 +16,10 @@ from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
-from prefect.flow_engine import run_flow
 from prefect.settings import get_current_settings
-from prefect.states import Crashed, Failed, Pending
+from prefect.states import Crashed, Failed
 from pydantic import SecretStr
 
 from ..exceptions import reason
@@ -29,12 +28,16 @@ from ..execution.processes import Message, Tell, said_if_left_alone
 from ..execution.results import Ended
 from ..outcomes import Outcome
 from .artifacts import recording_for_batch
-from .deployments import RUN_OF_DEPLOYMENT, in_deployment
-from .prefect_settings import changed_settings
-from .retries import ask_again_if_lost, patient_client
-from .server import send_what_is_queued
+from .deployments import in_deployment
+from .workarounds import (
+    RUN_OF_DEPLOYMENT,
+    ask_again_if_lost,
+    changed_settings,
+    run_within,
+    send_what_is_queued,
+)
 
-FUNCTION = f"{__name__}:run_as_told"
+FUNCTION = f"{__name__}:run_subflow"
 
 _SETTINGS = (
     "api.url",
@@ -56,68 +59,45 @@ _SECRETS = ("api.key", "api.auth_string")
 _CONSOLE = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 
 
-def subflow(flow: str, parameters: Mapping[str, Any], *, parent: UUID, in_batch: bool) -> Message:
+def subflow(flow: str, parameters: Mapping[str, Any], *, parent: str, in_batch: bool) -> Message:
     """Put in writing which flow a process of its own is to run, and where to report to.
 
-    Parameters
-    ----------
-    flow : str
-        ``"module:name"``.
-    parameters : mapping
-        What JSON can hold.
-    parent : uuid.UUID
-        The task run in whose place the flow run is shown.
-    in_batch : bool
-        Whether the exposure is one of a batch, of which Prefect records less.
+    The flow is ``"module:name"``, `parent` the task run in whose place its run is shown; for
+    `in_batch` see `stpipe_prefect.orchestration.artifacts`.
     """
     settings = get_current_settings()
-    run = FlowRunContext.get()
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
     return {
         "flow": flow,
         "parameters": dict(parameters),
-        "parent": str(parent),
+        "parent": parent,
         "in_batch": in_batch,
         "settings": {name: _revealed(attrgetter(name)(settings)) for name in _SETTINGS},
-        "of": str(run.flow_run.id) if run and run.flow_run else "",
-        "of_deployment": str(run.flow_run.id) if run and run.flow_run and in_deployment() else "",
+        "of": str(run.id) if run else "",
+        "in_deployment": in_deployment(),
         "quiet": os.environ.get(_CONSOLE) == "CRITICAL",
     }
 
 
-def run_as_told(told: Message, tell: Tell) -> None:
-    """Run what `subflow` has put in writing.
+def run_subflow(message: Message, tell: Tell) -> None:
+    """Run what `subflow` has put in writing; send the id of its run, and what it reports."""
+    flow: Flow[..., Any] = resolve_name(message["flow"])
+    if message["in_deployment"]:
+        os.environ.setdefault(RUN_OF_DEPLOYMENT, message["of"])
 
-    Parameters
-    ----------
-    told : dict
-    tell : callable
-        Is sent the id of the flow run, as ``"flow_run"``, and what the flow reports.
+    def when_recorded(run: FlowRun) -> None:
+        tell({"flow_run": str(run.id)})
+        runs = [each for each in (str(run.id), message["of"]) if each]
+        said_if_left_alone(partial(copy_context().run, _close_as_lost, runs))
 
-    Raises
-    ------
-    BaseException
-        What stopped the flow.
-    """
-    flow: Flow[..., Any] = resolve_name(told["flow"])
-    if told["of_deployment"]:
-        os.environ.setdefault(RUN_OF_DEPLOYMENT, told["of_deployment"])
     with (
-        _surroundings(told),
-        recording_for_batch(told["in_batch"]),
+        _surroundings(message),
+        recording_for_batch(message["in_batch"]),
         listening(lambda event: tell(as_message(event))),
-        patient_client() as client,
     ):
         try:
-            run = client.create_flow_run(
-                flow,
-                parameters=told["parameters"],
-                parent_task_run_id=UUID(told["parent"]),
-                state=Pending(),
-            )
-            tell({"flow_run": str(run.id)})
-            runs = [each for each in (str(run.id), told["of"]) if each]
-            said_if_left_alone(partial(copy_context().run, _close_as_lost, runs))
-            run_flow(flow, flow_run=run, parameters=told["parameters"])
+            run_within(UUID(message["parent"]), flow, message["parameters"], when_recorded)
         finally:
             send_what_is_queued()  # it would go with the process
 
@@ -148,16 +128,15 @@ def _revealed(value: Any) -> Any:
 
 
 @contextmanager
-def _surroundings(told: Message) -> Iterator[None]:
+def _surroundings(message: Message) -> Iterator[None]:
     """Report to the parent's server, and print as much as it does."""
     output = StringIO()
-    ask_again_if_lost(str(told["settings"]["api.url"]))
-    settings = told["settings"] | {
-        name: SecretStr(told["settings"][name]) for name in _SECRETS if told["settings"][name]
-    }
+    settings = message["settings"]
+    ask_again_if_lost(str(settings["api.url"]))
+    secrets = {name: SecretStr(settings[name]) for name in _SECRETS if settings[name]}
     with (
-        changed_settings(settings),
-        redirect_stdout(output) if told["quiet"] else nullcontext(),
-        redirect_stderr(output) if told["quiet"] else nullcontext(),
+        changed_settings(settings | secrets),
+        redirect_stdout(output) if message["quiet"] else nullcontext(),
+        redirect_stderr(output) if message["quiet"] else nullcontext(),
     ):
         yield

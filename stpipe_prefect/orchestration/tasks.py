@@ -197,7 +197,7 @@ def was_skipped(step: Any, result: Any) -> bool:
     return bool(getattr(record, step.class_alias or "", None) in ("SKIPPED", "N/A"))
 
 
-def told_by_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:
+def no_science_as_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:
     """Have what runs as a task or flow end as ``NoScience`` where there is nothing to calibrate.
 
     Who called it gets the error all the same.
@@ -237,20 +237,14 @@ def _each_boxed(data: Any) -> Any:
     return [boxed(item) for item in data] if isinstance(data, (list, tuple)) else boxed(data)
 
 
-@told_by_state
+@no_science_as_state
 def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
     outcome, result = _run(step, contents)
     return Completed(name=outcome, data=Handle(result))
 
 
-def untold(step: Any, contents: tuple[Any, ...]) -> Any:
-    """Run a step without a task: Prefect's server is not told of it.
-
-    Returns
-    -------
-    object
-        What the step returns.
-    """
+def run_without_task(step: Any, contents: tuple[Any, ...]) -> Any:
+    """Run a step that Prefect does not record."""
     return _run(step, contents)[1]
 
 

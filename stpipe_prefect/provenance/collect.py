@@ -91,7 +91,7 @@ def class_path(member: Any) -> str:
 def fingerprint_of_request(
     given: Mapping[str, Any], config_file: str | None, step_class: type
 ) -> str:
-    """Say in one word what a run is told.
+    """Give the fingerprint of the parameters that a run is given.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from .fingerprint import FileContent, fingerprint
 Row = dict[str, Any]
 
 ASPECTS = ("inputs", "parameters", "references", "versions")
-"""What a plan can be told to ignore."""
+"""What a plan can ignore."""
 
 RECORDED = ("stcal", "stdatamodels", "roman_datamodels", "crds", "numpy", "stpipe_prefect")
 CALIBRATING = ("stcal", "stdatamodels", "roman_datamodels")
@@ -36,7 +36,7 @@ class Dependencies:
     observatory, context, server : str
         As CRDS names them; `server` fills the cache, empty if there is none.
     request : str
-        Fingerprint of what the run was told; empty if it cannot be told from that alone.
+        Fingerprint of the parameters as given; empty if they do not decide alone.
     inputs : list of FileContent
         The exposure; of an association, itself and its members.
     parameters : list of dict
@@ -68,7 +68,7 @@ class Dependencies:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for runs that make the same; empty where that cannot be told."""
+        """The same for runs that make the same; empty where nobody can tell."""
         if self.opaque:
             return ""
         return fingerprint(

@@ -18,7 +18,7 @@ from ..exceptions import StpipePrefectError
 
 
 class NoFingerprintError(StpipePrefectError):
-    """Of such a thing it cannot be told whether it is the same as another time."""
+    """Nobody can say of such a thing whether it is the same as another time."""
 
 
 @singledispatch

@@ -55,8 +55,7 @@ def wait_until_recorded() -> None:
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
-    from stpipe_prefect.orchestration.prefect_settings import changed_settings
-    from stpipe_prefect.orchestration.server import send_what_is_queued
+    from stpipe_prefect.orchestration.workarounds import changed_settings, send_what_is_queued
 
     with changed_settings({"logging.to_api.when_missing_flow": "ignore"}):
         last = task(lambda: None, name="last")(return_state=True).state_details.task_run_id

@@ -14,7 +14,7 @@ from prefect.logging.handlers import APILogWorker
 
 from stpipe_prefect import as_flow, as_task
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.orchestration.server import send_what_is_queued
+from stpipe_prefect.orchestration.workarounds import send_what_is_queued
 from stpipe_prefect.provenance.record import find_record
 
 pytestmark = [

@@ -26,7 +26,7 @@ from prefect.settings import PREFECT_API_URL
 
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
-from stpipe_prefect.orchestration.server import send_what_is_queued
+from stpipe_prefect.orchestration.workarounds import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
 
 

@@ -40,20 +40,7 @@ def free_memory_mb() -> float:
 
 
 def expected_memory_mb(files: Iterable[Path], records: Iterable[Path]) -> float:
-    """Expect what an exposure took the last time, or else what one of its size takes.
-
-    Parameters
-    ----------
-    files : iterable of pathlib.Path
-        All that makes up the input.
-    records : iterable of pathlib.Path
-        Where provenance records of earlier runs are, if there were any.
-
-    Returns
-    -------
-    float
-        MB.
-    """
+    """Expect what an exposure took the last time, or else what one of its size takes, in MB."""
     measured = []
     for record in records:
         try:

@@ -13,15 +13,7 @@ from ..outcomes import Outcome
 
 @dataclass(frozen=True)
 class StepProgress:
-    """A step that begins, or has ended.
-
-    Attributes
-    ----------
-    step : str
-        Its name within the pipeline.
-    outcome : Outcome or None
-        ``None`` as it begins.
-    """
+    """A step that begins, without an outcome, or has ended."""
 
     step: str
     outcome: Outcome | None = None
@@ -29,15 +21,7 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """A reference file that is being fetched.
-
-    Attributes
-    ----------
-    file : str
-        Its name.
-    received, size : int
-        How many of its bytes have arrived, of how many.
-    """
+    """A reference file of which some bytes have arrived."""
 
     file: str
     received: int
@@ -46,18 +30,7 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class PipelineProgress:
-    """A pipeline that begins, or is done.
-
-    Attributes
-    ----------
-    pipeline : str
-    outcome : Outcome or None
-        ``None`` as it begins; ``Completed`` or ``Cached`` when it is done.
-    seconds : float
-        How long it took.
-    products : tuple of str
-        File names of what it made.
-    """
+    """A pipeline that begins, without an outcome, or is done, in seconds, and what it made."""
 
     pipeline: str
     outcome: Outcome | None = None
@@ -67,15 +40,7 @@ class PipelineProgress:
 
 @dataclass(frozen=True)
 class ExposureProgress:
-    """What one of many exposures has to report.
-
-    Attributes
-    ----------
-    exposure : str
-        Its name.
-    event : object
-        A `StepProgress`, `DownloadProgress` or `PipelineProgress`.
-    """
+    """What one of many exposures has to report."""
 
     exposure: str
     event: object

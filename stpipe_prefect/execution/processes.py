@@ -57,10 +57,7 @@ _interrupted = threading.Event()
 def start_fork_server(preload: Sequence[str]) -> None:
     """Begin to import, in the process from which others are forked later.
 
-    Parameters
-    ----------
-    preload : sequence of str
-        Modules. One that cannot be imported is left to fail where it is used.
+    A module that cannot be imported is left to fail where it is used.
     """
     context = _context()
     _preloaded[:] = preload
@@ -85,20 +82,9 @@ def run_isolated(
 ) -> Ended:
     """Run a function in a process of its own, and wait until that has ended.
 
-    Parameters
-    ----------
-    function : str
-        ``"module:name"``; it is called with `argument` and with a function that sends messages.
-    argument : dict
-        What JSON can hold.
-    listener : callable
-        Called with each message.
-    time_limit : float, optional
-        Seconds after which the process and all it has started are killed.
-
-    Returns
-    -------
-    Ended
+    The function, ``"module:name"``, is called with `argument`, what JSON can hold, and with a
+    function that sends messages to `listener`. After `time_limit` seconds the process and all
+    it has started are killed.
     """
     if _interrupted.is_set():
         return Ended(Outcome.CRASHED, "interrupted", exit_code=130)
@@ -138,12 +124,8 @@ def stop_children() -> None:
 def interruptible() -> Iterator[None]:
     """Have Ctrl-C end all processes and begin no further one, also where the exception gets lost.
 
-    Python drops one that is raised in the middle of a ``__del__``, and libraries catch it.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If Ctrl-C was pressed within the block.
+    Python drops one that is raised in the middle of a ``__del__``, and libraries catch it; at
+    the end of the block it is raised again.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:

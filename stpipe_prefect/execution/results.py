@@ -10,21 +10,10 @@ from .events import PipelineProgress
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended.
+    """How a process ended, and what a command should return for it.
 
-    Attributes
-    ----------
-    outcome : Outcome
-    error : str
-        What was wrong, in one line; empty if nothing was.
-    exit_code : int
-        That a command should return for it.
-    seconds : float
-    peak_memory_mb : float
-    traceback : str
-        Where it went wrong, if Python could tell.
-    is_explained : bool
-        Whether `error` says all there is to say.
+    `error` is one line, empty if nothing was wrong; `is_explained` if it says all there is to
+    say; `traceback` where it went wrong, if Python could tell.
     """
 
     outcome: Outcome
@@ -40,15 +29,7 @@ class Ended:
 class Result:
     """What became of an exposure.
 
-    Attributes
-    ----------
-    name : str
-    ended : Ended
-        How its process ended.
-    pipelines : tuple of PipelineProgress
-        Those that came to their end, and what they made.
-    pipeline, step : str
-        Where it had come to when it was stopped; empty if it was not.
+    `pipelines` are those that came to their end; `pipeline` and `step` say where it was stopped.
     """
 
     name: str

@@ -16,13 +16,10 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 @contextmanager
 def timed_steps() -> Iterator[list[dict[str, Any]]]:
-    """Note the steps that run within the block.
+    """Note the steps that run within the block, as they end.
 
-    Yields
-    ------
-    list of dict
-        Filled as they end: ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb``, the most
-        memory the process has had up to then.
+    Each row has ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb``, the most memory the
+    process has had up to then.
     """
     rows: list[dict[str, Any]] = []
     begun: dict[str, float] = {}

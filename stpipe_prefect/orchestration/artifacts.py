@@ -77,15 +77,7 @@ def _not_in_batch(show: Callable[P, None]) -> Callable[P, None]:
 
 @_not_in_batch
 def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
-    """Attach what every parameter is, where that comes from, and what it beat.
-
-    Parameters
-    ----------
-    pipeline : str
-        Name of the pipeline.
-    parameters : iterable of ResolvedParameter
-        Those of the pipeline and its steps. What differs from the code comes first.
-    """
+    """Attach what every parameter is, where that comes from, and what it beat."""
     create_table_artifact(
         key="parameters",
         table=[
@@ -98,15 +90,7 @@ def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> N
 
 @_not_in_batch
 def show_references(references: Iterable[tuple[str, ReferenceFile]], context: str) -> None:
-    """Attach the reference files of each step.
-
-    Parameters
-    ----------
-    references : iterable of (str, ReferenceFile)
-        The name of the step, and the file. Where none applies comes last.
-    context : str
-        The context that selected them.
-    """
+    """Attach the reference files of each step."""
     server = configured_server() or "no server"
     create_table_artifact(
         key="references",
@@ -198,13 +182,7 @@ class Downloads:
 
 
 class BatchProgress:
-    """How many of the exposures of a flow run have ended, as a progress bar.
-
-    Parameters
-    ----------
-    total : int
-        All of them; a single one needs no bar.
-    """
+    """How many of the exposures of a flow run have ended, as a progress bar."""
 
     def __init__(self, total: int) -> None:
         self._total = total

@@ -62,18 +62,8 @@ LAG_SECONDS = 120.0
 class Exposure:
     """One input, and the flow that calibrates it.
 
-    Attributes
-    ----------
-    name : str
-        Different from that of all others.
-    flow : str
-        ``"module:name"`` of a flow that reports a `PipelineProgress` for each of its pipelines.
-    parameters : mapping
-        Of the flow; what JSON can hold.
-    needs : frozenset of str
-        Names of those whose products it takes.
-    memory_mb : float
-        What it is expected to need.
+    The flow is ``"module:name"`` and reports a `PipelineProgress` for each of its pipelines; its
+    parameters are what JSON can hold. Names differ; `needs` names those whose products it takes.
     """
 
     name: str
@@ -121,19 +111,9 @@ def calibrate_all(
 
 
 def task_runner(address: str | None) -> TaskRunner[Any]:
-    """Make the task runner for an address.
+    """Make the task runner for ``"dask://host:port"``, or for this machine.
 
-    Parameters
-    ----------
-    address : str or None
-        ``"dask://host:port"`` of a Dask scheduler; None for this machine. Any other of Prefect's
-        task runners goes with a flow by ``flow.with_options(task_runner=...)``.
-
-    Raises
-    ------
-    UsageError
-        It is no such address, or what it needs is not installed, or workers elsewhere could not
-        reach the Prefect server.
+    Any other of Prefect's goes with a flow by ``flow.with_options(task_runner=...)``.
     """
     if address is None:
         return ThreadPoolTaskRunner()
@@ -242,13 +222,7 @@ def process_of_its_own(
     in_batch: bool,
     preload: list[str],
 ) -> Any:
-    """Run the flow of one exposure in a process of its own; its run is shown in this one's place.
-
-    Returns
-    -------
-    State of Result
-        Named by the outcome.
-    """
+    """Run the flow of one exposure in a process of its own; show its run in place of this one."""
     start_fork_server(preload)  # where this is another machine; here it runs
     record_task_run()
     heard = _Heard(name)

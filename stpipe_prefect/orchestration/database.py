@@ -15,19 +15,9 @@ NEEDED = 1_000_000
 
 
 def usable_database(database: Path) -> tuple[Path, str]:
-    """Find a database that a server can record runs in.
+    """Find a database that a server can record runs in, and say why if it is another one.
 
-    Parameters
-    ----------
-    database : pathlib.Path
-        That of the user's Prefect; it may not exist yet.
-
-    Returns
-    -------
-    pathlib.Path
-        This one, or else the first beside it that is of use, or else one in a temporary folder.
-    str
-        Why it is another one; empty if it is not.
+    That is this one, or else the first beside it that is of use, or one in a temporary folder.
     """
     problem = _problem(database)
     if not problem:

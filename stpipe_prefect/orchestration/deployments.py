@@ -89,35 +89,17 @@ def in_deployment() -> bool:
 
 
 def check_deployable(title: str, inputs: Iterable[Any], parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters that a run may not have if it is one of a deployment.
-
-    Parameters
-    ----------
-    title : str
-        Name of the flow, for messages.
-    inputs : iterable
-        Its exposures and associations.
-    parameters : mapping
-        Whatever else it is given.
-
-    Raises
-    ------
-    ParameterError
-        Names everything that is not allowed, one line for each.
-    """
+    """Refuse parameters, one line for each, that a run of a deployment may not have."""
     if in_deployment():
         files = [Layer(FLOW_RUN, {"input": each}) for each in inputs]
         check_allowed(title, [*files, Layer(FLOW_RUN, parameters)])
 
 
 def products_folder(named: str | Path | None) -> Path:
-    """Give the folder for products: that which is named, or else the first a run may write to.
+    """Give the folder for products: that which is named, or the first that a run may write to.
 
-    Parameters
-    ----------
-    named : str, pathlib.Path or None
-        With ``~`` and environment variables; empty for the default: the current folder, and in
-        a deployment the first of ``STPIPE_PREFECT_OUTPUT_ROOTS``.
+    Without a name that is the current folder, and in a deployment the first of
+    ``STPIPE_PREFECT_OUTPUT_ROOTS``.
     """
     if named or not in_deployment():
         return folder_path(named or ".")
@@ -125,41 +107,13 @@ def products_folder(named: str | Path | None) -> Path:
 
 
 def check_association(title: str, data: Any, folder: Path) -> None:
-    """Refuse an association of a deployment's run that leads out of the folders allowed.
-
-    Parameters
-    ----------
-    title : str
-        Name of the flow, for messages.
-    data, folder
-        As for `input_files`; what is no association names no further files.
-
-    Raises
-    ------
-    InputError
-        The association cannot be read.
-    ParameterError
-        Names every member, and every product, that is not allowed, one line for each.
-    """
+    """Refuse an association of a deployment's run that leads out of the folders allowed."""
     if in_deployment():
         raise_problems(title, _of_association(data, folder, DeploymentSettings()))
 
 
 def check_allowed(title: str, layers: Iterable[Layer]) -> None:
-    """Refuse parameters that a deployment may not have.
-
-    Parameters
-    ----------
-    title : str
-        Name of the pipeline, for messages.
-    layers : iterable of Layer
-        What is said beside the code: by the run itself, by parameter files, by CRDS.
-
-    Raises
-    ------
-    ParameterError
-        Names everything that is not allowed, one line for each.
-    """
+    """Refuse what a deployment may not set, in the run itself, in parameter files or in CRDS."""
     settings = DeploymentSettings()
     raise_problems(title, _problems(settings, layers))
 

@@ -22,14 +22,8 @@ LINGER = 2.0
 def serve(listener: int, held: int, users: str) -> None:
     """Serve Prefect's API on an open socket as long as somebody uses it.
 
-    Parameters
-    ----------
-    listener : int
-        File descriptor of a listening socket.
-    held : int
-        File descriptor with the lock that says that this server lives.
-    users : str
-        File that each user has a shared lock on.
+    `held` is a file descriptor with the lock that says that this server lives, `users` a file
+    that each user has a shared lock on.
     """
     with imported_for_good():
         import uvicorn

@@ -256,18 +256,7 @@ def observed(
 
     The reference files it used are shown at the end of the block. Nothing about the pipeline's
     own decisions changes: only what the names ``run`` of its steps and ``prefetch`` of its own
-    lead to.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        An instance; a plain Step, which has no ``step_defs``, will do.
-    context : str
-        The context that selects its reference files.
-    resumption : Resumption, optional
-        Decides which of its steps need not run.
-    observation : Observation, optional
-        Knows which reference files were asked for besides those selected in advance.
+    lead to. Of a plain Step only the latter.
     """
     lineage = Lineage()
     references = PipelineReferences(pipeline, context)

@@ -77,15 +77,8 @@ def form_signature(
 ) -> Signature:
     """Make the signature that the form shows.
 
-    Parameters
-    ----------
-    spec : configobj.ConfigObj
-        The pipeline's merged specification.
-    settings : DeploymentSettings
-        Say which parameters a deployment may have.
-    frozen : mapping, optional
-        Values to show. Without them every field is empty: a value that is shown is sent back,
-        and would beat CRDS.
+    Without frozen values every field is empty: a value that is shown is sent back, and would
+    beat CRDS.
     """
     values = frozen or {}
     schemas = {

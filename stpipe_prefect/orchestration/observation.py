@@ -36,19 +36,7 @@ _asking: ContextVar[str] = ContextVar("asking_step", default="")
 
 
 class Observation:
-    """What is observed of one run.
-
-    Parameters
-    ----------
-    pipeline : Step
-        The configured pipeline, or single step.
-    dependencies : Dependencies
-        What it is expected to make its products from.
-    crds_parameters : mapping
-        Of the input.
-    staging : Staging
-        Where steps that are not the pipeline's own are made to write.
-    """
+    """What is observed of one run."""
 
     def __init__(
         self,

@@ -153,15 +153,7 @@ class Planner:
         self._pinned.close()
 
     def plan(self, data: Any, folder: Path) -> Plan:
-        """Say whether an input is to be processed, and why.
-
-        Parameters
-        ----------
-        data : str, path or data model
-            The input.
-        folder : pathlib.Path
-            Of the products.
-        """
+        """Say whether an input is to be processed into products in a folder, and why."""
         label = file_name(data) or type(data).__name__
         name = run_name(file_name(data) or "", self._pipeline)
         path = record_path(folder, name)
@@ -184,14 +176,7 @@ class Planner:
         )
 
     def checked(self, plan: Plan, data: Any, folder: Path) -> Plan:
-        """Refuse a run for which files are absent: members, or references nobody can fetch.
-
-        Parameters
-        ----------
-        plan : Plan
-        data, folder
-            As for `plan`.
-        """
+        """Refuse a run for which files are absent: members, or references nobody can fetch."""
         if plan.is_up_to_date or plan.refusal:
             return plan
         try:
@@ -262,15 +247,7 @@ class Planner:
     ) -> tuple[Any, list[ResolvedParameter]]:
         """Make the pipeline with its merged parameters, and say where they come from.
 
-        Parameters
-        ----------
-        crds_parameters : mapping
-            What CRDS matches on.
-        observatory : str
-        data : str or data model
-            The input.
-        again : bool
-            Whether one will do that was made for another exposure with the same parameter files.
+        With `again` one will do that was made for another exposure with the same parameter files.
         """
         context = self.pinned_context(observatory)
         files = []

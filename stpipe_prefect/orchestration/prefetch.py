@@ -18,15 +18,7 @@ from .tasks import fetch, prefetch_task
 
 
 class PipelineReferences:
-    """What the steps of one pipeline get from CRDS.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        A configured instance; its ``prefetch`` is taken over.
-    context : str
-        The context that selects.
-    """
+    """What the steps of a configured pipeline, whose ``prefetch`` it takes over, get from CRDS."""
 
     def __init__(self, pipeline: Any, context: str) -> None:
         self._pipeline = pipeline
@@ -38,19 +30,9 @@ class PipelineReferences:
         pipeline.prefetch = self._prefetch
 
     def awaited_by(self, name: str, data: Any) -> list[PrefectFuture[list[ReferenceFile]]]:
-        """Wait for the files of one step.
+        """Wait for the files of one step; give the prefetch task, for the graph.
 
-        Parameters
-        ----------
-        name : str
-            Of the step.
-        data : object
-            What it is to work on: where the pipeline does not fetch in advance, this decides.
-
-        Returns
-        -------
-        list of PrefectFuture
-            The prefetch task, for the graph; its result is there.
+        Where the pipeline does not fetch in advance, what the step is to work on decides.
         """
         step = self._steps.get(name, self._pipeline)
         if name not in self._selected and _asks_itself(step):
@@ -61,13 +43,7 @@ class PipelineReferences:
         return awaited
 
     def show(self, asked: Iterable[Mapping[str, str]] = ()) -> None:
-        """Attach the table of all files to the flow run.
-
-        Parameters
-        ----------
-        asked : iterable of mapping
-            Those that steps asked for besides.
-        """
+        """Attach the table of all files to the flow run, and those that steps asked for besides."""
         for step, future in self._fetching.items():
             if future.state.is_completed():
                 self._shown += [(step, file) for file in future.result()]

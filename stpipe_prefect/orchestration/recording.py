@@ -29,17 +29,7 @@ from .observation import Observation, observing
 
 @dataclass(frozen=True)
 class Recording:
-    """A run that is being recorded.
-
-    Attributes
-    ----------
-    staging : Staging
-    steps : list of dict
-        The steps as they end, see `stpipe_prefect.execution.timing`.
-    observation : Observation
-    run : dict
-        What is recorded of the run itself besides.
-    """
+    """A run that is being recorded: its steps as they end, and what is recorded of it besides."""
 
     staging: Staging
     steps: list[Row]
@@ -74,31 +64,9 @@ def recorded_products(
 ) -> Iterator[Recording]:
     """Collect what a pipeline makes within the block; publish it with its log and record.
 
-    Parameters
-    ----------
-    instance : Step
-        The configured pipeline; it, and those of its steps that have a folder of their own for
-        products, are made to write where unfinished products belong.
-    dependencies : Dependencies
-    crds_parameters : mapping
-        What CRDS matches on for the input.
-    data : str or data model
-        The input.
-    folder : pathlib.Path
-        For the products.
-    log : io.StringIO
-        What the steps log.
-    overwrite : bool
-        Whether products may take the place of what is not an earlier run's.
-
-    Yields
-    ------
-    Recording
-
-    Raises
-    ------
-    OutputError
-        See `stpipe_prefect.products.staging.staged_products`.
+    The pipeline, and those of its steps that have a folder of their own for products, are made
+    to write where unfinished products belong. Unless it may overwrite, nothing takes the place
+    of what is not an earlier run's.
     """
     pipeline = type(instance).class_alias or type(instance).__name__
     name = run_name(file_name(data) or "", pipeline)
@@ -141,16 +109,7 @@ def recorded_products(
 
 
 def models_of(pipeline_class: Any, returned: Any, products: Iterable[Path]) -> Any:
-    """Open what a run returned; of one that returned nothing, all products that are models.
-
-    Parameters
-    ----------
-    pipeline_class : type
-    returned : path or list
-        A product, or some, None among them where the run had no model to return.
-    products : iterable of pathlib.Path
-        All that the run made.
-    """
+    """Open what a run returned; of one that returned nothing, all products that are models."""
     if isinstance(returned, Path):
         return pipeline_class._datamodels_open(str(returned))
     if returned:

@@ -25,21 +25,10 @@ FLOW = Source("flow")
 
 @dataclass(frozen=True)
 class Request:
-    """The parameters of a flow run, as they were given.
+    """The parameters of a flow run of a Pipeline, or a single Step, as they were given.
 
-    Attributes
-    ----------
-    pipeline_class : type
-        The Pipeline, or a single Step.
-    given : mapping
-        Parameters by name, those of steps under ``"steps"``.
-    config_file : str or None
-        The user's parameter file.
-    frozen : mapping or None
-        Parameters the flow was frozen to, or that are set on the instance it is made of; None
-        if CRDS is to be asked.
-    instance : Step or None
-        That instance.
+    `frozen` are those that the flow was frozen to, or that are set on the instance it is made
+    of; None if CRDS is to be asked.
     """
 
     pipeline_class: Any
@@ -49,20 +38,7 @@ class Request:
     instance: Any = None
 
     def check(self, input: Any, **own: Any) -> None:
-        """Refuse what the pipeline does not have, and what a deployment may not set.
-
-        Parameters
-        ----------
-        input : str or data model
-            The exposure or association.
-        **own
-            What else the flow was given: ``output_dir``, ``crds_context``.
-
-        Raises
-        ------
-        ParameterError
-            Names everything that is wrong, one line for each problem.
-        """
+        """Refuse what the pipeline does not have, and what a deployment may not set."""
         check_parameters(self.pipeline_class, self.given)
         inputs = input if isinstance(input, list) else [input]
         parameters = {**own, "config_file": self.config_file, **self.given}
@@ -71,15 +47,7 @@ class Request:
     def layers(
         self, crds_parameters: Mapping[str, Any], observatory: str, context: str
     ) -> list[Layer]:
-        """Collect everything that says something about the parameters, from low to high.
-
-        Raises
-        ------
-        ParameterError
-            A parameter file is no good, or sets what a deployment may not.
-        ReferenceFileError
-            A parameter file that CRDS selects is missing or damaged.
-        """
+        """Collect everything that says something about the parameters, from low to high."""
         files = file_layers(self.pipeline_class, self.config_file, self.given)
         if self.frozen is None:
             crds = crds_layers(self.pipeline_class, crds_parameters, observatory, context)
@@ -122,20 +90,9 @@ class Request:
 
 
 def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Path) -> Any:
-    """Read what a flow is to be frozen to.
+    """Read what a flow is to be frozen to: parameters, or a file of them.
 
-    Parameters
-    ----------
-    pipeline_class : type
-        A Pipeline or Step class.
-    config : mapping, str or pathlib.Path
-        Parameters, such as those that ``build_config`` merges, or a parameter file. Files that
-        it names for steps are read, too.
-
-    Raises
-    ------
-    ParameterError
-        The pipeline has no such parameters.
+    Files that it names for steps are read, too.
     """
     if isinstance(config, (str, Path)):
         values = pipeline_class.merge_config(load_config_file(config), str(config))
@@ -154,15 +111,7 @@ def given_to(
 
 
 def chosen(values: Mapping[str, Any], but: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Leave out what was left alone: None, and what the form only sends back.
-
-    Parameters
-    ----------
-    values : mapping
-        As a flow run is given them.
-    but : mapping, optional
-        What the form showed.
-    """
+    """Leave out what was left alone: None, and what the form showed and only sends back."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         shown = (but or {}).get(name)

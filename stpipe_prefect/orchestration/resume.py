@@ -80,21 +80,7 @@ def revealed(thing: Any) -> Any:
 
 
 class Resumption:
-    """Keeps checkpoints of one run, and takes up those of an earlier one.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        A configured instance.
-    dependencies : Dependencies
-    wanted : collection of str
-        Steps after which the models are kept; ``"all"`` for every one.
-
-    Raises
-    ------
-    UsageError
-        The pipeline has no such step.
-    """
+    """Keeps checkpoints after the steps wanted, and takes up those of an earlier run."""
 
     def __init__(self, pipeline: Any, dependencies: Dependencies, wanted: Collection[str]) -> None:
         steps = getattr(pipeline, "step_defs", {})
@@ -120,22 +106,7 @@ class Resumption:
             )
 
     def run(self, name: str, args: tuple[Any, ...], compute: Compute) -> Any:
-        """Run a step, or stand in for it.
-
-        Parameters
-        ----------
-        name : str
-            Of the step.
-        args : tuple
-            What it is to work on.
-        compute : callable
-            Runs the step.
-
-        Returns
-        -------
-        object
-            What the step returns.
-        """
+        """Run a step, or stand in for it; give what it returns."""
         found = self._cached(name, args, compute)
         if found:
             cached_task(name)()

@@ -18,20 +18,9 @@ def captured_logs(step_class: Any, level: int = logging.INFO) -> Iterator[String
     """Send what one run logs where Prefect sends its own records, and collect it.
 
     Each record reaches the log of the task run, or else flow run, in which it was made, and
-    the console. Handlers and levels are as before after the block.
-
-    Parameters
-    ----------
-    step_class : type
-        The pipeline or step that runs within the block: its ``get_stpipe_loggers()`` names the
-        loggers. The root logger is left out: Prefect's own records pass through it.
-    level : int
-        The least level that is shown.
-
-    Yields
-    ------
-    io.StringIO
-        The lines of this run, not those of others in the same process; grows as it goes on.
+    the console. Handlers and levels are as before after the block. The class of the pipeline or
+    step names its loggers; the root logger is left out, as Prefect's own records pass through it.
+    The lines given are those of this run, not of others in the same process.
     """
     names = [name for name in step_class.get_stpipe_loggers() if name != "root"]
     text = StringIO()

@@ -41,11 +41,6 @@ def prefect_api() -> Iterator[None]:
     A flow run that Python calls directly sends no heartbeats: nobody would act on their
     absence, and Prefect spends a second at the end of every run on ending their thread. Runs
     that a worker starts, and those within them, keep them.
-
-    Raises
-    ------
-    StpipePrefectError
-        The configured server does not answer, or the embedded one did not start.
     """
     from prefect.context import FlowRunContext
     from prefect.settings import get_current_settings
@@ -92,13 +87,7 @@ def prefect_api() -> Iterator[None]:
 
 
 def ask_loopback_directly() -> None:
-    """Have no proxy asked for what is on this machine, whatever the environment says.
-
-    Raises
-    ------
-    StpipePrefectError
-        A proxy is set that needs a package which is not installed.
-    """
+    """Have no proxy asked for what is on this machine, whatever the environment says."""
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     hosts = [host.strip() for host in excepted.split(",") if host.strip()]
     new = ",".join([*hosts, *(host for host in LOOPBACK if host not in hosts)])

@@ -63,19 +63,8 @@ _Address = dict[str, Any]
 class SharedServer:
     """The embedded server of this user and machine, which lasts as long as it has users.
 
-    Attributes
-    ----------
-    api_url : str
-        Where it answers, once `wait` has returned.
-    auth_string : str
-        What it wants to be told: other users of the machine reach its port as well.
-    caution : str
-        What the user should know about it; mostly nothing.
-
-    Raises
-    ------
-    StpipePrefectError
-        PREFECT_HOME cannot be written to, or has no locks.
+    It answers at `api_url`, once `wait` has returned, to who gives `auth_string`: other users of
+    the machine reach its port as well. Of `caution` the user should know; mostly nothing.
     """
 
     api_url: str
@@ -113,13 +102,7 @@ class SharedServer:
         threading.Thread(target=self._start_again, daemon=True).start()
 
     def wait(self) -> None:
-        """Return when the server answers.
-
-        Raises
-        ------
-        StpipePrefectError
-            It ended, or did not answer in time.
-        """
+        """Return when the server answers."""
         import httpx
 
         deadline = time.monotonic() + STARTUP_SECONDS

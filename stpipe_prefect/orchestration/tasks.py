@@ -135,13 +135,7 @@ def prefetch_task(step_name: str) -> StepTask:
 
 
 def fetch(wanted: list[ReferenceFile]) -> list[ReferenceFile]:
-    """Make sure that files are in the cache and whole, and show how they get there.
-
-    Raises
-    ------
-    ReferenceFileError
-        Some are not there and cannot be fetched, or one is damaged.
-    """
+    """Make sure that files are in the cache and whole, and show how they get there."""
     refuse_absent(wanted)
     downloads = Downloads()
     return [prefetch_file(file, downloads) for file in wanted]

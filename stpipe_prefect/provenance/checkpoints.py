@@ -32,20 +32,9 @@ _RECORD = "checkpoint.json"
 class Checkpoint:
     """What one step of one run made.
 
-    Attributes
-    ----------
-    folder : pathlib.Path
-    run : str
-        Name of the run.
-    steps : tuple of str
-        All steps that were called up to here, in order.
-    fingerprint : str
-        Of all that decided about what they made.
-    files : tuple of dict
-        ``name``, ``sha256`` and ``filename``, as it stands in the model's metadata; `None` in
-        place of a model that was not made.
-    is_sequence : bool
-        Whether the step returned several.
+    Its steps are all that were called up to here, in order. Each file has a ``name``, ``sha256``
+    and ``filename``, as it stands in the model's metadata; None stands for a model that was not
+    made.
     """
 
     folder: Path
@@ -93,19 +82,7 @@ def checkpoints() -> list[Checkpoint]:
 
 
 def keep(run: str, steps: Sequence[str], fingerprint: str, result: Any, ext: str) -> None:
-    """Keep what a step returned: a data model, or several.
-
-    Parameters
-    ----------
-    run : str
-        Name of the run.
-    steps : sequence of str
-        All steps called so far; the last one made `result`.
-    fingerprint : str
-    result : data model, or list or tuple of data models and None
-    ext : str
-        File type.
-    """
+    """Keep what the last of some steps returned: a data model, or a list or tuple of them."""
     root = checkpoint_folder()
     root.mkdir(parents=True, exist_ok=True)
     place = root / fingerprint[:32]

@@ -42,13 +42,7 @@ def made_by_another(record: Record, pipeline: str) -> str:
 
 
 def check_readable(record: Path) -> None:
-    """Refuse to make products anew whose record this user may not read.
-
-    Raises
-    ------
-    OutputError
-        It is another user's.
-    """
+    """Refuse to replace products whose record is another user's, and unreadable for this one."""
     try:
         if record.exists():
             read_record(record)
@@ -59,13 +53,7 @@ def check_readable(record: Path) -> None:
 
 
 def claims_of_others(places: Iterable[Path], own: Path) -> list[tuple[Record, FileContent]]:
-    """List the files in these places that other records than one's own name as their products.
-
-    Raises
-    ------
-    OutputError
-        A record cannot be read whose owner is also that of one of these files.
-    """
+    """List the files in these places that other records than one's own name as their products."""
     taken = {_normal(place) for place in places if place.is_file()}
     mine = _read(own)
     taken -= {_normal(product.path) for product in mine.products} if mine else set()
@@ -86,23 +74,9 @@ def check_replaceable(
     pipeline: str,
     others: Iterable[tuple[Record, FileContent]],
 ) -> None:
-    """Refuse to put products in the place of what is somebody else's.
+    """Refuse to put products in the place of what is somebody else's, or changed since.
 
-    Parameters
-    ----------
-    places : iterable of pathlib.Path
-        Where products are to go.
-    own : pathlib.Path
-        The record of an earlier run that made the same; it need not exist.
-    pipeline : str
-        Path of the class.
-    others : iterable
-        See `claims_of_others`.
-
-    Raises
-    ------
-    OutputError
-        A file is there that another record names, or that was changed since it was made.
+    `own` is the record of an earlier run that made the same; it need not exist.
     """
     taken = {_normal(place) for place in places if place.is_file()}
     record = _read(own)

@@ -31,23 +31,7 @@ def gather(
 ) -> Dependencies:
     """Collect what a configured pipeline makes its products from.
 
-    Parameters
-    ----------
-    instance : Step
-        The pipeline, or a single step.
-    settings : iterable of ResolvedParameter
-        Its parameters.
-    inputs : sequence of FileContent
-        The exposures, or models; of an association, itself and its members.
-    crds_parameters : mapping
-        What CRDS matches on.
-    observatory, context : str
-        As CRDS names them.
-    request : str
-        See `fingerprint_of_request`.
-    before : Dependencies, optional
-        Those of an earlier run: the references that were asked for in its midst may be other
-        files now.
+    References that an earlier run, `before`, asked for in its midst may be other files now.
     """
     parameters = [
         {"step": each.step, "parameter": each.name, "value": each.value, "source": str(each.source)}
@@ -93,11 +77,8 @@ def fingerprint_of_request(
 ) -> str:
     """Give the fingerprint of the parameters that a run is given.
 
-    Returns
-    -------
-    str
-        Empty if more has to be looked at to know what that comes to: parameter files, open data
-        models, code without a version.
+    Empty if more has to be looked at to know what they come to: parameter files, open data
+    models, the code of another version.
     """
     if config_file or _mentions(given, "config_file"):
         return ""

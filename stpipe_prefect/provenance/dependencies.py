@@ -94,14 +94,7 @@ class Dependencies:
 def differences(
     before: Dependencies, now: Dependencies, ignore: Collection[str] = ()
 ) -> Iterator[str]:
-    """Say in words what is different now, as far as it can change the products.
-
-    Parameters
-    ----------
-    before, now : Dependencies
-    ignore : collection of str
-        Some of `ASPECTS`.
-    """
+    """Say in words what is different now, as far as it can change the products."""
     if before.pipeline != now.pipeline:
         yield f"pipeline {before.pipeline} → {now.pipeline}"
     yield from (f"{name} cannot be compared with another time" for name in now.opaque)
@@ -258,13 +251,7 @@ def mission_of(step_class: type) -> str:
 
 @lru_cache
 def versions(mission: str) -> dict[str, str]:
-    """List the versions that are recorded, by package, and Python's.
-
-    Parameters
-    ----------
-    mission : str
-        The package of the pipeline, such as ``"jwst"``.
-    """
+    """List the versions that are recorded, by package, and Python's."""
     found = {}
     for package in dict.fromkeys((mission, *RECORDED)):
         try:

@@ -23,23 +23,7 @@ class NoFingerprintError(StpipePrefectError):
 
 @singledispatch
 def fingerprint(thing: Any) -> str:
-    """Give the fingerprint of a value, of a file's content, or of a collection of these.
-
-    Parameters
-    ----------
-    thing : object
-        A plain value, a `pathlib.Path`, for its content, a mapping, list or tuple.
-
-    Returns
-    -------
-    str
-        A sha256, in hexadecimal.
-
-    Raises
-    ------
-    NoFingerprintError
-        Nothing is registered for its type.
-    """
+    """Give the sha256 of a plain value, of a file's content, or of a collection of these."""
     raise NoFingerprintError(f"no fingerprint of a {type(thing).__name__}: give a file instead")
 
 
@@ -91,15 +75,7 @@ class FileContent:
 
     @classmethod
     def of(cls, path: Path, known: FileContent | None = None) -> FileContent:
-        """Describe a file as it is.
-
-        Parameters
-        ----------
-        path : pathlib.Path
-        known : FileContent, optional
-            What was found out about it earlier; unless the file was touched since it is not
-            read again. Within a process that is so without.
-        """
+        """Describe a file as it is; one that is known and untouched since is not read again."""
         if known is not None and known.path == str(path) and known.is_untouched:
             return known
         stat = path.stat()
@@ -145,17 +121,7 @@ DATES = ("meta.date", "meta.file_date", "meta.filename", "cal_logs", "history", 
 def content_of_model(model: Any, name: str) -> FileContent:
     """Describe the content of an open data model as that of a file.
 
-    Parameters
-    ----------
-    model : data model
-        With ``to_flat_dict``, as those of stdatamodels and roman_datamodels have it.
-    name : str
-        What to call it.
-
-    Raises
-    ------
-    NoFingerprintError
-        It has no such method, or holds what cannot be compared.
+    It has to have ``to_flat_dict``, as models of stdatamodels and roman_datamodels do.
     """
     import numpy as np
 

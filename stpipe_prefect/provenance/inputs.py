@@ -18,16 +18,7 @@ from .fingerprint import FileContent, NoFingerprintError, content_of_association
 def input_files(data: Any, folder: Path) -> list[Path]:
     """List the files that make up an input: exposures, associations and their members.
 
-    Parameters
-    ----------
-    data : str, path, association as a dict, data model, or a sequence of these
-    folder : pathlib.Path
-        Where members may be that are not beside their association.
-
-    Raises
-    ------
-    InputError
-        An association cannot be read.
+    Members may be in the folder that are not beside their association.
     """
     if is_sequence(data) and not is_model(data):
         return [path for item in data for path in input_files(item, folder)]
@@ -39,19 +30,9 @@ def input_files(data: Any, folder: Path) -> list[Path]:
 def input_contents(
     data: Any, folder: Path, known: Mapping[str, FileContent]
 ) -> tuple[list[FileContent], list[str]]:
-    """Describe all that an input consists of.
+    """Describe all that an input consists of, and name what cannot be compared.
 
-    Parameters
-    ----------
-    data, folder
-        As for `input_files`.
-    known : mapping
-        What an earlier run found out, by path.
-
-    Returns
-    -------
-    list of FileContent, list of str
-        The files and models; and what cannot be compared with another time.
+    What an earlier run found out of files is known by their paths.
     """
     contents = [FileContent.of(path, known.get(str(path))) for path in input_files(data, folder)]
     opaque = []
@@ -86,13 +67,7 @@ def product_names(data: Any) -> list[str]:
 
 
 def first_exposure(data: Any, folder: Path) -> Any:
-    """Give what speaks for an input: the first science member, or the first of a list.
-
-    Parameters
-    ----------
-    data, folder
-        As for `input_files`.
-    """
+    """Give what speaks for an input: the first science member, or the first of a list."""
     if is_sequence(data) and data and not is_model(data):
         return first_exposure(data[0], folder)
     association = association_of(data)
@@ -109,11 +84,6 @@ def opened_input(data: Any, folder: Path) -> Iterator[Any]:
     A member without a folder is looked for beside its association, where products go, and in the
     current folder, in this order. Pipelines differ in that: jwst's of stage 2 take the current
     folder, those of stage 3 the association's.
-
-    Raises
-    ------
-    InputError
-        A member is in none of them, or not where the pipeline will look for it.
     """
     association = association_of(data)
     if association is None:

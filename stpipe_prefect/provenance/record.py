@@ -57,11 +57,8 @@ class Record:
     def problems(self, *, verify: bool = False) -> list[str]:
         """Say which products are missing or damaged.
 
-        Parameters
-        ----------
-        verify : bool
-            Read them all, even those that look untouched, and compare the fingerprint of the
-            record with what it lists.
+        To verify is to read them all, even those that look untouched, and to compare the
+        fingerprint of the record with what it lists.
         """
         found = []
         if verify and self.fingerprint not in (None, self.dependencies.fingerprint):
@@ -131,15 +128,7 @@ class UnreadableRecordError(InputError):
 
 
 def read_record(path: Path) -> Record:
-    """Read a record.
-
-    Raises
-    ------
-    UnreadableRecordError
-        It is another user's, who lets nobody read it.
-    InputError
-        It is none, damaged, or of a schema that is not known here.
-    """
+    """Read a record."""
     try:
         text = path.read_text()
     except PermissionError as error:
@@ -176,13 +165,7 @@ def read_record(path: Path) -> Record:
 
 
 def find_record(product: Path) -> Record:
-    """Find the record of a product, or read it if it is one.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
+    """Find the record of a product, or read it if it is one."""
     if product.name.endswith(SUFFIX):
         return read_record(product)
     unusable = []

@@ -13,10 +13,6 @@ def summary(record: Record) -> Iterator[str]:
     """Put a record into lines; of the parameters only how many there are.
 
     What a record of an earlier version does not have is left out.
-
-    Parameters
-    ----------
-    record : Record
     """
     run, made_from = record.run, record.dependencies
     where = f" on {run['host']}" if "host" in run else ""

@@ -15,13 +15,17 @@ from stpipe_prefect.exceptions import (
     InputError,
     ReferenceFileError,
     StpipePrefectError,
+    UsageError,
 )
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request, given_to
+from stpipe_prefect.provenance.inputs import first_exposure
 from stpipe_prefect.provenance.record import record_path
+from stpipe_prefect.references.selection import read_crds_parameters
 from stpipe_prefect.registry import find_step
 
-from .jobs import Job, check_output_files, pipelines_of
+from .job import Job
+from .jobs import check_output_files, pipelines_of
 from .parameters import parameters_of, share_checkpoints
 
 if TYPE_CHECKING:
@@ -124,6 +128,26 @@ class Campaign:
         if any(job.plans is None for job in jobs):
             jobs = self.planned()
         return [job for job in jobs if job.is_up_to_date]
+
+    def save_parameters(self, file: str) -> None:
+        """Write the parameters that the pipeline gets for the first input, as ``strun`` does.
+
+        Raises
+        ------
+        UsageError
+            More than one pipeline runs.
+        """
+        pipelines, (job, *_) = pipelines_of(self.jobs), self.jobs
+        if pipelines[1:]:
+            raise UsageError(
+                f"--save-parameters {file}: saves those of one pipeline, and what runs is "
+                f"{', '.join(pipelines)}; choose with --pipeline or --stage"
+            )
+        exposure = first_exposure(str(job.input), self.output_dir or job.input.parent)
+        matched, observatory = read_crds_parameters(find_step(pipelines[0]), exposure)
+        with self._planner(pipelines[0]) as planner:
+            instance, _ = planner.configured(matched, observatory, exposure)
+            instance.export_config(file, include_metadata=True)
 
     def _has_record(self, job: Job) -> bool:
         return record_path(self.output_dir or job.input.parent, job.run_names()[0]).exists()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stpipe_prefect.orchestration.plan import Plan
 
     from .campaign import Campaign
-    from .jobs import Job
+    from .job import Job
     from .mission import Mission, Sample
 
 
@@ -53,7 +53,8 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
     def run() -> int:
         options, texts = parser(mission).parse(arguments)
         # Read once, by prefect as it is imported: set before it is.
-        level = "NOTSET" if options.verbose else "CRITICAL"
+        level = options.log_level or ("NOTSET" if options.verbose else "CRITICAL")
+        options.verbose = options.verbose or bool(options.log_level)
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
         with without_crds_parameters(options.disable_crds_steppars):
             return _run(mission, options, texts)
@@ -153,7 +154,7 @@ def _campaign(
     from .jobs import pipelines_of
     from .parameters import parameters_given
 
-    return Campaign(
+    campaign = Campaign(
         mission,
         jobs,
         output_dir,
@@ -164,6 +165,9 @@ def _campaign(
         overwrite=options.overwrite,
         checkpoint=options.checkpoint,
     )
+    if options.save_parameters:
+        campaign.save_parameters(options.save_parameters)
+    return campaign
 
 
 def _plan(

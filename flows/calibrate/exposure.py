@@ -17,7 +17,7 @@ from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
 from stpipe_prefect.outcomes import Outcome
 
-from .jobs import Job
+from .job import Job
 
 FLOW = f"{__name__}:exposure"
 

@@ -34,7 +34,8 @@ from stpipe_prefect.references.context import pinned_context
 from .campaign import Campaign
 from .exposure import FLOW
 from .inputs import find_inputs
-from .jobs import Job, plan_jobs
+from .job import Job
+from .jobs import plan_jobs
 from .mission import Mission
 
 LISTED = 10

@@ -1,77 +1,20 @@
-"""What is to be done: which pipelines, on which input, in which order."""
+"""The jobs of a campaign: one for each input, in an order in which they can run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stpipe_prefect.association import is_association, read_association
+from stpipe_prefect.association import is_association
 from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.parameters.files import read_parameter_file
-from stpipe_prefect.provenance.record import run_name
-from stpipe_prefect.registry import find_step
 
 from .inputs import check_is_file
-
-if TYPE_CHECKING:
-    from stpipe_prefect.orchestration.plan import Plan
-
-    from .mission import Mission
-
-Products = frozenset[str]
-"""Names such as ``x_rate`` and ``x_cal``; each mission knows who makes and takes them."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input, and the pipelines it goes through.
-
-    Attributes
-    ----------
-    input : pathlib.Path
-        An exposure or association.
-    pipelines : tuple of str
-        Aliases, in the order they run; each takes a product of the one before.
-    handed_on : str
-        Suffix of the product that goes from one to the next.
-    reads : tuple of mapping
-        Products that each pipeline takes, with the names of their files.
-    makes : tuple of frozenset of str
-        Products that each pipeline makes.
-    needs : frozenset of pathlib.Path
-        Inputs of the other jobs that make what this one takes.
-    plans : tuple of Plan or None
-        What each pipeline has to do, and why; None before that is planned.
-    """
-
-    input: Path
-    pipelines: tuple[str, ...]
-    handed_on: str = "rate"
-    reads: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
-    makes: tuple[Products, ...] = field(default=(), compare=False)
-    needs: frozenset[Path] = field(default=frozenset(), compare=False)
-    plans: tuple[Plan, ...] | None = field(default=None, compare=False)
-
-    @property
-    def is_up_to_date(self) -> bool:
-        """Whether its plans say that there is nothing to do."""
-        return self.plans is not None and all(plan.is_up_to_date for plan in self.plans)
-
-    def files(self, folder: Path) -> list[Path]:
-        """List all files it reads: the input and, of an association, members; some in `folder`."""
-        is_one = is_association(self.input)
-        return [self.input, *(read_association(self.input).files(folder) if is_one else ())]
-
-    def hands_on(self, product: Path) -> bool:
-        """Tell whether a product of one pipeline is what the next one takes."""
-        return product.stem.endswith(f"_{self.handed_on}")
-
-    def run_names(self) -> list[str]:
-        """Name the run of each pipeline; see `stpipe_prefect.provenance.record.run_name`."""
-        return [run_name(self.input.name, _alias(pipeline)) for pipeline in self.pipelines]
+from .job import Job, Products
+from .mission import Mission
 
 
 def plan_jobs(
@@ -227,10 +170,3 @@ def _output_files(parameters: Mapping[str, Any]) -> Iterator[str]:
 def pipelines_of(jobs: Iterable[Job]) -> list[str]:
     """List the pipelines that jobs go through, each once."""
     return list(dict.fromkeys(name for job in jobs for name in job.pipelines))
-
-
-def _alias(pipeline: str) -> str:
-    if "::" in pipeline or "." not in pipeline:
-        return pipeline.rpartition("::")[2]
-    step_class = find_step(pipeline)
-    return str(step_class.class_alias or step_class.__name__)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from stpipe_prefect.association import Association
 from stpipe_prefect.exceptions import UsageError
 
-from .jobs import Job
+from .job import Job
 
 
 class Recovery(Protocol):

@@ -31,6 +31,9 @@ exit codes:
   0 done   1 something failed   2 wrong usage or parameter   64 no science data"""
 
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
 def sample_products(mission: Mission) -> str:
     """Name the folder for what is made of the sample."""
     return f"{mission.command}_products"
@@ -65,6 +68,7 @@ def parser(mission: Mission) -> CommandParser:
         add("--stage", type=int, choices=mission.stages, help="run only this stage")
     add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
+    add("--save-parameters", metavar="FILE", help="write the parameters of the pipeline that runs")
     add("--disable-crds-steppars", action="store_true", help="use no parameter files from CRDS")
     add("--jobs", type=count, metavar="N", help="exposures at a time (default: what fits)")
     add(
@@ -101,6 +105,12 @@ def parser(mission: Mission) -> CommandParser:
         help="keep models after these steps, or all, so that a later run can resume",
     )
     add("--verbose", "-v", action="store_true", help="show the log lines of every step")
+    add(
+        "--log-level",
+        type=lambda name: _choice(name.upper(), LEVELS),
+        metavar="LEVEL",
+        help=f"show the log lines of this level and above: {', '.join(LEVELS)}",
+    )
     add("--debug", action="store_true", help="show tracebacks")
     return made
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from stpipe_prefect.association import Association, is_association, read_association
 from stpipe_prefect.exceptions import InputError, UsageError
 

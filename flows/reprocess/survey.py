@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.calibrate.campaign import Campaign
-from flows.calibrate.jobs import Job, plan_jobs
+from flows.calibrate.job import Job
+from flows.calibrate.jobs import plan_jobs
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.plan import Plan

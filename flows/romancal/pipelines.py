@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from stpipe_prefect.association import Association, is_association, read_association
 from stpipe_prefect.exceptions import UsageError
 

@@ -9,7 +9,7 @@ import pytest
 from crds.core import utils
 
 from flows.calibrate.campaign import Campaign
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from flows.calwebb.mission import JWST
 from stpipe_prefect.provenance.dependencies import Dependencies
 from stpipe_prefect.provenance.fingerprint import FileContent

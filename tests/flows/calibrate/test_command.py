@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from flows.calibrate.command import main
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from flows.calibrate.options import parser
 from flows.calwebb.mission import JWST
 from flows.reprocess import main as reprocess
 from flows.romancal.mission import ROMAN
 from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.parameters.files import read_parameter_file
 
 ABSENT = replace(ROMAN, package="absent", sample="absent.sample:ensure_sample")
 
@@ -95,6 +96,28 @@ def test_other_pipelines_are_refused(lantern, capsys, arguments, problem):
     assert main(lantern, ["one_raw.row", "--plan", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert problem in line
+
+
+def test_parameters_are_saved_as_the_pipeline_gets_them(lantern, capsys):
+    options = ["--plan", f"--pipeline={CALIBRATE}", "--save-parameters=saved.asdf"]
+    assert main(lantern, ["one_raw.row", *options, "--steps.dark.scale=3.5"]) == 0
+    assert read_parameter_file(Path("saved.asdf")).parameters["steps"]["dark"]["scale"] == 3.5
+
+
+def test_parameters_of_several_pipelines_are_not_saved_into_one_file(lantern, capsys):
+    def job_for(path, **_):
+        return Job(
+            path, (CALIBRATE, "lantern.steps.ClipStep"), reads=({}, {}), makes=(frozenset(),) * 2
+        )
+
+    options = ["--plan", "--save-parameters=saved.asdf"]
+    assert main(replace(lantern, job_for=job_for), ["one_raw.row", *options]) == 2
+    assert "saves those of one pipeline, and what runs is lantern." in capsys.readouterr().err
+
+
+def test_log_level_that_is_none_is_refused(capsys):
+    assert main(JWST, ["--log-level=LOUD"]) == 2
+    assert "there is no 'LOUD'; choose from DEBUG, INFO" in capsys.readouterr().err
 
 
 def test_parameters_from_crds_are_switched_off(mission, capsys):

@@ -52,14 +52,15 @@ def test_the_command_refuses_it_and_runs_the_others(night, uncal, monkeypatch, c
     folder, problems = night
     named = [folder] if by == "folder" else sorted(folder.iterdir())
     runs = []
-    monkeypatch.setattr(command, "_prepare", lambda *args: "jwst_0001.pmap")
-    monkeypatch.setattr(command, "_calibrate", lambda *args: runs.append(args[1]) or [])
+    monkeypatch.setattr(command, "_start_processes", lambda mission: None)
+    monkeypatch.setattr("stpipe_prefect.references.context.resolve_context", lambda *args: "any")
+    monkeypatch.setattr(command, "_run_campaign", lambda campaign, *_: runs.append(campaign))
     monkeypatch.setattr(type(JWST), "load_flow", lambda mission: None)
     if by == "name":  # a folder stands for what is in it
         named.remove(folder / "x_uncal.fits")
         problems.pop("x_uncal.fits")
     assert command.main(JWST, [*map(str, named), "--output-dir=out"]) == 1
-    assert runs == [[folder / uncal.name]]
+    assert [[job.input for job in run.jobs] for run in runs] == [[folder / uncal.name]]
     lines = [line.removeprefix("calwebb: ") for line in capsys.readouterr().err.splitlines()]
     check_lines(lines, folder, problems)
 

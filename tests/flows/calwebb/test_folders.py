@@ -22,11 +22,14 @@ def there(tmp_path, monkeypatch):
 def test_command_takes_exposures_from_and_has_products_go_there(uncal, there, monkeypatch, named):
     (there / uncal.name).symlink_to(uncal)
     calls = []
-    monkeypatch.setattr(command, "_prepare", lambda *args: "jwst_0001.pmap")
-    monkeypatch.setattr(command, "_calibrate", lambda *args: calls.append(args[1:3]) or [])
+    monkeypatch.setattr(command, "_start_processes", lambda mission: None)
+    monkeypatch.setattr("stpipe_prefect.references.context.resolve_context", lambda *args: "any")
+    monkeypatch.setattr(command, "_run_campaign", lambda campaign, *_: calls.append(campaign))
     monkeypatch.setattr(type(JWST), "load_flow", lambda mission: None)
     assert command.main(JWST, [named, f"--output-dir={named}/p"]) == 0
-    assert calls == [([there / uncal.name], there / "p")]
+    (campaign,) = calls
+    assert [job.input for job in campaign.jobs] == [there / uncal.name]
+    assert campaign.output_dir == there / "p"
     assert not any(path.name.startswith(("~", "$")) for path in there.parent.parent.iterdir())
 
 

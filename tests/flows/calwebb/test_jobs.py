@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from flows.calibrate.jobs import Job, pipelines_of, plan_jobs
+from flows.calibrate.job import Job
+from flows.calibrate.jobs import pipelines_of, plan_jobs
 from flows.calwebb.mission import JWST
 from flows.calwebb.stages import job_for
 from stpipe_prefect.exceptions import InputError, UsageError

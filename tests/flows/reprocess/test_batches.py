@@ -1,6 +1,6 @@
 """What is calibrated together, where only so many may be."""
 
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from flows.reprocess.flow import _batches
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item, survey

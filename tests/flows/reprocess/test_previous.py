@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from flows.reprocess.previous import previous_products
 from flows.reprocess.survey import Item
 from stpipe_prefect.orchestration.plan import Plan

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.calibrate.jobs import Job
+from flows.calibrate.job import Job
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item
 from stpipe_prefect.orchestration.plan import Plan

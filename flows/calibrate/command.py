@@ -36,19 +36,7 @@ if TYPE_CHECKING:
 
 
 def main(mission: Mission, arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    mission : Mission
-    arguments : sequence of str
-        What follows the program's name.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
         options, texts = parser(mission).parse(arguments)

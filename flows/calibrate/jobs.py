@@ -135,11 +135,7 @@ def _in_order(jobs: list[Job]) -> list[Job]:
 def check_output_files(jobs: Iterable[Job], shares: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a name for the products of one job that is given to several.
 
-    Parameters
-    ----------
-    jobs : iterable of Job
-    shares : mapping
-        Parameters for each pipeline; ``config_file`` names a file with more.
+    `shares` has the parameters of each pipeline; ``config_file`` names a file with more.
 
     Raises
     ------

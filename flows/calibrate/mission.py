@@ -7,29 +7,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stpipe_prefect.association import Association
 from stpipe_prefect.exceptions import UsageError
 
 from .job import Job
 
-
-class Recovery(Protocol):
-    """What of the truth was recovered; as text for a person to read.
-
-    Attributes
-    ----------
-    ok : bool
-    problems : list of str
-        What is outside the tolerances.
-    """
-
-    @property
-    def ok(self) -> bool: ...  # noqa: D102
-
-    @property
-    def problems(self) -> list[str]: ...  # noqa: D102
+if TYPE_CHECKING:
+    from flows.sample.recovery import Recovery
 
 
 class Sample(Protocol):

@@ -13,19 +13,7 @@ from stpipe_prefect.registry import find_step
 
 
 def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give each pipeline the parameters it has.
-
-    Parameters
-    ----------
-    pipelines : list of str
-        Aliases of the pipelines that will run.
-    given : mapping
-        Values by name; those of steps under ``"steps"``, by step.
-
-    Returns
-    -------
-    dict of str to dict
-        For each pipeline its part of `given`.
+    """Give each pipeline the parameters it has, those of its steps under ``"steps"``.
 
     Raises
     ------

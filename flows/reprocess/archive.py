@@ -18,18 +18,10 @@ PREVIOUS = "previous"
 
 
 def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
-    """Go through archives in order of program.
+    """Go through archives in order of program: what is in each of its folders.
 
-    Parameters
-    ----------
-    archives : iterable of pathlib.Path
-        Folder trees, or text files with the name of an exposure or association in each line,
-        relative to the list. Of each folder what `flows.calibrate.inputs.find_inputs` finds.
-
-    Yields
-    ------
-    list of pathlib.Path
-        What is in one folder of one program: exposures, then associations.
+    Archives are folder trees, of each folder of which `flows.calibrate.inputs.find_inputs` finds
+    the inputs, or text files with an exposure or association in each line, relative to the list.
 
     Raises
     ------

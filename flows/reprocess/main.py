@@ -35,18 +35,7 @@ exit codes:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        What follows the program's name.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
         options = _parser().parse_args(arguments)

@@ -17,13 +17,6 @@ def previous_products(items: Iterable[Item], date: str) -> Iterator[None]:
 
     They are linked there beforehand, which costs nothing: a product is replaced by renaming
     another over it. Links to what was not replaced are removed at the end.
-
-    Parameters
-    ----------
-    items : iterable of Item
-        What will be made anew.
-    date : str
-        Name of the folder.
     """
     kept = dict(_linked(items, date))
     try:

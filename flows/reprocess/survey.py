@@ -84,15 +84,7 @@ class Item:
 
 
 def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
-    """Plan everything in archives, in order of program.
-
-    Parameters
-    ----------
-    archives : iterable of pathlib.Path
-        See `flows.reprocess.archive.folders_of`.
-    context : str
-        CRDS context.
-    """
+    """Plan everything in archives, in order of program; see `folders_of`."""
     jobs: list[Job] = []
     for inputs in folders_of(archives):
         try:

@@ -87,3 +87,10 @@ def test_modules_that_the_design_names_are_there():
         for p in ROOT.glob("stpipe_prefect/orchestration/*.py")
     }
     assert modules - {"stpipe_prefect/orchestration/__init__.py"} <= named
+
+
+def test_functions_that_the_design_walks_through_are_there():
+    walked = re.findall(r"^\d+\. `([\w/]+\.py):(\w+)`", (DOCS / "design.md").read_text(), re.M)
+    assert len(walked) > 20
+    for file, name in walked:
+        assert re.search(rf"^ *(def|class) {name}\b", (ROOT / file).read_text(), re.M), (file, name)

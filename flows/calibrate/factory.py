@@ -227,7 +227,9 @@ def _run(campaign: Campaign, context: str, jobs: int | None, time_limit: float |
     fresh = campaign.up_to_date()
     for job in fresh:
         _take(_cached(job), campaign.results)
-    exposures = [_exposure(job, campaign, context) for job in campaign.jobs if job not in fresh]
+    done = {job.input for job in fresh}
+    left = [job for job in campaign.jobs if job.input not in done]
+    exposures = [_exposure(job, campaign, context) for job in left]
     progress = BatchProgress(len(campaign.refused) + len(campaign.jobs))
     with closing(calibrate_all(exposures, jobs=jobs, time_limit=time_limit)) as ended:
         for result in ended:

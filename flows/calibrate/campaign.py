@@ -146,7 +146,7 @@ class Campaign:
         exposure = first_exposure(str(job.input), self.output_dir or job.input.parent)
         matched, observatory = read_crds_parameters(find_step(pipelines[0]), exposure)
         with self._planner(pipelines[0]) as planner:
-            instance, _ = planner.configured(matched, observatory, exposure)
+            instance, _ = planner.configured(matched, observatory)
             instance.export_config(file, include_metadata=True)
 
     def _has_record(self, job: Job) -> bool:

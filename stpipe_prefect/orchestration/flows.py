@@ -178,9 +178,10 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             if plan is not None and plan.refusal:
                 raise OutputError(plan.refusal)
             opened = [opening.enter_context(opened_input(each, place)) for each in arguments]
-            crds_parameters, observatory = read_crds_parameters(pipeline_class, opened[0])
+            exposure = read_crds_parameters(pipeline_class, opened[0])
+            crds_parameters, observatory = exposure
             context = planner.pinned_context(observatory)
-            instance, settings = planner.configured(crds_parameters, observatory, opened[0])
+            instance, settings = planner.configured(crds_parameters, observatory)
             if folder := folder_of(arguments[0]):
                 instance.input_dir = instance.input_dir or folder  # for what else lies there
             artifacts.show_parameters(name, settings)
@@ -198,7 +199,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
                     log,
                     overwrite=overwrite,
                 ) as recording,
-                observed(instance, context, resumption, recording.observation),
+                observed(instance, context, resumption, recording.observation, exposure),
                 little_to_collect(),
             ):
                 result = instance.run(*opened)
@@ -251,6 +252,7 @@ def observed(
     context: str,
     resumption: Resumption | None = None,
     observation: Observation | None = None,
+    exposure: tuple[Mapping[str, Any], str] | None = None,
 ) -> Iterator[None]:
     """Have a configured pipeline run its steps as tasks and sub-pipelines as flows.
 
@@ -259,7 +261,7 @@ def observed(
     lead to. Of a plain Step only the latter.
     """
     lineage = Lineage()
-    references = PipelineReferences(pipeline, context)
+    references = PipelineReferences(pipeline, context, exposure)
     for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
         step.run = _observed_run(step, name, context, references, lineage, resumption, observation)

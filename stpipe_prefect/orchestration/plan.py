@@ -191,7 +191,7 @@ class Planner:
         with opened_input(data, folder) as opened:
             exposure = first_exposure(opened, folder)
             crds_parameters, observatory = read_crds_parameters(self._class, exposure)
-            instance, _ = self.configured(crds_parameters, observatory, exposure, again=True)
+            instance, _ = self.configured(crds_parameters, observatory, again=True)
             context = self.pinned_context(observatory)
             refuse_absent(files_needed(instance, opened, crds_parameters, observatory, context))
 
@@ -238,12 +238,7 @@ class Planner:
         return self._contexts[observatory]
 
     def configured(
-        self,
-        crds_parameters: Mapping[str, Any],
-        observatory: str,
-        data: Any,
-        *,
-        again: bool = False,
+        self, crds_parameters: Mapping[str, Any], observatory: str, *, again: bool = False
     ) -> tuple[Any, list[ResolvedParameter]]:
         """Make the pipeline with its merged parameters, and say where they come from.
 
@@ -257,7 +252,7 @@ class Planner:
         if not again or key not in self._configured:
             fetch(files)  # upstream's stpipe goes on with the code's defaults where one is missing
             layers = self._request.layers(crds_parameters, observatory, context)
-            instance = self._request.configure(data)
+            instance = self._request.configure(crds_parameters, observatory)
             self._configured[key] = (instance, resolve(instance, layers))
         return self._configured[key]
 
@@ -285,7 +280,7 @@ class Planner:
             return missing
         exposure = first_exposure(data, folder)
         crds_parameters, observatory = read_crds_parameters(self._class, exposure)
-        instance, settings = self.configured(crds_parameters, observatory, exposure, again=True)
+        instance, settings = self.configured(crds_parameters, observatory, again=True)
         now = self.gather(instance, settings, data, folder, crds_parameters, observatory, before)
         return list(differences(before, now, self._ignore))
 

@@ -18,11 +18,20 @@ from .tasks import fetch, prefetch_task
 
 
 class PipelineReferences:
-    """What the steps of a configured pipeline, whose ``prefetch`` it takes over, get from CRDS."""
+    """What the steps of a configured pipeline, whose ``prefetch`` it takes over, get from CRDS.
 
-    def __init__(self, pipeline: Any, context: str) -> None:
+    What CRDS matches on is read from the pipeline's input, unless it is known.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        context: str,
+        exposure: tuple[Mapping[str, Any], str] | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._context = context
+        self._exposure = exposure
         self._steps = {name: getattr(pipeline, name) for name in getattr(pipeline, "step_defs", {})}
         self._selected: set[str] = set()
         self._fetching: dict[str, PrefectFuture[list[ReferenceFile]]] = {}
@@ -61,7 +70,7 @@ class PipelineReferences:
             for name, step in steps.items()
             if step.prefetch_references and _asks_itself(step)
         }
-        first = read_crds_parameters(type(pipeline), args[0])
+        first = self._exposure or read_crds_parameters(type(pipeline), args[0])
         others = [read_crds_parameters(type(pipeline), path) for path in further_members(args[0])]
         self._fetch(steps, [first, *others])
         if _precaches_itself(type(pipeline)):

@@ -58,15 +58,15 @@ class Request:
         layers = [*code_layers(self.pipeline_class), *crds, *files, Layer(FLOW_RUN, self.given)]
         return [*layers, Layer(FLOW, {"save_results": True})] if self._saves else layers
 
-    def configure(self, data: Any) -> Any:
+    def configure(self, crds_parameters: Mapping[str, Any], observatory: str) -> Any:
         """Make the pipeline with its merged parameters."""
-        if self.frozen is None:
-            instance = configure(self.pipeline_class, data, self.config_file, self.given)
-        else:
-            # Without data nothing is asked of CRDS.
-            instance = configure(
-                self.pipeline_class, None, self.config_file, self.given, self.frozen
+        below = self.frozen
+        if below is None:
+            below = self.pipeline_class.get_config_from_reference(
+                dict(crds_parameters), crds_observatory=observatory
             )
+        # Without data, which would be read once more, nothing else is asked of CRDS.
+        instance = configure(self.pipeline_class, None, self.config_file, self.given, below)
         if self.instance is not None:
             carry_over(self.instance, instance, self.given)
         if self._saves:

@@ -170,11 +170,11 @@ def configure(
             raise ParameterError(f"{config_file}: {problem}: rename it")
         chosen["config_file"] = config_file
     config, config_file = step_class.build_config(exemplar(data), **chosen)
-    config.pop("class", None)
     if below:
         merged = new_config(below)
         merge(merged, config)
         config = merged
+    config.pop("class", None)
     return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
 
 

@@ -3,6 +3,7 @@
 from lantern.pipelines import CalibratePipeline
 
 from stpipe_prefect.orchestration.request import Request, given_to
+from stpipe_prefect.references.selection import read_crds_parameters
 
 
 def test_text_reaches_the_steps_as_the_values_it_stands_for(mission):
@@ -15,7 +16,7 @@ def test_text_reaches_the_steps_as_the_values_it_stands_for(mission):
     }
     request = Request(CalibratePipeline, given_to(CalibratePipeline, given))
     request.check("one_raw.row")
-    pipeline = request.configure("one_raw.row")
+    pipeline = request.configure(*read_crds_parameters(CalibratePipeline, "one_raw.row"))
     assert (pipeline.clip.keep, pipeline.clip.low, pipeline.clip.high) == ([2, 3], None, 5.0)
     assert (pipeline.dark.post_hooks, pipeline.dark.output_ext) == (["lantern.steps.look"], "None")
     assert pipeline.suffix == "cal"

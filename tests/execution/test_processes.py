@@ -57,12 +57,14 @@ def test_memory_without_bound():
 
 
 def test_hanging_in_c_code():
-    ended, _ = run("hang", time_limit=30.0)
-    assert (ended.outcome, ended.error) == (Outcome.TIMED_OUT, "took longer than 30 s")
+    said = []  # nothing, where the machine is so busy that it is over before
+    ended = run_isolated(FUNCTION, {"how": "hang"}, said.append, time_limit=5.0)
+    assert (ended.outcome, ended.error) == (Outcome.TIMED_OUT, "took longer than 5 s")
+    assert not any(psutil.pid_exists(each["process"]) for each in said)
 
 
-@pytest.mark.parametrize("how", ["sleep60", "hang"])
-def test_all_are_stopped_within_seconds(how):
+@pytest.mark.parametrize("how", ["sleep600", "hang"])
+def test_all_are_stopped_at_once(how):
     ended, said = [], []
 
     def run_one():
@@ -77,7 +79,7 @@ def test_all_are_stopped_within_seconds(how):
     stop_children()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 60
     assert [each.outcome for each in ended] == 3 * [Outcome.CRASHED]
     assert not any(psutil.pid_exists(each["process"]) for each in said)
 
@@ -97,5 +99,5 @@ def test_interruption_ends_what_is_under_way():
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), interruptible():
-        run("sleep60")
-    assert time.monotonic() - started < 10
+        run("sleep600")
+    assert time.monotonic() - started < 60

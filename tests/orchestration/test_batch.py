@@ -29,40 +29,48 @@ from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
 from stpipe_prefect.orchestration.workarounds import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
 
+HOWS = {
+    "hangs": "hang",  # and keeps one of three jobs until its time is over
+    "short": "sleep0.1",
+    "long": "sleep3",
+    "of both": "well",
+    "fails": "raise",
+    "of failed": "well",
+    **{f"more{number}": "sleep1" for number in range(6)},
+    "killed": "kill",
+    "large": "allocate",
+    "last": "well",
+}
+NEEDS = {"of both": ["short", "long"], "of failed": ["long", "fails"]}
+MORE = [f"more{number}" for number in range(6)]
 
-@pytest.fixture
-def calibrate(prefect_server, fork_server, tmp_path):
-    """Calibrate exposures that end as told; give results by name, log, and sub-flow runs."""
-    log = tmp_path / "log"
 
-    def run(how, needs=None, **options):
-        exposures = [
-            Exposure(
-                name,
-                FLOW,
-                {"name": name, "how": end, "log": str(log)},
-                frozenset((needs or {}).get(name, ())),
-            )
-            for name, end in how.items()
-        ]
+@pytest.fixture(scope="module")
+def campaign(prefect_server, fork_server, tmp_path_factory):
+    """Results by name, the log that the exposures write, and their flow runs."""
+    log = tmp_path_factory.mktemp("campaign") / "log"
+    exposures = [
+        Exposure(
+            name,
+            FLOW,
+            {"name": name, "how": how, "log": str(log)},
+            frozenset(NEEDS.get(name, ())),
+        )
+        for name, how in HOWS.items()
+    ]
 
-        @flow
-        def campaign():
-            with closing(calibrate_all(exposures, **options)) as ended:
-                return str(flow_run.id), list(ended)
+    @flow
+    def campaign():
+        with closing(calibrate_all(exposures, jobs=3, time_limit=40.0)) as ended:
+            return str(flow_run.id), list(ended)
 
-        run_id, results = campaign()
-        send_what_is_queued()
-        with get_client(sync_client=True) as client:
-            runs = client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(
-                    parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id])
-                )
-            )
-        lines = [line.split() for line in log.read_text().splitlines()]
-        return {result.name: result for result in results}, lines, runs
-
-    return run
+    run_id, results = campaign()
+    send_what_is_queued()
+    by_parent = FlowRunFilterParentFlowRunId(any_=[run_id])
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=by_parent))
+    lines = [line.rsplit(maxsplit=2) for line in log.read_text().splitlines()]
+    return {result.name: result for result in results}, lines, runs
 
 
 @pytest.mark.parametrize(
@@ -73,52 +81,55 @@ def test_limit_that_is_none_is_refused(options):
         list(calibrate_all([Exposure("a", FLOW, {})], **options))
 
 
-def test_each_ends_in_its_own_way_and_the_others_are_unharmed(calibrate):
-    hows = {"a": "well", "b": "kill", "c": "hang", "d": "raise", "e": "allocate", "f": "well"}
-    results, lines, runs = calibrate(hows, jobs=3, time_limit=40.0)
+def test_each_ends_in_its_own_way_and_the_others_are_unharmed(campaign):
+    results, lines, runs = campaign
     assert {name: result.outcome for name, result in results.items()} == {
-        "a": Outcome.COMPLETED,
-        "b": Outcome.CRASHED,
-        "c": Outcome.TIMED_OUT,
-        "d": Outcome.FAILED,
-        "e": Outcome.OUT_OF_MEMORY,
-        "f": Outcome.COMPLETED,
+        "hangs": Outcome.TIMED_OUT,
+        "short": Outcome.COMPLETED,
+        "long": Outcome.COMPLETED,
+        "of both": Outcome.COMPLETED,
+        "fails": Outcome.FAILED,
+        "of failed": Outcome.FAILED,
+        **dict.fromkeys(MORE, Outcome.COMPLETED),
+        "killed": Outcome.CRASHED,
+        "large": Outcome.OUT_OF_MEMORY,
+        "last": Outcome.COMPLETED,
     }
-    assert results["a"].products == ["a.fits"]
-    assert results["c"].failure == "c: pipeline: took longer than 40 s"
-    assert results["d"].failure == "d: cut short"
-    assert results["b"].failure.startswith("b: pipeline: was killed (signal 9)")
+    assert results["last"].products == ["last.fits"]
+    assert results["hangs"].failure == "hangs: pipeline: took longer than 40 s"
+    assert results["fails"].failure == "fails: cut short"
+    assert results["killed"].failure.startswith("killed: pipeline: was killed (signal 9)")
     # What may have been for want of memory is tried once more, by itself.
     begun = Counter(name for name, what, _ in lines if what == "begins")
-    assert begun == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 2, "f": 1}
+    assert begun == Counter({*HOWS} - {"of failed"}) + Counter(["killed", "large"])
     # Running out of memory is a failure to the flow, if enough is left for it to say so.
     states = Counter(run.state.name.replace("OutOfMemory", "Failed") for run in runs)
-    assert states == {"Completed": 2, "Crashed": 2, "TimedOut": 1, "Failed": 1 + 2}
+    assert states == {"Completed": 4 + len(MORE), "Crashed": 2, "TimedOut": 1, "Failed": 1 + 2}
 
 
-def test_what_needs_others_begins_when_they_have_ended(calibrate):
-    hows = {"a": "sleep0.1", "b": "sleep3", "ab": "well", "c": "raise", "bc": "well"}
-    needs = {"ab": ["a", "b"], "bc": ["b", "c"]}
-    hows |= {f"more{number}": "sleep1" for number in range(6)}
-    results, lines, _ = calibrate(hows, needs, jobs=2)
+def test_what_needs_others_begins_when_they_have_ended(campaign):
+    results, lines, _ = campaign
     times = {(name, what): float(when) for name, what, when in lines}
-    assert times["ab", "begins"] >= max(times["a", "ends"], times["b", "ends"])
-    assert times["ab", "begins"] < times["more5", "begins"]  # as soon as its members are there
-    assert ("bc", "begins") not in times
-    assert results["bc"].failure == "bc: not begun: it needs products of c, which failed"
-    assert results["more5"].outcome is Outcome.COMPLETED
+    assert times["of both", "begins"] >= max(times["short", "ends"], times["long", "ends"])
+    # As soon as its members are there.
+    assert times["of both", "begins"] < times["more5", "begins"]
+    assert ("of failed", "begins") not in times
+    assert results["of failed"].failure == (
+        "of failed: not begun: it needs products of fails, which failed"
+    )
 
 
-def test_log_lines_are_in_the_run_they_belong_to(calibrate):
-    _, _, runs = calibrate(dict.fromkeys("abcd", "sleep1"), jobs=4)
-    assert len(runs) == 4
+def test_log_lines_are_in_the_run_they_belong_to(campaign):
+    _, _, runs = campaign
+    mine = [run for run in runs if run.parameters["name"] in MORE]
+    assert len(mine) == len(MORE)
     with get_client(sync_client=True) as client:
-        for run in runs:
+        for run in mine:
             by_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
             lines = [log.message for log in client.read_logs(log_filter=by_run)]
+            said = [line for line in lines if line.startswith("line ")]
             name = run.parameters["name"]
-            mine = [line for line in lines if line.startswith("line ")]
-            assert sorted(mine) == [f"line {number} of {name}" for number in range(5)]
+            assert sorted(said) == [f"line {number} of {name}" for number in range(5)]
 
 
 KILLED = """

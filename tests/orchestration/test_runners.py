@@ -43,20 +43,38 @@ def test_workers_elsewhere_need_a_server_they_can_reach(monkeypatch):
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        local_directory=str(tmp_path / "dask"),
-    ) as made:
-        yield made
+def start_cluster(tmp_path):
+    def start(workers):
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            local_directory=str(tmp_path / "dask"),
+        )
+
+    return start
+
+
+def calibrate(cluster, exposures):
+    @flow(task_runner=task_runner(cluster.scheduler_address.replace("tcp", "dask")))
+    def campaign():
+        return list(calibrate_all(exposures))
+
+    return campaign()
+
+
+def test_an_exposure_runs_on_a_dask_cluster(prefect_server, fork_server, start_cluster, tmp_path):
+    log = tmp_path / "log"
+    exposure = Exposure("e", FLOW, {"name": "e", "how": "well", "log": str(log)})
+    with start_cluster(1) as cluster:
+        (result,) = calibrate(cluster, [exposure])
+    assert (result.outcome, result.products) == (Outcome.COMPLETED, ["e.fits"])
 
 
 @pytest.mark.slow
 def test_a_worker_of_a_dask_cluster_is_killed_midway(
-    prefect_server, fork_server, cluster, tmp_path
+    prefect_server, fork_server, start_cluster, tmp_path
 ):
     log = tmp_path / "log"
     log.touch()
@@ -65,19 +83,16 @@ def test_a_worker_of_a_dask_cluster_is_killed_midway(
         for n in range(6)
     ]
 
-    @flow(task_runner=task_runner(cluster.scheduler_address.replace("tcp", "dask")))
-    def campaign():
-        return list(calibrate_all(exposures))
-
-    def kill_one_worker():
+    def kill_a_worker_of(cluster):
         while "begins" not in log.read_text():
             time.sleep(0.1)
         os.kill(cluster.workers[0].pid, signal.SIGKILL)
 
-    killing = threading.Thread(target=kill_one_worker)
-    killing.start()
-    results = campaign()
-    killing.join()
+    with start_cluster(2) as cluster:
+        killing = threading.Thread(target=kill_a_worker_of, args=[cluster])
+        killing.start()
+        results = calibrate(cluster, exposures)
+        killing.join()
     assert {result.name: result.outcome for result in results} == {
         f"e{n}": Outcome.COMPLETED for n in range(6)
     }

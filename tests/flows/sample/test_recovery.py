@@ -10,7 +10,10 @@ from astropy.io import fits
 from flows.sample import Sample, measure_flux_ratio, measure_recovery
 
 
-@pytest.fixture(params=["jwst_0001.pmap", "jwst_0002.pmap"])
+@pytest.fixture(
+    # Tests of other kinds have products of the second already, and README's command of the first.
+    params=[pytest.param("jwst_0001.pmap", marks=pytest.mark.slow), "jwst_0002.pmap"]
+)
 def products(request: pytest.FixtureRequest, calibrated: Any) -> Any:
     return calibrated(request.param)
 

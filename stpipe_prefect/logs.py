@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from .current import Current
+from .workarounds import crds_console_off
 
 LINE_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 _WARNINGS = "py.warnings"
@@ -157,18 +158,3 @@ def _warnings_captured() -> Iterator[None]:
             _captures_warnings -= 1
             if not _captures_warnings:
                 logging.captureWarnings(False)
-
-
-@contextmanager
-def crds_console_off() -> Iterator[None]:
-    """Keep crds from printing, within the block, what its log records say as well."""
-    from crds.core import log
-
-    printing = log.THE_LOGGER.console is not None
-    if printing:
-        log.remove_console_handler()
-    try:
-        yield
-    finally:
-        if printing:
-            log.add_console_handler()

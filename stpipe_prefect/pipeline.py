@@ -14,7 +14,7 @@ from .exceptions import ParameterError, WrongStepError
 from .parameters.files import load_config_file
 from .parameters.layers import merge, new_config
 from .parameters.spec import merged_spec
-from .references.files import checked_file, reference_files
+from .references.lookup import checked_file, reference_files
 from .step import Step
 from .step.identity import LOGGER_NAME
 

@@ -21,7 +21,7 @@ import prefect.utilities.visualization  # noqa: F401
 import stpipe_prefect.orchestration.subflow  # noqa: F401
 from flows.calibrate.exposure import exposure  # noqa: F401
 from stpipe_prefect.execution.processes import SOCKET_FOLDER
-from stpipe_prefect.schemas import parse_schemas_once
+from stpipe_prefect.workarounds import parse_schemas_once
 
 # Ctrl-C reaches all processes of a terminal: this one and those forked from it are ended by the
 # one that started them.

@@ -30,8 +30,8 @@ from ..execution.results import Result
 from ..outcomes import Outcome
 from ..parameters.resolution import ResolvedParameter
 from ..products.quicklook import quick_look
+from ..references.crds_server import configured_server
 from ..references.reference import ReferenceFile
-from ..references.server import configured_server
 
 P = ParamSpec("P")
 

@@ -20,11 +20,11 @@ from ..products.names import folder_path
 from ..products.staging import Staging
 from ..provenance.collect import described, recordable
 from ..provenance.dependencies import Dependencies, Row, row_name
-from ..references.asked import asked_references
+from ..references.lookup import noted_lookups
 from ..references.reference import ReferenceFile
 from ..references.selection import differing_parameters
-from ..replaced import replaced
 from ..step import Step
+from ..workarounds import replaced
 from .tasks import reported
 
 SET_IN_CODE = "set in code"
@@ -165,7 +165,7 @@ def observing(observation: Observation, pipeline: Any) -> Iterator[None]:
         for name, make in (("run", _observed), ("save_model", _staged)):
             for base in {_base(each, name) for each in classes}:
                 stack.enter_context(replaced(base, name, make))
-        stack.enter_context(asked_references(observation.note_reference))
+        stack.enter_context(noted_lookups(observation.note_reference))
         stack.enter_context(_observing.set(observation))
         yield
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from ..references.best import exposure_name
+from ..references.best import exposure_name, select
 from ..references.cache import refuse_absent, sha1_of
-from ..references.files import checked_file
+from ..references.lookup import checked_file
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
-from ..references.selection import further_members, read_crds_parameters, select, types_needed
+from ..references.selection import further_members, read_crds_parameters, types_needed
 from . import artifacts
 from .tasks import fetch, prefetch_task
 

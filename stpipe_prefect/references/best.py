@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..exceptions import ReferenceFileError, reason
-from .client import client_offline
-from .reference import NOT_APPLICABLE
-from .server import configured_server
+from ..workarounds import client_offline
+from .crds_server import configured_server
+from .reference import NOT_APPLICABLE, ReferenceFile
 
 logger = logging.getLogger("stpipe.references")
 
 _answers: WeakKeyDictionary[Any, dict[tuple[tuple[str, str], ...], dict[str, str]]]
 _answers = WeakKeyDictionary()
 """What crds has answered by type, for each set of matched parameters, while it keeps the rules."""
+
+
+class NotSelectedError(ReferenceFileError):
+    """The context has no rule that fits the exposure."""
+
+
+def select(
+    crds_parameters: Mapping[str, Any],
+    reference_types: Iterable[str],
+    *,
+    observatory: str,
+    context: str,
+    required: bool = True,
+) -> list[ReferenceFile]:
+    """Select the files that suit an exposure, one of each type; see `best_references`."""
+    names = best_references(
+        crds_parameters,
+        reference_types,
+        observatory=observatory,
+        context=context,
+        required=required,
+    )
+    exposure = exposure_name(crds_parameters)
+    return [
+        ReferenceFile(name, kind, observatory, context, exposure) for kind, name in names.items()
+    ]
 
 
 def best_references(
@@ -30,26 +57,8 @@ def best_references(
     """Select the reference files that suit an exposure.
 
     No file is opened or fetched. For data alike CRDS selects each type once, as long as it keeps
-    the rules in memory.
-
-    Parameters
-    ----------
-    crds_parameters : mapping
-        What CRDS matches on, as a data model's ``get_crds_parameters()`` gives.
-    reference_types : iterable of str
-        Types such as ``"flat"`` or ``"pars-jumpstep"``.
-    observatory : str
-        ``"jwst"`` or ``"roman"``.
-    context : str
-        File name of the context.
-    required : bool
-        Whether the context must have a rule that fits for every type; if not, a type without
-        one is as good as not applicable, and so are all for an instrument it does not know.
-
-    Returns
-    -------
-    dict of str to str
-        File name for each type, ``"N/A"`` where the context says that none applies.
+    the rules in memory. Where the context says that none applies the name is ``"N/A"``; and, if
+    not `required`, where it has no rule that fits, or does not know the instrument.
 
     Raises
     ------
@@ -86,9 +95,7 @@ def best_references(
     missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
     if missing and required:
         reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
-        from .unselected import ReferenceNotSelectedError
-
-        raise ReferenceNotSelectedError(
+        raise _not_selected()(
             f"{context} selects no {', '.join(sorted(missing))} reference for "
             f"{exposure}: {'; '.join(sorted(reasons))}; use a context that "
             f"covers it, or give a file of your own as override_<type>"
@@ -97,17 +104,9 @@ def best_references(
 
 
 def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
-    """Load all mappings that crds will: it prints a traceback itself where one is absent.
+    """Load all mappings that crds will: it prints a traceback itselfwhere one is absent.
 
-    Returns
-    -------
-    crds.rmap.PipelineContext or None
-        None for an instrument that the context does not know.
-
-    Raises
-    ------
-    ReferenceFileError
-        One is absent or damaged.
+    None for an instrument that the context does not know.
     """
     from crds.core import rmap, utils
 
@@ -148,13 +147,7 @@ def _no_selection(context: str, crds_parameters: Mapping[str, Any], error: BaseE
 
 
 def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -> None:
-    """Refuse files, by type, that CRDS marks as scientifically invalid, as crds itself does.
-
-    Raises
-    ------
-    ReferenceFileError
-        One is; unless ``CRDS_ALLOW_BAD_REFERENCES`` is set.
-    """
+    """Refuse files, by type, that CRDS marks as scientifically invalid,as crds itself does."""
     from crds.core import config
 
     bad = _bad_files(observatory)
@@ -174,13 +167,7 @@ def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -
 
 
 def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> None:
-    """Refuse a context whose rules for an instrument CRDS marks as invalid.
-
-    Raises
-    ------
-    ReferenceFileError
-        They are; unless ``CRDS_ALLOW_BAD_RULES`` is set.
-    """
+    """Refuse a context whose rulesfor an instrument CRDS marks as invalid."""
     from crds.core import config, heavy_client, utils
 
     if not any(config.is_mapping(name) for name in _bad_files(observatory)):
@@ -231,6 +218,14 @@ def _is_unknown(error: BaseException) -> bool:
 
     # crds says that the data name no instrument with an error of the bare base class.
     return type(error) in (CrdsError, CrdsUnknownInstrumentError)
+
+
+@cache
+def _not_selected() -> type[NotSelectedError]:
+    """Make it the error of the crds client, too: some steps catch that and do without the file."""
+    from crds.core.exceptions import CrdsLookupError
+
+    return type("NotSelectedError", (NotSelectedError, CrdsLookupError), {})
 
 
 def file_selected(answer: str) -> str:

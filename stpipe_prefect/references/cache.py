@@ -32,18 +32,17 @@ from filelock import Timeout
 from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileError, reason
 from ..locks import file_lock, why_not_locked
 from .best import refuse_bad
-from .catalogue import Catalogue, Entry
-from .reference import ReferenceFile
-from .server import (
+from .crds_server import (
     LIMIT_VARIABLE,
-    Patience,
+    Catalogue,
+    Deadline,
+    Entry,
     chunks,
     configured_server,
     is_transient,
-    pauses,
-    wait,
     why,
 )
+from .reference import ReferenceFile
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a file's name, and how many of how many bytes have arrived."""
@@ -54,40 +53,26 @@ _RECORD = {"path", "size", "mtime_ns", "ctime_ns", "sha1"}
 
 
 def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> ReferenceFile:
-    """Make sure that a file is in the cache and what it has to be; give it with sha1 and size.
-
-    Raises
-    ------
-    ReferenceFileError
-        It is not there and cannot be fetched, or it is damaged.
-    CrdsServerError
-        The server is unreachable, or its response is invalid.
-    """
+    """Make sure that a file is in the cache and what it has to be; give it with sha1 and size."""
     refuse_bad({wanted.reference_type: wanted.name}, wanted.observatory, wanted.exposure)
     refuse_absent([wanted])
     path = wanted.path
     absent = not path.exists()
     sha1 = recall(path)
     if not sha1:
-        patience = Patience()
-        with _alone(wanted, path, patience):
+        deadline = Deadline()
+        with _alone(wanted, path, deadline):
             sha1 = (
                 recall(path)
-                or _verified(wanted, path, patience)
-                or _fetched(wanted, path, patience, on_progress)
+                or _verified(wanted, path, deadline)
+                or _fetched(wanted, path, deadline, on_progress)
             )
     origin = "fetched" if absent else "cached"
     return replace(wanted, sha1=sha1, size=path.stat().st_size, origin=origin)
 
 
 def refuse_absent(wanted: Iterable[ReferenceFile]) -> None:
-    """Refuse files that are neither in the cache nor can be fetched.
-
-    Raises
-    ------
-    NoReferenceFileError
-        Names all of them.
-    """
+    """Refusefiles that are neither in the cache nor can be fetched; the error names all."""
     if configured_server() is not None:
         return
     absent = {file.path: file for file in wanted if file.applies and not file.path.exists()}
@@ -106,13 +91,10 @@ def refuse_absent(wanted: Iterable[ReferenceFile]) -> None:
 def prefetch_all(
     wanted: Iterable[ReferenceFile], jobs: int, on_progress: OnProgress | None = None
 ) -> Iterator[ReferenceFile | ReferenceFileError]:
-    """Make sure of many files, `jobs` at a time.
+    """Make sure of many files, `jobs` at a time; give each, or what is wrong with it, in order.
 
-    Yields
-    ------
-    ReferenceFile or ReferenceFileError
-        Each file, or what is wrong with it, in the order given. If the server does not do
-        its part the rest is given up: that error is the last.
+    If the server is unreachable, or its response is invalid, the rest is given up: that error is
+    the last.
     """
     executor = ThreadPoolExecutor(jobs, thread_name_prefix="prefetch")
     try:
@@ -150,7 +132,7 @@ def damage(path: Path, entry: Entry | None, sha1: str) -> str:
     return ""
 
 
-def _verified(wanted: ReferenceFile, path: Path, patience: Patience) -> str:
+def _verified(wanted: ReferenceFile, path: Path, deadline: Deadline) -> str:
     """Verify a file that is there, and give its sha1; a damaged one is set aside to be fetched."""
     server = configured_server()
     if not path.exists():
@@ -160,7 +142,7 @@ def _verified(wanted: ReferenceFile, path: Path, patience: Patience) -> str:
     except OSError as error:
         raise ReferenceFileError(f"{wanted} cannot be read: {path}: {reason(error)}") from error
     catalogue = Catalogue(wanted.observatory)
-    problem = damage(path, catalogue.entry_to_verify(wanted.name, server, patience), sha1)
+    problem = damage(path, catalogue.entry_to_verify(wanted.name, server, deadline), sha1)
     if not problem:
         return remember(path, sha1)
     if server is None:
@@ -172,14 +154,14 @@ def _verified(wanted: ReferenceFile, path: Path, patience: Patience) -> str:
 
 
 def _fetched(
-    wanted: ReferenceFile, path: Path, patience: Patience, on_progress: OnProgress | None
+    wanted: ReferenceFile, path: Path, deadline: Deadline, on_progress: OnProgress | None
 ) -> str:
     server = configured_server()
     if server is None:
         raise NoReferenceFileError(f"{wanted} is not in the CRDS cache: {path}")
     try:
         catalogue = Catalogue(wanted.observatory)
-        entry, url = catalogue.entry_for_download(wanted.name, server, patience)
+        entry, url = catalogue.entry_for_download(wanted.name, server, deadline)
     except ReferenceFileError as error:
         raise type(error)(f"{wanted} is not in the CRDS cache; {error}") from error
     for left in _partials(path):  # of a process that was killed, perhaps somebody else's
@@ -191,9 +173,9 @@ def _fetched(
     failure: Exception | None = None
     problem = ""
     try:
-        for pause in pauses():
+        for _ in deadline.attempts():
             try:
-                sha1 = _download(url, partial, entry.size, patience, wanted.name, on_progress)
+                sha1 = _download(url, partial, entry.size, deadline, wanted.name, on_progress)
             except (OSError, HTTPException) as error:
                 if isinstance(error, HTTPError):
                     error.close()
@@ -212,9 +194,7 @@ def _fetched(
                         f"{path.parent}/.{path.name}.bad; tell whoever runs {server}"
                     )
                 damaged, failure = True, ReferenceFileError(problem)
-            if not wait(pause, patience):
-                break
-        raise server.failed(f"{wanted} cannot be fetched: {problem}", patience) from failure
+        raise server.failed(f"{wanted} cannot be fetched: {problem}", deadline) from failure
     finally:
         partial.unlink(missing_ok=True)
 
@@ -223,7 +203,7 @@ def _download(
     url: str,
     partial: Path,
     size: int,
-    patience: Patience,
+    deadline: Deadline,
     name: str,
     on_progress: OnProgress | None,
 ) -> str:
@@ -231,7 +211,7 @@ def _download(
     checksum = hashlib.sha1()
     received = 0
     with _writable(partial) as file:
-        for data in chunks(url, patience):
+        for data in chunks(url, deadline):
             try:
                 file.write(data)
                 file.flush()  # those who wait watch it grow
@@ -256,7 +236,7 @@ def _writable(partial: Path) -> BinaryIO:
 
 
 @contextmanager
-def _alone(wanted: ReferenceFile, path: Path, patience: Patience) -> Iterator[None]:
+def _alone(wanted: ReferenceFile, path: Path, deadline: Deadline) -> Iterator[None]:
     """Be the only one to work on a file, anywhere; wait while somebody else gets on with it."""
     seen = 0
     lock_path = path.parent / f".{path.name}.lock"
@@ -265,18 +245,18 @@ def _alone(wanted: ReferenceFile, path: Path, patience: Patience) -> Iterator[No
         lock = file_lock(lock_path)
         while True:
             with suppress(Timeout):
-                lock.acquire(timeout=min(0.5, patience.left), poll_interval=0.05)
+                lock.acquire(timeout=min(0.5, deadline.left), poll_interval=0.05)
                 break
             if path.exists():  # it is being verified, which takes its time but ends
-                patience.renew()
-            if not patience.left:
+                deadline.renew()
+            if not deadline.left:
                 raise CrdsServerError(
                     f"{wanted}: another process fetches it, without progress for "
-                    f"{patience.limit:g} s ({LIMIT_VARIABLE})"
+                    f"{deadline.limit:g} s ({LIMIT_VARIABLE})"
                 )
             with suppress(OSError):
                 grown = sum(partial.lstat().st_size for partial in _partials(path))
-                patience.restore(max(0, grown - seen))
+                deadline.extend(max(0, grown - seen))
                 seen = grown
     except OSError as error:
         if path.exists():  # a read-only cache: nobody can be writing there

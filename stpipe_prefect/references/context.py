@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import ContextError, CrdsServerError, ReferenceFileError, reason
-from ..logs import crds_console_off
 from ..paths import misread_by_asdf, printable, unrecordable
+from ..workarounds import client_offline, crds_console_off
 from .cache import prefetch_all
-from .catalogue import Catalogue
-from .client import client_offline
+from .crds_server import Catalogue, CrdsServer, Deadline, ServiceRefusedError, configured_server
 from .reference import ReferenceFile
-from .server import CrdsServer, Patience, ServiceRefusedError, configured_server
 
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
 AT_A_TIME = 8
@@ -246,7 +244,7 @@ def _context_of_server(url: str, observatory: str, wanted: str) -> str:
     from crds.client import api
 
     server = CrdsServer(url)
-    patience = Patience()
+    deadline = Deadline()
     name = wanted.removeprefix(f"{observatory}-")
     try:
         if name in ("", "build") and (name == "build" or observatory == "jwst"):
@@ -255,12 +253,12 @@ def _context_of_server(url: str, observatory: str, wanted: str) -> str:
             if version and version != "dev":
                 with suppress(ServiceRefusedError):
                     method = "get_build_context"
-                    return str(server.call(method, observatory, version, patience=patience))
+                    return str(server.call(method, observatory, version, deadline=deadline))
             name = "edit" if version == "dev" else "latest"
         if name not in ("", "latest", "edit", "operational"):
-            return str(server.call("get_context_by_date", wanted, observatory, patience=patience))
+            return str(server.call("get_context_by_date", wanted, observatory, deadline=deadline))
         state = "edit" if name == "edit" else "latest"
-        return str(server.call("get_default_context", observatory, state, patience=patience))
+        return str(server.call("get_default_context", observatory, state, deadline=deadline))
     except CrdsServerError as error:
         raise ContextError(
             f"No CRDS context for {observatory}: {error}; or name a context that is in the cache"
@@ -311,11 +309,6 @@ def prefetch_mappings(observatory: str, context: str) -> None:
 
     Done once for each cache; later, crds itself notices a mapping that is damaged, by the
     checksum it carries.
-
-    Raises
-    ------
-    ContextError
-        There is no such context, or it cannot be completed.
     """
     from crds.core import config
 
@@ -328,7 +321,7 @@ def _prefetch_mappings(observatory: str, context: str, cache: str) -> None:
         catalogue = Catalogue(observatory)
         server = configured_server()
         if server is not None and catalogue.flaw():
-            catalogue.refresh(server, Patience())  # the crds client does nothing without it
+            catalogue.refresh(server, Deadline())  # the crds client does nothing without it
         names = [context]
         while names:
             wanted = [ReferenceFile(name, "mapping", observatory, context) for name in names]

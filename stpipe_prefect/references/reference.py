@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..workarounds import crds_path
+
 NOT_APPLICABLE = "N/A"
 URI_SCHEME = "crds://"
-
-_FOLDERS = 20
-"""How often crds may find that another process has just made a folder it was about to make."""
-_locating = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class ReferenceFile:
     exposure : str
         File name of the exposure it is for, if known.
     sha1 : str
-        Empty until the file is verified in the cache.
+        Empty until the file in the cache was compared with it.
     size : int
         Bytes, of a verified file.
     origin : str
@@ -49,15 +45,7 @@ class ReferenceFile:
     @property
     def path(self) -> Path:
         """Its place in the cache."""
-        from crds.core import config
-
-        with suppress(OSError):
-            Path(config.get_crds_refpath(self.observatory)).mkdir(parents=True, exist_ok=True)
-        # crds makes the folders of all instruments, and is not ready for company there
-        for _ in range(_FOLDERS):
-            with suppress(FileExistsError), _locating:
-                return Path(config.locate_file(self.name, self.observatory))
-        return Path(config.locate_file(self.name, self.observatory))
+        return crds_path(self.name, self.observatory)
 
     def __str__(self) -> str:
         kind = self.reference_type if self.is_mapping else f"{self.reference_type} reference"

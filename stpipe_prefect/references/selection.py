@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..association import association_of, exemplar
 from ..exceptions import input_error, reason
-from .best import best_references, exposure_name
+from .best import select
 from .reference import ReferenceFile
 
 _SELF_CONTAINED = (".fits", ".asdf")
@@ -17,17 +17,9 @@ _SELF_CONTAINED = (".fits", ".asdf")
 
 
 def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on; a file that is as it was is not read again.
+    """Read from an exposure what CRDS matches on, and the observatory.
 
-    Returns
-    -------
-    dict, str
-        The matching parameters and the observatory.
-
-    Raises
-    ------
-    InputError
-        The exposure or association cannot be read.
+    A file that is as it was is not read again.
     """
     try:
         data = exemplar(data)
@@ -57,56 +49,13 @@ def further_members(data: Any) -> list[str]:
     return [str(file) for file in files if file.is_file()]
 
 
-def select(
-    crds_parameters: Mapping[str, Any],
-    reference_types: Iterable[str],
-    *,
-    observatory: str,
-    context: str,
-    required: bool = True,
-) -> list[ReferenceFile]:
-    """Select the files that suit an exposure, one of each type; see `best_references`.
-
-    Returns
-    -------
-    list of ReferenceFile
-        Where none applies, its name is ``"N/A"``.
-    """
-    names = best_references(
-        crds_parameters,
-        reference_types,
-        observatory=observatory,
-        context=context,
-        required=required,
-    )
-    exposure = exposure_name(crds_parameters)
-    return [
-        ReferenceFile(name, kind, observatory, context, exposure) for kind, name in names.items()
-    ]
-
-
 def files_needed(
     step: Any, data: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
 ) -> list[ReferenceFile]:
     """List the reference files of a configured step or pipeline that CRDS decides about.
 
-    Those of steps that are skipped are left out.
-
-    Parameters
-    ----------
-    step : Step
-    data : str or dict
-        The exposure or association; the further members of that may need further files.
-    crds_parameters : mapping
-        Of the first exposure.
-    observatory, context : str
-
-    Raises
-    ------
-    ReferenceFileError
-        The context has no rule for a type that the first exposure needs.
-    InputError
-        A member cannot be read.
+    Those of steps that are skipped are left out. The members of an association after the first
+    may need further files.
     """
     if step.skip:
         return []
@@ -151,12 +100,9 @@ def parameter_files(
 def differing_parameters(
     wanted: ReferenceFile, asked: Mapping[str, Any], exposure: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Say in what a question for a reference file differed from one about the exposure itself.
+    """Give what a question for a reference file matched on otherwise than the exposure itself.
 
-    Returns
-    -------
-    dict
-        Those that CRDS matches on and that were different, spelled as the exposure's.
+    The names are spelled as the exposure's.
     """
     from crds.core import rmap, utils
 

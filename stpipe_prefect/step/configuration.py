@@ -18,7 +18,7 @@ from ..parameters.files import StepParameters, load_config_file, save_config_fil
 from ..parameters.layers import DISABLE_VARIABLE, crds_parameters_disabled, merge, new_config
 from ..parameters.spec import add_override, merged_spec, own_spec
 from ..parameters.validation import converted, validate
-from ..references.files import reference_files
+from ..references.lookup import reference_files
 from ..references.reference import NOT_APPLICABLE
 from ..registry import find_step
 from .crds import Calibrated

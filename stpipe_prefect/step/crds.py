@@ -11,7 +11,7 @@ from ..association import is_association
 from ..datamodel import is_library, is_model, is_sequence
 from ..parameters.layers import with_text_paths
 from ..parameters.spec import override_name
-from ..references.files import cache_path, checked_file, fetched, reference_files
+from ..references.lookup import cache_path, checked_file, fetched, reference_files
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from .identity import LOGGER_NAME, Member
 

@@ -21,7 +21,7 @@ from stpipe_prefect.datamodel import is_model
 from stpipe_prefect.exceptions import ParameterError, StpipeExitException
 from stpipe_prefect.parameters.schemas import resource_mappings
 from stpipe_prefect.references.context import resolve_context
-from stpipe_prefect.references.files import cache_path, checked_file, reference_files
+from stpipe_prefect.references.lookup import cache_path, checked_file, reference_files
 from stpipe_prefect.step import preserve_step_pars
 
 

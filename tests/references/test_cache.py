@@ -11,10 +11,10 @@ import loopback
 import pytest
 
 from stpipe_prefect.exceptions import ContextError, CrdsServerError, ReferenceFileError
-from stpipe_prefect.references import server as crds_server
+from stpipe_prefect.references import crds_server
 from stpipe_prefect.references.cache import prefetch, prefetch_all, recall
-from stpipe_prefect.references.catalogue import Catalogue, Entry
 from stpipe_prefect.references.context import pinned_context, resolve_context
+from stpipe_prefect.references.crds_server import Catalogue, Entry
 from stpipe_prefect.references.reference import ReferenceFile
 
 NAME = "jwst_nircam_gain_0001.fits"
@@ -189,10 +189,10 @@ def test_what_drips_ends_at_the_limit_however_near_the_least_rate(monkeypatch, r
     now = [0.0]
     monkeypatch.setattr(crds_server, "monotonic", lambda: now[0])
     monkeypatch.delenv("STPIPE_CRDS_PATIENCE", raising=False)
-    waiting = crds_server.Patience()
+    waiting = crds_server.Deadline()
     while waiting.left and now[0] < 600:
         now[0] += 0.5
-        waiting.restore(int(0.5 * rate * crds_server.LEAST_RATE))
+        waiting.extend(int(0.5 * rate * crds_server.LEAST_RATE))
     assert (now[0] <= 30) == ends
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import wrapt
+
 from ..datamodel import is_model
 from ..exceptions import UsageError, nearest, reason
 from ..provenance import checkpoints as store
@@ -31,52 +33,16 @@ _WHERE_TO = ("input_dir", "output_dir", "output_file", "save_results", "suffix")
 Compute = Callable[[], Any]
 
 
-class Pending:
+class Pending(wrapt.LazyObjectProxy):  # type: ignore[type-arg]
     """What a step that did not run would return; whoever looks at it has it computed."""
 
-    __slots__ = ("__weakref__", "_compute", "_computed")
-
-    def __init__(self, compute: Compute) -> None:
-        object.__setattr__(self, "_compute", compute)
-        object.__setattr__(self, "_computed", [])
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # isinstance asks for it
-        return type(revealed(self))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(revealed(self), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(revealed(self), name, value)
-
     def __iter__(self) -> Iterator[Any]:
-        return iter(revealed(self))
-
-    def __getitem__(self, key: Any) -> Any:
-        return revealed(self)[key]
-
-    def __len__(self) -> int:
-        return len(revealed(self))
-
-    def __bool__(self) -> bool:
-        return bool(revealed(self))
-
-    def __enter__(self) -> Any:
-        return revealed(self).__enter__()
-
-    def __exit__(self, *error: object) -> Any:
-        return revealed(self).__exit__(*error)
+        return iter(self.__wrapped__)
 
 
 def revealed(thing: Any) -> Any:
     """Compute what is pending; give anything else as it is."""
-    if type(thing) is not Pending:
-        return thing
-    computed = object.__getattribute__(thing, "_computed")
-    if not computed:
-        computed.append(object.__getattribute__(thing, "_compute")())
-    return computed[0]
+    return thing.__wrapped__ if issubclass(type(thing), Pending) else thing
 
 
 class Resumption:

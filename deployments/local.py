@@ -207,7 +207,7 @@ def _chosen(state: Path, wanted: Mapping[str, Any], *, runs: bool) -> Setup:
         if (running := getattr(setup, name)) != value:
             raise SystemExit(
                 f"{name.upper()}={value}: server and worker run with {name.upper()}={running}; "
-                "make down ends them, then make up starts them anew"
+                "make down, then make up restarts them"
             )
     if setup.auth == "on" and not (state / CREDENTIALS).exists():
         raise SystemExit(

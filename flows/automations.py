@@ -61,7 +61,7 @@ def _crashed(name: str, silence: float, after: set[str], related: dict[str, str]
                 name="Crashed",
                 state=StateType.CRASHED,
                 message=f"No heartbeat for {silence:g} s: its process or worker is gone. "
-                "The next run does what was left.",
+                "The next run completes the rest.",
                 force=False,
             )
         ],

@@ -63,7 +63,7 @@ def make_hooks(step: Any, kind: str, given: Sequence[Any]) -> list[Hook]:
         except (UnknownStepError, ValueError, TypeError, SyntaxError) as error:
             raise ParameterError(
                 f"{step.name}: {kind} {_shown(hook)} cannot be used: {error} "
-                f"(for a command say '{SHELL} …')"
+                f"(to run a command, write '{SHELL} …')"
             ) from error
     return hooks
 

@@ -30,4 +30,4 @@ def misread_by_asdf(path: str | Path) -> str:
     """
     whole = str(Path(path).absolute())
     is_safe = url2pathname(urlparse(whole).path) == whole
-    return "" if is_safe else "asdf takes its path for a URI, in which # ? ; % have a meaning"
+    return "" if is_safe else "asdf reads its path as a URI, where # ? ; % have a special meaning"

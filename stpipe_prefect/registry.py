@@ -103,7 +103,7 @@ def find_step(name: str | type, folder: Path | None = None) -> Any:
     matches = [step for step in registered_steps(package) if step.alias == alias]
     if len(matches) > 1:
         choices = ", ".join(f"{step.package}::{alias}" for step in matches)
-        raise UnknownStepError(f"{name!r} is registered more than once; say which: {choices}")
+        raise UnknownStepError(f"{name!r} is registered more than once; choose one of: {choices}")
     if matches:
         return import_class(matches[0].class_path)
     raise UnknownStepError(

@@ -30,7 +30,7 @@ def check_user() -> None:
     except RuntimeError:
         if not folder:
             raise UsageError(
-                f"There is no home of user {os.getuid()}: set HOME, or PREFECT_HOME, to a folder "
+                f"User {os.getuid()} has no home folder: set HOME, or PREFECT_HOME, to a folder "
                 "that you may write to"
             ) from None
         home = Path(folder)

@@ -33,7 +33,7 @@ def test_no_home_at_all(unknown):
     with pytest.raises(UsageError) as caught:
         check_user()
     assert str(caught.value) == (
-        f"There is no home of user {os.getuid()}: set HOME, or PREFECT_HOME, to a folder that you "
+        f"User {os.getuid()} has no home folder: set HOME, or PREFECT_HOME, to a folder that you "
         "may write to"
     )
 

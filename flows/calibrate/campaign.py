@@ -180,7 +180,7 @@ class Campaign:
             if self.overwrite and plan.reasons != (UNREADABLE,):
                 plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
             elif refused:
-                plan = replace(plan, refusal=f"it comes after {refused}, which is refused")
+                plan = replace(plan, refusal=f"it depends on {refused}, which is refused")
             if check_files and not job.needs:
                 plan = planners[name].checked(plan, str(data or job.input), folder)
             yield plan
@@ -210,5 +210,5 @@ def _after(anew: Collection[str], reads: Iterable[Mapping[str, str]], plan: Plan
     if not remade:
         return plan
     others = f" and {len(remade) - 1} more" if remade[1:] else ""
-    reason = f"input {remade[0]}{others} will be made anew"
+    reason = f"input {remade[0]}{others} will be remade"
     return replace(plan, reasons=(*plan.reasons, reason))

@@ -43,14 +43,14 @@ LISTED = 10
 
 FIELDS = {
     "inputs": "{0.help.files}",
-    "output_dir": "Folder for the products; default the current one, in a deployment the first "
-    "that runs may write to.",
+    "output_dir": "Folder for the products; default the current one, in a deployment the "
+    "first output folder of the worker.",
     "pipeline": "Run this pipeline instead of what the input calls for.",
     "stage": "Run only this stage: 1, 2 or 3.",
     "crds_context": "CRDS context, such as {0.help.context}; default the operational one.",
     "config_file": "Parameter file, for the pipeline whose class it names.",
     "parameters": 'Parameters of the pipelines; those of their steps under "steps".',
-    "overwrite": "Run also what is up to date, and replace products that were changed since or "
+    "overwrite": "Also run what is up to date, and replace products that were changed since or "
     "that another pipeline made.",
     "ignore": "Ignore changes in these: inputs, parameters, references, versions.",
     "checkpoint": 'Keep the models after these steps, or "all", so that a later run can resume.',

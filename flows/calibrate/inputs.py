@@ -38,7 +38,7 @@ def find_inputs(names: Iterable[str], mission: Mission) -> Iterator[Path]:
         else:
             found = [path]
         if not found:
-            raise InputError(f"{name}: no exposures or associations there")
+            raise InputError(f"{name}: contains no exposures or associations")
         yield from found
 
 

@@ -91,7 +91,7 @@ def _check_products(jobs: Iterable[Job]) -> None:
 
 def _same_products(path: Path, other: Path, what: str) -> UsageError:
     return UsageError(
-        f"{path}: its products would take the place of those of {other} ({what}); leave one "
+        f"{path}: its products would overwrite those of {other} ({what}); leave one "
         "out, or calibrate them into different folders"
     )
 
@@ -127,7 +127,7 @@ def _in_order(jobs: list[Job]) -> list[Job]:
     except CycleError as error:
         first, second, *_ = error.args[1]
         raise UsageError(
-            f"{second}: takes a product of {first}, which itself waits for it; calibrate them in "
+            f"{second}: needs a product of {first}, which itself waits for it; calibrate them in "
             "two runs"
         ) from error
 

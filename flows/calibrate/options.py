@@ -18,7 +18,7 @@ parameters:
   --<parameter>=VALUE                of the pipeline, such as {0}
   --steps.<step>.<parameter>=VALUE   of a step, such as {1}
 
-  "--parameter VALUE" will do, too. Lists are a,b,c; None is no value; quotes keep a text as it is.
+  "--parameter VALUE" works, too. A list is a,b,c; None is no value; quotes keep a text as it is.
   A value given here wins over the parameter file, which wins over CRDS.
 
 environment:
@@ -87,7 +87,7 @@ def parser(mission: Mission) -> CommandParser:
     add(
         "--overwrite",
         action="store_true",
-        help="run also what is up to date, and replace products that were changed since or that "
+        help="also run what is up to date, and replace products that were changed since or that "
         "another pipeline made",
     )
     add(

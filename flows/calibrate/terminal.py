@@ -122,7 +122,9 @@ class Display:
         if ran and ended < self._total:
             elapsed = time.monotonic() - self._started
             minutes = elapsed / ran * (self._total - ended) / 60
-            text.append(f" · about {minutes:.0f} min left" if minutes >= 1 else " · nearly there")
+            text.append(
+                f" · about {minutes:.0f} min left" if minutes >= 1 else " · under 1 min left"
+            )
         return text
 
     def _update(self, event: object) -> None:

@@ -47,7 +47,7 @@ def read_exposure(path: Path) -> Exposure:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if start != b"SIMPLE  =":
         packed = start.startswith(b"\x1f\x8b")
-        found = "begins otherwise" if start else "is empty"
+        found = "does not start with SIMPLE" if start else "is empty"
         raise InputError(
             f"{path}: not a FITS file: it "
             f"{'is gzip-compressed; run gunzip first' if packed else found}"
@@ -57,7 +57,7 @@ def read_exposure(path: Path) -> Exposure:
     if telescope != "JWST":
         raise InputError(f"{path}: TELESCOP is {telescope}, expected JWST")
     if "EXP_TYPE" not in header:
-        raise InputError(f"{path}: no EXP_TYPE in its primary header, so no pipeline suits it")
+        raise InputError(f"{path}: no EXP_TYPE in its primary header, so no pipeline fits")
     suffix = re.search(r"_([a-z0-9]+)$", path.stem)
     return Exposure(
         path=path,
@@ -88,5 +88,5 @@ def _whole_header(path: Path) -> dict[str, object]:
     if size < expected:
         raise InputError(f"{path}: truncated: {size} bytes, its headers declare {expected}")
     if "ASDF" not in names:
-        raise InputError(f"{path}: truncated, or no JWST data model: it has no ASDF extension")
+        raise InputError(f"{path}: truncated, or not a JWST data model: it has no ASDF extension")
     return header

@@ -78,9 +78,9 @@ def job_for(
         pipelines, suffix = _for_exposure(found, stages), stage_2_suffix(stages)
     chosen = tuple(name for name in pipelines if stage in (None, _stage(name)) or pipeline)
     if not chosen:
-        raise UsageError(f"{path}: calls for {', '.join(pipelines)}, nothing of stage {stage}")
+        raise UsageError(f"{path}: its pipelines are {', '.join(pipelines)}, none of stage {stage}")
     if chosen[0] != pipelines[0]:
-        raise UsageError(f"{path}: stage {stage} takes its _{suffix} product instead")
+        raise UsageError(f"{path}: stage {stage} needs its _{suffix} product")
     if isinstance(found, Association):
         reads = {product_of(name): name for name in found.members}
         makes = combined(found, chosen[0], _stage(chosen[0]))

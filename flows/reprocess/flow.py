@@ -85,7 +85,7 @@ def reprocess(
     with pinned_context("jwst", crds_context) as context:
         summary = Summary(context, list(survey(archives, context)))
         progress = create_progress_artifact(
-            summary.percent, key="reprocessed", description="Of what is stale"
+            summary.percent, key="reprocessed", description="Stale products reprocessed"
         )
         assert isinstance(progress, UUID)
         try:

@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of exposures")
+        raise argparse.ArgumentTypeError(f"expected a number of exposures, not {text!r}")
     return int(text)
 
 

@@ -126,7 +126,7 @@ def _reasons(item: Item) -> Iterator[tuple[str, datetime]]:
         for text in map(_without_names, plan.reasons):
             found[text] = max(date, found.get(text, date))
     if len(found) > 1:  # what follows from the others
-        found.pop("input will be made anew", None)
+        found.pop("input will be remade", None)
     yield from found.items()
 
 

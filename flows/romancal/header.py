@@ -66,13 +66,13 @@ def _check_is_whole(path: Path) -> None:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
         if content[:5] != b"#ASDF":
-            raise InputError(f"{path}: not an ASDF file: it begins otherwise")
+            raise InputError(f"{path}: not an ASDF file: it does not start with #ASDF")
         tree = _END_OF_TREE.search(content)
         if tree is None:
             raise InputError(f"{path}: truncated within its tree: {size} bytes")
         expected = _end_of_blocks(content, tree.end())
     if size < expected:
-        raise InputError(f"{path}: truncated: {size} bytes, its blocks promise {expected}")
+        raise InputError(f"{path}: truncated: {size} bytes, its blocks declare {expected}")
 
 
 def _end_of_blocks(content: mmap.mmap, start: int) -> int:

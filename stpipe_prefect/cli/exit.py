@@ -48,7 +48,7 @@ def _exit_code(command: str, run: Callable[[], int], *, debug: bool) -> int:
         complain(command, str(error), error, debug=debug)
         return error.exit_code
     except Exception as error:
-        problem = f"{type(error).__name__}: {reason(error)} (more with --debug)"
+        problem = f"{type(error).__name__}: {reason(error)} (--debug shows the traceback)"
         complain(command, problem, error, debug=debug)
         return 1
 

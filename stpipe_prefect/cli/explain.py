@@ -23,8 +23,10 @@ RUN = Source("run")
 def explain_options() -> CommandParser:
     """Make the parser of what can be said for every step: what `run` takes, and how to show it."""
     parser = common_options("explain")
-    parser.add_argument("--history", action="store_true", help="show the values that were beaten")
-    parser.add_argument("--changed", action="store_true", help="show what differs from the code's")
+    parser.add_argument("--history", action="store_true", help="also show overridden values")
+    parser.add_argument(
+        "--changed", action="store_true", help="show only values that differ from the code"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON instead of a table")
     parser.set_defaults(log_level="WARNING")
     return parser

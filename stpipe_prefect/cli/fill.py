@@ -47,7 +47,7 @@ def fill_cache_for(argv: list[str]) -> int:
     command = read_command(argv, options)
     args = command.args
     if not args.inputs:
-        options.error("say which exposures or associations: INPUT …")
+        options.error("expected exposures or associations: INPUT …")
     return fill_cache(command.step_class, args.inputs, args.context, args.jobs, command.keywords)
 
 

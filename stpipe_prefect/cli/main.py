@@ -78,16 +78,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="store_true", help="show versions, also of packages")
+    parser.add_argument("--version", action="store_true", help="also show versions of packages")
     commands = parser.add_subparsers(dest="command", title="commands")
     listing = commands.add_parser("list", help="list steps and pipelines")
-    listing.add_argument("pattern", nargs="?", default="*", help="of names, such as 'jwst.*'")
+    listing.add_argument("pattern", nargs="?", default="*", help="names to list, such as 'jwst.*'")
     which = listing.add_mutually_exclusive_group()
-    which.add_argument("--pipelines-only", action="store_true", help="list no steps")
-    which.add_argument("--steps-only", action="store_true", help="list no pipelines")
+    which.add_argument("--pipelines-only", action="store_true", help="list only pipelines")
+    which.add_argument("--steps-only", action="store_true", help="list only steps")
     provenance = commands.add_parser("provenance", help="show how a product was made")
     provenance.add_argument("product", help="a product, or its .provenance.json")
-    provenance.add_argument("--verify", action="store_true", help="compare it with its checksum")
+    provenance.add_argument("--verify", action="store_true", help="compare with the checksums")
     provenance.add_argument("--json", action="store_true", help="show the whole record")
     kept = commands.add_parser("checkpoints", help="list checkpoints")
     kept.add_argument("--clear", action="store_true", help="remove all checkpoints")
@@ -198,7 +198,7 @@ def _complain(error: Exception) -> None:
         print(f"error: {error}", file=sys.stderr)
     else:
         kind = type(error).__name__
-        print(f"error: {kind}: {reason(error)} (--debug shows where)", file=sys.stderr)
+        print(f"error: {kind}: {reason(error)} (--debug shows the traceback)", file=sys.stderr)
 
 
 def _debug() -> None:

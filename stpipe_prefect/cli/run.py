@@ -116,7 +116,7 @@ def read_command(argv: list[str], parser: CommandParser) -> Command:
     """
     args, _ = parser.parse(argv)
     if args.step is None:
-        parser.error("say which step: a class, an alias or a parameter file")
+        parser.error("expected a step: a class, an alias or a parameter file")
     config_file = args.step if Path(args.step).is_file() else None
     step_class = _find_class(args.step, config_file)
     spec = step_class.load_spec_file()
@@ -171,10 +171,15 @@ def step_parser(command: str) -> CommandParser:
         add_help=False,
     )
     parser.add_argument("step", nargs="?", help="class, alias or parameter file")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="what the step is to work on")
-    parser.add_argument("--help", "-h", action="store_true", help="show also a step's parameters")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="file to process")
     parser.add_argument(
-        "--debug", action="store_true", help="show where an error comes from, and start pdb"
+        "--help",
+        "-h",
+        action="store_true",
+        help="show also the step's parameters",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error, and start pdb"
     )
     return parser
 
@@ -189,11 +194,11 @@ def common_options(command: str) -> CommandParser:
     parser.add_argument(
         "--lenient",
         action="store_true",
-        help="go on without parameters from CRDS if the input cannot be read",
+        help="continue without parameters from CRDS if the input cannot be read",
     )
-    parser.add_argument("--verbose", "-v", action="store_true", help="log everything")
+    parser.add_argument("--verbose", "-v", action="store_true", help="log at level DEBUG")
     parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING … or a number")
-    parser.add_argument("--log-file", metavar="FILE", help="write the log here, too")
+    parser.add_argument("--log-file", metavar="FILE", help="also write the log to this file")
     parser.add_argument(
         "--log-stream", choices=_STREAMS, default="stderr", help="where to show the log [stderr]"
     )
@@ -205,7 +210,7 @@ def _find_class(name: str, config_file: str | None) -> Any:
         return find_step(name)
     class_name = load_config_file(config_file).get("class")
     if not class_name:
-        raise UsageError(f"Parameter file {config_file} does not say which class it is for")
+        raise UsageError(f"Parameter file {config_file} names no class")
     return find_step(class_name, Path(config_file).parent)
 
 

@@ -171,10 +171,10 @@ def _follow(
 def _cause_of_death(process: BaseProcess, peak: float) -> str:
     code = process.exitcode
     if code == -signal.SIGKILL:
-        return f"was killed (signal 9) with {peak:.0f} MB, by the system if memory ran out"
+        return f"was killed (signal 9) with {peak:.0f} MB, perhaps because memory ran out"
     if code is not None and code < 0:
         return f"was ended by signal {-code} ({signal.Signals(-code).name})"
-    return f"ended with status {code} and said nothing"
+    return f"ended with status {code} without a message"
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> N
             parameter.row()
             for parameter in sorted(parameters, key=lambda parameter: not parameter.is_changed)
         ],
-        description=f"Parameters of {pipeline}, those first that differ from the code's",
+        description=f"Parameters of {pipeline}, those that differ from the code first",
     )
 
 
@@ -224,5 +224,5 @@ def show_batch(results: Sequence[Result]) -> None:
             for result in dict.fromkeys((*slowest, *largest))
         ]
     create_markdown_artifact(
-        key="exposures-summary", markdown="\n".join(lines), description="What became of them"
+        key="exposures-summary", markdown="\n".join(lines), description="Results"
     )

@@ -102,7 +102,7 @@ def calibrate_all(
     """
     for name, value in (("jobs", jobs), ("time_limit", time_limit)):
         if value is not None and not value > 0:
-            raise UsageError(f"{name} = {value}: expected a number above 0; leave it out for none")
+            raise UsageError(f"{name} = {value}: expected a number above 0, or none")
     batch = _Batch(list(exposures), jobs, time_limit)
     try:
         yield from batch.results()
@@ -126,7 +126,7 @@ def task_runner(address: str | None) -> TaskRunner[Any]:
         )
     if where.hostname not in LOOPBACK and not server_is_configured():
         raise UsageError(
-            f"--runner {address}: Dask's workers have to reach the Prefect server: start one "
+            f"--runner {address}: Dask workers must reach the Prefect server: start one "
             "that they can, and set PREFECT_API_URL"
         )
     from prefect_dask.task_runners import DaskTaskRunner
@@ -291,7 +291,7 @@ def _result_of(future: PrefectFuture[Any], exposure: Exposure) -> Result:
 
 def _not_begun(failed: list[str]) -> Ended:
     others = f" and {len(failed) - 1} more" if failed[1:] else ""
-    error = f"not begun: it needs products of {failed[0]}{others}, which failed"
+    error = f"not started: it needs products of {failed[0]}{others}, which failed"
     return Ended(Outcome.FAILED, error, exit_code=1)
 
 

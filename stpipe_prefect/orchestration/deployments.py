@@ -144,11 +144,11 @@ def _of_section(
         elif value in (None, "", []) or (from_file and name in ("class", "name")):
             continue
         elif name == "class":
-            yield f"{path} cannot be chosen in a deployment"
+            yield f"{path} cannot be set in a deployment"
         elif switch is not None and not getattr(settings, switch):
             yield (
                 f"{path} is not allowed in a deployment; "
-                f"{PREFIX}{switch.upper()}=true where it runs allows it"
+                f"{PREFIX}{switch.upper()}=true in the worker's environment allows it"
             )
         elif name == "input":
             yield from _outside(path, str(value), READABLE, settings)
@@ -179,5 +179,5 @@ def _outside(
     if climbs or not any(file.is_relative_to(folder) for folder in folders):
         yield (
             f"{path} = {value!r} is not below {' or '.join(map(str, folders))}; "
-            f"{PREFIX}{roots[0].upper()} where the deployment runs says what is allowed"
+            f"{PREFIX}{roots[0].upper()} in the worker's environment lists the allowed folders"
         )

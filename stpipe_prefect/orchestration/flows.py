@@ -137,7 +137,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     pipeline_class = type(pipeline) if is_instance else find_step(pipeline)
     name = pipeline_class.class_alias or pipeline_class.__name__
     if is_instance and config is not None:
-        raise UsageError(f"{name}: an instance has its parameters; give its class with config")
+        raise UsageError(f"{name}: an instance has its own parameters; use its class with config")
     frozen = None if config is None else frozen_parameters(pipeline_class, config)
 
     def requested(parameters: Mapping[str, Any], config_file: str | None) -> Request:

@@ -25,11 +25,11 @@ Schema = dict[str, Any]
 
 OWN = {
     "input": "Exposure or association to calibrate",
-    "output_dir": "Folder for the products [the first that runs may write to]",
+    "output_dir": "Folder for the products [the first output folder of the worker]",
     "crds_context": "CRDS context such as jwst_1303.pmap [the operational one]",
     "config_file": "Parameter file",
-    "overwrite": "Run also what is up to date, and replace products that were changed since",
-    "ignore": "Call up to date what differs only in: inputs, parameters, references, versions",
+    "overwrite": "Also run what is up to date, and replace products that were changed since",
+    "ignore": "Ignore changes in: inputs, parameters, references, versions",
     "checkpoint": 'Keep models after these steps, or "all", so that a later run can resume',
 }
 """What a flow asks for beside the parameters of its pipeline."""

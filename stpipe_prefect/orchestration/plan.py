@@ -275,7 +275,7 @@ class Planner:
     def _differences(self, record: Record, data: Any, folder: Path) -> list[str]:
         before = record.dependencies
         files = input_files(data, folder)
-        missing = [f"input {path.name} is not there" for path in files if not path.exists()]
+        missing = [f"input {path.name} is missing" for path in files if not path.exists()]
         if missing or self._is_clearly_same(before, files):
             return missing
         exposure = first_exposure(data, folder)

@@ -75,7 +75,7 @@ class Request:
 
     @cached_property
     def opaque(self) -> list[str]:
-        """What of the instance cannot be compared with another time."""
+        """What of the instance cannot be compared between runs."""
         names = [] if self.instance is None else besides(self.instance)
         return [f"{name} of the instance" for name in names]
 

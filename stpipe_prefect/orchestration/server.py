@@ -117,14 +117,14 @@ def _problem(error: Exception, url: str) -> str:
     answer = getattr(error, "response", None)
     if answer is not None and answer.status_code == UNAUTHORIZED:
         return (
-            f"The Prefect server at {url} refuses these credentials, or asks for some: "
+            f"The Prefect server at {url} requires valid credentials: "
             "set PREFECT_API_AUTH_STRING to user:password"
         )
     if answer is not None:
         return (
-            f"What answers at {url} says {answer.status_code} {answer.reason_phrase}, and is no "
-            "Prefect server or a proxy on the way to it: check PREFECT_API_URL; "
-            "NO_PROXY lists hosts to ask without a proxy"
+            f"{url} returned {answer.status_code} {answer.reason_phrase}: it is not a Prefect "
+            "server, or a proxy is on the way to it: check PREFECT_API_URL; "
+            "NO_PROXY lists hosts to reach without a proxy"
         )
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return (
@@ -133,8 +133,8 @@ def _problem(error: Exception, url: str) -> str:
         )
     if isinstance(error, ProxyError):
         return (
-            f"The proxy on the way to the Prefect server at {url} says {reason(error)}: "
-            "NO_PROXY lists hosts to ask without a proxy"
+            f"The proxy on the way to the Prefect server at {url} failed: {reason(error)}; "
+            "NO_PROXY lists hosts to reach without a proxy"
         )
     return (
         f"No Prefect server answers at {url}: start it, or unset PREFECT_API_URL to use an "

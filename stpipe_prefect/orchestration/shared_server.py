@@ -119,8 +119,8 @@ class SharedServer:
                         self._find_or_start()
                     time.sleep(0.05)
         raise StpipePrefectError(
-            f"The embedded Prefect server did not start: {self._last_words() or 'no word'} (all of "
-            f"it in {self._path('log')}); set PREFECT_HOME to another folder, or PREFECT_API_URL "
+            f"The embedded Prefect server did not start: {self._last_words() or 'no message'} "
+            f"(log: {self._path('log')}); set PREFECT_HOME to another folder, or PREFECT_API_URL "
             "to a running server"
         )
 
@@ -176,7 +176,7 @@ class SharedServer:
                 self.wait()
             except (OSError, StpipePrefectError) as error:
                 logging.getLogger(__name__).warning(
-                    "The embedded Prefect server was lost, and not to be started again: %s", error
+                    "The embedded Prefect server was lost and could not be restarted: %s", error
                 )
 
     def _is_gone(self) -> bool:

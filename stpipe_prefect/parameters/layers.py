@@ -72,7 +72,7 @@ def crds_parameters_disabled(default: bool | str | None = None) -> bool:
     truths = ("true", "True", "t", "yes", "y")
     if default:
         if not isinstance(default, (bool, str)):
-            raise ValueError(f"expected a bool or text that says whether, not {default!r}")
+            raise ValueError(f"expected true or false, not {default!r}")
         return default is True or default in truths
     return os.environ.get(DISABLE_VARIABLE, "") in truths
 

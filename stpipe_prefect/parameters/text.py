@@ -101,7 +101,7 @@ class CommandParser(argparse.ArgumentParser):
 def count(text: str) -> int:
     """Read a whole number from 1, for an option of a command."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, not {text!r}")
     return int(text)
 
 
@@ -192,7 +192,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise UsageError(f"--{path}: {section} is given a value of its own before")
+                raise UsageError(f"--{path}: {section} already has a value of its own")
         place[name] = value
     return tree
 

@@ -94,8 +94,8 @@ class Staging:
         for place in (*made.values(), *obsolete):
             if place.is_dir() and not place.is_symlink():
                 raise OutputError(
-                    f"{place} is a folder, expected a file or nothing where the run is to put its "
-                    "own: move the folder away"
+                    f"{place} is a folder, but the run writes a file of that name: "
+                    "move the folder away"
                 )
         for place in made.values():
             try:

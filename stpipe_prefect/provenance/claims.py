@@ -23,8 +23,8 @@ def changed_since(record: Record) -> str:
         if Path(product.path).is_file() and not product.is_intact and _is_whole(product):
             return (
                 f"{product.path} was changed since {_pipeline(record)} made it "
-                f"({record.run.get('started', 'when is not known')}): calibrate that file to go on "
-                "from it, or replace it with --overwrite"
+                f"({record.run.get('started', 'at an unknown time')}): calibrate that file to "
+                "continue from it, or replace it with --overwrite"
             )
     return ""
 

@@ -48,7 +48,7 @@ class Dependencies:
         ``step``, ``type``, ``file``, ``sha1``, and what tells that the file is untouched:
         ``path``, ``size`` and ``mtime_ns``. Of those that were ``asked`` for in the middle of the
         run, ``matched``, in what the question differed from one about the input, ``named``, if
-        it was for this very file, and ``missing``, why it was not to be had.
+        it was for this very file, and ``missing``, why it was not available.
     software : dict of str to str
         Versions by package.
     opaque : list of str
@@ -97,7 +97,7 @@ def differences(
     """Say in words what is different now, as far as it can change the products."""
     if before.pipeline != now.pipeline:
         yield f"pipeline {before.pipeline} → {now.pipeline}"
-    yield from (f"{name} cannot be compared with another time" for name in now.opaque)
+    yield from (f"{name} cannot be compared between runs" for name in now.opaque)
     if "inputs" not in ignore:
         yield from _input_differences(before, now)
     if "parameters" not in ignore:
@@ -163,7 +163,7 @@ def _reference_differences(before: Dependencies, now: Dependencies) -> Iterator[
     earlier = {_question(row): _file(row) for row in _used(before.references)}
     later = {_question(row): _file(row) for row in _used(now.references)}
     said = {
-        f"reference {short_name(row['file'])} was not to be had"
+        f"reference {short_name(row['file'])} was not available"
         for row in before.references
         if "missing" in row
         and row["file"] != "N/A"
@@ -177,7 +177,7 @@ def _reference_differences(before: Dependencies, now: Dependencies) -> Iterator[
             said.add(
                 f"reference {change}"
                 if old[1] != new[1]
-                else f"reference {new[1]} has another content"
+                else f"reference {new[1]} has different content"
             )
     yield from sorted(said)
 

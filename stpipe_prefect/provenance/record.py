@@ -147,7 +147,7 @@ def read_record(path: Path) -> Record:
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
     if schema != SCHEMA:
-        raise InputError(f"{path}: its schema is {schema}, known is {SCHEMA}")
+        raise InputError(f"{path}: its schema is {schema}, expected {SCHEMA}")
     problem = _mismatch(text)
     if problem:
         raise InputError(f"{path}: no provenance record, because {problem}")

@@ -120,7 +120,7 @@ def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
         return rules
     except Exception as error:
         if not _is_unknown(error):
-            remedy = "; set CRDS_SERVER_URL to have mappings fetched anew"
+            remedy = "; set CRDS_SERVER_URL to fetch mappings"
             raise ReferenceFileError(
                 _no_selection(context, crds_parameters, error)
                 + ("" if configured_server() else remedy)

@@ -126,7 +126,7 @@ def damage(path: Path, entry: Entry | None, sha1: str) -> str:
     with path.open("rb") as file:
         begins_well = file.read(len(beginning)) == beginning
     if not begins_well or not size or (path.suffix == ".fits" and size % _FITS_BLOCK):
-        return f"no whole {path.suffix} file"
+        return f"no complete {path.suffix} file"
     if earlier_sha1(path) not in ("", sha1):
         return "changed since it was last verified"
     return ""
@@ -147,7 +147,7 @@ def _verified(wanted: ReferenceFile, path: Path, deadline: Deadline) -> str:
         return remember(path, sha1)
     if server is None:
         raise ReferenceFileError(
-            f"{wanted} is damaged: {path} is {problem}; remove it and fetch it anew"
+            f"{wanted} is damaged: {path} is {problem}; remove it and fetch it again"
         )
     _set_aside(path, path)
     return ""
@@ -190,8 +190,8 @@ def _fetched(
                 _set_aside(partial, path)
                 if damaged:
                     raise ReferenceFileError(
-                        f"{wanted} arrives damaged, twice: {problem}; the last is kept as "
-                        f"{path.parent}/.{path.name}.bad; tell whoever runs {server}"
+                        f"{wanted} was damaged in two downloads: {problem}; the last is kept as "
+                        f"{path.parent}/.{path.name}.bad; report this to the operator of {server}"
                     )
                 damaged, failure = True, ReferenceFileError(problem)
         raise server.failed(f"{wanted} cannot be fetched: {problem}", deadline) from failure
@@ -251,7 +251,7 @@ def _alone(wanted: ReferenceFile, path: Path, deadline: Deadline) -> Iterator[No
                 deadline.renew()
             if not deadline.left:
                 raise CrdsServerError(
-                    f"{wanted}: another process fetches it, without progress for "
+                    f"{wanted}: another process is fetching it, without progress for "
                     f"{deadline.limit:g} s ({LIMIT_VARIABLE})"
                 )
             with suppress(OSError):

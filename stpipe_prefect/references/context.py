@@ -168,7 +168,7 @@ class _ProcessContext:
             if self._users > 1 or outer != _within.get():
                 raise ContextError(
                     f"{name} cannot be used within a run under {_within.get()} while others of "
-                    f"this process use {outer}: begin them in processes of their own"
+                    f"this process use {outer}: start them in separate processes"
                 )
             before = outer, self._name
             self._name = ""

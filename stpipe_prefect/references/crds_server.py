@@ -154,7 +154,7 @@ class CrdsServer:
             tried = f"gave up after {deadline.limit:g} s ({LIMIT_VARIABLE})"
         return CrdsServerError(
             f"{self}: {what}; {tried}; "
-            f"check {URL_VARIABLE}, or unset it to work with what is in the cache"
+            f"check {URL_VARIABLE}, or unset it to use only what is in the cache"
         )
 
     def __str__(self) -> str:
@@ -193,7 +193,7 @@ def why(error: BaseException) -> str:
     if "Connection refused" in text:
         return "connection refused"
     if isinstance(error, (ValueError, KeyError, TypeError)):
-        return f"it answers something else than CRDS does: {text}"
+        return f"its response is not that of a CRDS server: {text}"
     return text
 
 
@@ -290,10 +290,10 @@ class Catalogue:
         info.setdefault("last_synced", "")
         problem = _flaw(info, self.observatory)
         if not (problem or isinstance(_decoded(info), Mapping)):
-            problem = "download_metadata is no list of files"
+            problem = "download_metadata is not a list of files"
         if problem:
             raise CrdsServerError(
-                f"{server} does not describe itself as CRDS does: {problem}; check CRDS_SERVER_URL"
+                f"{server} sends an invalid description of itself: {problem}; check CRDS_SERVER_URL"
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -314,9 +314,7 @@ class Catalogue:
             folder = self._read()[0][section][self.observatory]
             return f"{folder.rstrip('/')}/{name}"
         except (KeyError, TypeError, AttributeError) as error:
-            raise CrdsServerError(
-                f"The CRDS server does not say where {name} can be had"
-            ) from error
+            raise CrdsServerError(f"The CRDS server gives no address for {name}") from error
 
     def _read(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         try:
@@ -355,7 +353,7 @@ def _flaw(info: Mapping[str, Any], observatory: str) -> str:
     if info.get("observatory") != observatory:
         return f"its observatory is not {observatory}"
     if not isinstance(bad, (list, tuple)) or not all(isinstance(name, str) for name in bad):
-        return "bad_files_list is no list of files"
+        return "bad_files_list is not a list of files"
     if not isinstance(info.get("operational_context"), str):
         return "it names no operational_context"
     return "" if "last_synced" in info else "last_synced is missing"

@@ -221,7 +221,7 @@ class Configured(Calibrated):
         given = new_config() if config_file is None else load_config_file(config_file)
         merge(given, kwargs)
         if input is None or (isinstance(input, str) and not input):
-            logger.info("No input given: no parameters are asked of CRDS")
+            logger.info("No input given: no parameters from CRDS")
             config = cls._no_config()
         else:
             config = cls._no_config() if crds_parameters_disabled() else cls._config_for(input)
@@ -346,11 +346,11 @@ class Configured(Calibrated):
             crds_parameters, observatory = cls._get_crds_parameters(data)
         except Exception as error:
             if isinstance(error, (TypeError, ValueError)) and not _is_file(data):
-                logger.warning("The input is not a data model: no parameters are asked of CRDS")
+                logger.warning("The input is not a data model: no parameters from CRDS")
                 return cls._no_config()
             raise input_error(
                 f"{_label(data)} cannot be read as an exposure: {reason(error)}; "
-                f"to go on without parameters from CRDS, set {DISABLE_VARIABLE}=true",
+                f"to continue without parameters from CRDS, set {DISABLE_VARIABLE}=true",
                 error,
             ) from error
         return cls._crds_config(crds_parameters, observatory)

@@ -192,7 +192,7 @@ class Step(Producing):
         object
             A data model, several in a tuple or list, or None.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how to process")
+        raise NotImplementedError(f"{type(self).__name__} does not define process()")
 
     @property
     def log_records(self) -> list[str]:

@@ -45,7 +45,7 @@ class Calibrated(Member):
         **kwargs
             Options; of an association, ``asn_n_members`` and ``asn_exptypes`` choose members.
         """
-        raise NotImplementedError(f"{cls.__name__} does not say how to open a data model")
+        raise NotImplementedError(f"{cls.__name__} does not define _datamodels_open()")
 
     @classmethod
     def _get_crds_parameters(cls, dataset: Any) -> tuple[dict[str, Any], str]:

@@ -142,7 +142,7 @@ def test_reprocess_shows_how_far_it_is_and_what_it_did(operated, page):
     picture(page, "reprocess")
     progress = _artifact(operated, run["id"], "reprocessed")
     page.goto(f"{operated.url}/artifacts/artifact/{progress}")
-    sees(page, "Of what is stale", "100")
+    sees(page, "Stale products reprocessed", "100")
     summary = f"{operated.url}/artifacts/artifact/{_artifact(operated, run['id'], 'reprocess')}"
     page.goto(summary)
     sees(page, "because of", "2 done, 0 failed, 0 left")

@@ -84,7 +84,7 @@ def test_run_from_python_without_says_what_to_set(service, run, credentials):
     done = run(PREFECT_API_URL=service.url, PREFECT_API_AUTH_STRING=credentials)
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        f"The Prefect server at {service.url}/ refuses these credentials, or asks for some: "
+        f"The Prefect server at {service.url}/ requires valid credentials: "
         "set PREFECT_API_AUTH_STRING to user:password"
     )
 

@@ -320,6 +320,6 @@ def test_steps_put_in_the_place_of_others_run():
     assert Row.open(product).data == [0.0, 27.0, 147.0, 297.0]
     assert pipeline.clip.factor == 3.0  # what runs is a copy
     assert calibrate.plan("one_raw.row", **options).reasons == (
-        "clip of the instance cannot be compared with another time",
-        "note of the instance cannot be compared with another time",
+        "clip of the instance cannot be compared between runs",
+        "note of the instance cannot be compared between runs",
     )

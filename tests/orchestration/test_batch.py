@@ -115,7 +115,7 @@ def test_what_needs_others_begins_when_they_have_ended(campaign):
     assert times["of both", "begins"] < times["more5", "begins"]
     assert ("of failed", "begins") not in times
     assert results["of failed"].failure == (
-        "of failed: not begun: it needs products of fails, which failed"
+        "of failed: not started: it needs products of fails, which failed"
     )
 
 

@@ -49,7 +49,7 @@ def test_product_that_somebody_changed_is_left_alone(made):
         as_flow(CalibratePipeline)("one_raw.row", output_dir="out")
     line = str(caught.value)
     assert line.startswith("out/one_cal.row was changed since lantern_calibrate made it (20")
-    assert "calibrate that file to go on from it, or replace it with --overwrite" in line
+    assert "calibrate that file to continue from it, or replace it with --overwrite" in line
     assert Row.open(made).data == [7.0]
     assert calibrate(overwrite=True).name == "Completed"
     assert Row.open(made).data == [0.0, 4.5, 24.5, 0.0]

@@ -25,7 +25,7 @@ def said(url):
 def test_proxy_or_another_server_that_refuses():
     with answering({"/api/flows/filter": 403}) as port:
         message = said(f"http://127.0.0.1:{port}/api")
-    assert message.startswith(f"What answers at http://127.0.0.1:{port}/api/ says 403 Forbidden,")
+    assert message.startswith(f"http://127.0.0.1:{port}/api/ returned 403 Forbidden:")
     assert "check PREFECT_API_URL; NO_PROXY lists" in message
 
 
@@ -34,8 +34,8 @@ def test_proxy_that_does_not_let_through(monkeypatch):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         message = said("https://prefect.example.org/api")
     assert message == (
-        "The proxy on the way to the Prefect server at https://prefect.example.org/api/ says "
-        "403 Forbidden: NO_PROXY lists hosts to ask without a proxy"
+        "The proxy on the way to the Prefect server at https://prefect.example.org/api/ failed: "
+        "403 Forbidden; NO_PROXY lists hosts to reach without a proxy"
     )
 
 

@@ -79,4 +79,4 @@ def test_parameter_file_that_upstream_could_not_open(tmp_path, name):
     path.touch()
     with pytest.raises(ParameterError) as caught:
         configure(JumpStep, None, str(path), {})
-    assert str(caught.value).startswith(f"{path}: asdf takes its path for a URI")
+    assert str(caught.value).startswith(f"{path}: asdf reads its path as a URI")

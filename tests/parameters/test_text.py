@@ -82,7 +82,9 @@ def test_abbreviations():
 
 
 def test_section_has_no_value():
-    with pytest.raises(UsageError, match=r"--steps\.jump\.skip: jump is given a value of its own"):
+    with pytest.raises(
+        UsageError, match=r"--steps\.jump\.skip: jump already has a value of its own"
+    ):
         nested({"steps.jump": "x", "steps.jump.skip": "true"})
 
 

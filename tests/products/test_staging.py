@@ -299,7 +299,7 @@ def test_folder_in_the_place_of_a_product_is_found_before_anything_is_replaced(t
         with pytest.raises(OutputError) as caught:
             staging.publish(obsolete=[tmp_path / "record"])
         staging.publish = list
-    assert str(caught.value).startswith(f"{tmp_path / taken} is a folder, expected a file")
+    assert str(caught.value).startswith(f"{tmp_path / taken} is a folder, but the run writes")
     for name in {"a_rate.fits", "b_rate.fits", "record"} - {taken}:
         assert (tmp_path / name).read_text() == "earlier"
 

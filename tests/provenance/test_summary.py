@@ -64,5 +64,5 @@ def test_other_uses_of_a_record_do_without_them(record, tmp_path):
     product = tmp_path / "one_cal.json"
     product.write_text(json.dumps({"somebody": "changed it"}))
     assert changed_since(read_record(path)).startswith(
-        f"{product} was changed since lantern.pipelines.CalibratePipeline made it (when is not "
+        f"{product} was changed since lantern.pipelines.CalibratePipeline made it (at an "
     )

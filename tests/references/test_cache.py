@@ -119,7 +119,7 @@ def test_damaged_on_the_way_once_is_fetched_again(cold, server, damage):
 def test_damaged_twice_is_an_error_and_leaves_no_file(cold, server, damage, what):
     server.manners[NAME] = damage
     with pytest.raises(
-        ReferenceFileError, match=rf"gain reference {NAME} .* arrives damaged, twice: {what}"
+        ReferenceFileError, match=rf"gain reference {NAME} .* was damaged in two downloads: {what}"
     ) as caught:
         prefetch(GAIN)
     explains(caught.value)
@@ -158,7 +158,7 @@ def test_download_that_does_not_succeed_ends_in_time(cold, server, manner, why):
     [
         (loopback.refusing, "503"),
         (loopback.silent, "does not answer"),
-        (loopback.garbage, "answers something else than CRDS does"),
+        (loopback.garbage, "its response is not that of a CRDS server"),
     ],
 )
 def test_service_that_fails_ends_in_time(cold, server, manner, why):
@@ -236,10 +236,10 @@ def test_flipped_byte_is_found_by_a_server_where_there_was_no_catalogue(
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        ({"observatory": "jwst"}, "bad_files_list is no list of files"),
+        ({"observatory": "jwst"}, "bad_files_list is not a list of files"),
         ({"observatory": "jwst", "bad_files_list": []}, "it names no operational_context"),
         ([1, 2], "does not serve jwst"),
-        ("DAMAGED", "download_metadata is no list of files"),
+        ("DAMAGED", "download_metadata is not a list of files"),
     ],
 )
 def test_nonsense_that_a_server_says_of_itself_is_not_kept(
@@ -297,7 +297,8 @@ def test_no_call_with_a_pinned_context_one_without(cold, server):
 def test_mapping_damaged_on_the_way(cold, server):
     server.manners["jwst_nircam_gain_0001.rmap"] = loopback.corrupted
     with pytest.raises(
-        ContextError, match=r"jwst_0001\.pmap.*mapping jwst_nircam_gain_0001\.rmap.*damaged, twice"
+        ContextError,
+        match=r"jwst_0001\.pmap.*mapping jwst_nircam_gain_0001\.rmap.*damaged in two downloads",
     ) as caught:
         resolve_context("jwst")
     explains(caught.value)

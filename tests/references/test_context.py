@@ -212,7 +212,7 @@ def test_damaged_mapping_without_a_server_is_one_line(crds_path, capfd, name, da
         select_gain("jwst_0001.pmap")
     line = str(caught.value)
     assert line.startswith("jwst_0001.pmap cannot select references for this exposure: ")
-    assert name in line and line.endswith("set CRDS_SERVER_URL to have mappings fetched anew")
+    assert name in line and line.endswith("set CRDS_SERVER_URL to fetch mappings")
     assert capfd.readouterr() == ("", "")  # crds would print a traceback
 
 
@@ -244,10 +244,10 @@ def test_damaged_description_without_a_server_is_named(crds_path, text, context)
 @pytest.mark.parametrize(
     ("name", "shown", "problem"),
     [
-        ("c#d", "c#d", "asdf takes its path for a URI, in which # ? ; % have a meaning"),
-        ("c?d", "c?d", "asdf takes its path for a URI"),
-        ("c%41", "c%41", "asdf takes its path for a URI"),
-        ("c\nd", r"c\nd", "asdf takes its path for a URI"),
+        ("c#d", "c#d", "asdf reads its path as a URI, where # ? ; % have a special meaning"),
+        ("c?d", "c?d", "asdf reads its path as a URI"),
+        ("c%41", "c%41", "asdf reads its path as a URI"),
+        ("c\nd", r"c\nd", "asdf reads its path as a URI"),
         (os.fsdecode(b"c\xff"), r"c\xff", "its path is not UTF-8"),
     ],
 )

@@ -133,5 +133,5 @@ def test_of_an_association_only_the_first_science_member_is_opened(tmp_path):
 
 
 def test_a_mission_has_to_say_how_to_open_its_data():
-    with pytest.raises(NotImplementedError, match="Step does not say how to open"):
+    with pytest.raises(NotImplementedError, match="Step does not define _datamodels_open"):
         Step._get_crds_parameters("file")

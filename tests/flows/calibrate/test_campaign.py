@@ -88,4 +88,4 @@ def test_product_of_another_job_that_never_ran_counts_as_an_input_that_changes(r
     jobs = [other, Job(one, (PIPELINE,), reads=(reads,), makes=(frozenset({"one_cal"}),))]
     first, second = plans(jobs, one.parent)
     assert first.reasons == ("no product",)
-    assert second.reasons[-1] == "input one_raw.row will be made anew"
+    assert second.reasons[-1] == "input one_raw.row will be remade"

@@ -94,7 +94,7 @@ def test_only_bad_files(calwebb, uncal, with_header, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--stage", "3"], "nothing of stage 3"),
+        (["--stage", "3"], "none of stage 3"),
         (["--stage", "4"], "argument --stage: invalid choice: 4 (choose from 1, 2, 3)"),
         (["--pipeline", "calwebb_detector"], "(did you mean 'calwebb_detector1'?); choose from"),
         (["--context"], "argument --context: expected one argument"),
@@ -222,7 +222,7 @@ def test_plan_of_another_context_and_back(calwebb, uncal):
             rate,
             "calwebb_image2",
             "reference flat 0001 → 0002",
-            f"input {rate} will be made anew",
+            f"input {rate} will be remade",
         ),
     ]
     assert calwebb(uncal, "--plan").out.splitlines()[-1] == "0 of 2 will run"

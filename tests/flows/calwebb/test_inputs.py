@@ -30,7 +30,7 @@ def test_header_tells_type_and_time_series(with_header):
     [
         (None, "no such file"),
         (b"", "not a FITS file: it is empty"),
-        (b"\x00\x01\x02" * 4000, "not a FITS file: it begins otherwise"),
+        (b"\x00\x01\x02" * 4000, "not a FITS file: it does not start with SIMPLE"),
         (b"\x1f\x8b\x08" * 4000, "not a FITS file: it is gzip-compressed; run gunzip first"),
         (b"SIMPLE  =" + bytes(100), "not a readable FITS file"),
     ],
@@ -65,7 +65,7 @@ def test_truncated_at_the_beginning(uncal, tmp_path, blocks):
     [
         ({"TELESCOP": "HST"}, "TELESCOP is HST, expected JWST"),
         ({"TELESCOP": None}, "TELESCOP is none, expected JWST"),
-        ({"EXP_TYPE": None}, "no EXP_TYPE in its primary header, so no pipeline suits it"),
+        ({"EXP_TYPE": None}, "no EXP_TYPE in its primary header, so no pipeline fits"),
     ],
 )
 def test_header_of_another_kind(with_header, cards, problem):

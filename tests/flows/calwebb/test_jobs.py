@@ -49,9 +49,13 @@ def test_named_pipeline_decides(uncal):
 @pytest.mark.parametrize(
     ("name", "stage", "problem"),
     [
-        ("jw1_uncal.fits", 3, "calls for calwebb_detector1, calwebb_image2, nothing of stage 3"),
-        ("jw1_uncal.fits", 2, "stage 2 takes its _rate product instead"),
-        ("jw1_rate.fits", 1, "calls for calwebb_image2, nothing of stage 1"),
+        (
+            "jw1_uncal.fits",
+            3,
+            "its pipelines are calwebb_detector1, calwebb_image2, none",
+        ),
+        ("jw1_uncal.fits", 2, "stage 2 needs its _rate product"),
+        ("jw1_rate.fits", 1, "its pipelines are calwebb_image2, none of stage 1"),
         ("jw1_cal.fits", None, "no pipeline takes cal files of EXP_TYPE NRC_IMAGE by itself"),
         ("raw.fits", None, "no pipeline takes this files"),
     ],
@@ -117,6 +121,6 @@ def test_bad_files_do_not_stop_good_ones(uncal, tmp_path):
 
 def test_two_files_of_one_name_are_refused(uncal, tmp_path):
     twin = shutil.copy(uncal, tmp_path)
-    with pytest.raises(UsageError, match="products would take the place of those of"):
+    with pytest.raises(UsageError, match="products would overwrite those of"):
         plan_jobs([uncal, tmp_path / uncal.name], JWST)
     assert twin

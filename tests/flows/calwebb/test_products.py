@@ -188,7 +188,7 @@ def test_members_that_are_made_in_the_same_run_tell_by_what_they_are_made_of(exp
 
 
 def refusal(*paths, **options):
-    with pytest.raises(UsageError, match="products would take the place of those of") as caught:
+    with pytest.raises(UsageError, match="products would overwrite those of") as caught:
         plan_jobs(paths, JWST, **options)
     assert all(path.name in str(caught.value) for path in paths)
     return str(caught.value)
@@ -222,7 +222,7 @@ def test_associations_of_one_product_are_refused(associate, kind):
 def test_associations_that_take_products_of_one_another_are_refused(associate):
     one = associate("1_asn.json", "p", "q_i2d.fits", asn_type="image3")
     two = associate("2_asn.json", "q", "p_i2d.fits", asn_type="image3")
-    with pytest.raises(UsageError, match=r"[12]_asn.*takes a product of .*[12]_asn"):
+    with pytest.raises(UsageError, match=r"[12]_asn.*needs a product of .*[12]_asn"):
         plan_jobs([one, two], JWST)
 
 

@@ -38,5 +38,5 @@ def test_inputs_of_one_product_are_refused_each_and_the_survey_goes_on(tmp_path)
         fits.HDUList(hdus).writeto(tmp_path / name)
     (tmp_path / "list.txt").write_text("\n".join(names))
     items = [*survey([tmp_path / "list.txt"], "jwst_0001.pmap")]
-    assert all("products would take the place of those of" in item.error for item in items)
+    assert all("products would overwrite those of" in item.error for item in items)
     assert sorted(item.input.name for item in items) == sorted(names)

@@ -58,7 +58,7 @@ def test_limit_and_failure(command, archive):
 def test_wrong_usage_is_one_line(command, tmp_path):
     for arguments, code, words in (
         ([tmp_path / "no"], 1, "no: no such folder or list of exposures"),
-        ([tmp_path, "--limit", "none"], 2, "'none' is no number of exposures"),
+        ([tmp_path, "--limit", "none"], 2, "expected a number of exposures, not 'none'"),
         ([tmp_path, "--context", "new"], None, "'new' is not a context"),
     ):
         done = command(*arguments)

@@ -27,7 +27,7 @@ def items(tmp_path):
 
     return [
         item(1, GAIN),
-        item(2, GAIN, "input 2_rate.fits will be made anew"),
+        item(2, GAIN, "input 2_rate.fits will be remade"),
         item(3, FLAT),
         item(4),
         Item(Job(tmp_path / "5_uncal.fits", ()), error="5_uncal.fits: truncated | cut"),

@@ -71,7 +71,7 @@ def test_plan_of_another_context_and_back(made, romancal, roman):
     *exposures, mosaic = json.loads(changed.stdout)
     assert [plan["reasons"] for plan in exposures] == [["reference flat 0001 → 0002"]] * 3
     first = roman.exposures[0].name.replace("_uncal", "_cal")
-    assert mosaic["reasons"] == [f"input {first} and 2 more will be made anew"]
+    assert mosaic["reasons"] == [f"input {first} and 2 more will be remade"]
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_bad_files_and_parameters(romancal, roman, tmp_path):
     assert (run.returncode, run.stdout) == (1, "")
     absent, truncated = run.stderr.splitlines()
     assert absent == "romancal: absent_uncal.asdf: no such file"
-    assert truncated.startswith(f"romancal: {half}: truncated: 50000 bytes, its blocks promise ")
+    assert truncated.startswith(f"romancal: {half}: truncated: 50000 bytes, its blocks declare ")
     run = romancal(roman.exposures[0], "--steps.rampfit.algoritm=likely")
     assert (run.returncode, run.stderr) == (
         2,

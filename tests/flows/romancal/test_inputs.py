@@ -20,7 +20,7 @@ def test_path_that_asdf_would_misread(tmp_path):
     path.touch()
     with pytest.raises(InputError) as caught:
         read_exposure(path)
-    assert str(caught.value).startswith(f"{path}: asdf takes its path for a URI, in which # ? ;")
+    assert str(caught.value).startswith(f"{path}: asdf reads its path as a URI, where # ? ;")
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,14 @@ def test_metadata_of_an_exposure(uncal):
 def test_truncated_in_the_data(uncal, tmp_path, lost):
     path = tmp_path / uncal.name
     path.write_bytes(uncal.read_bytes()[:-lost])
-    assert refusal(path).startswith(f"truncated: {path.stat().st_size} bytes, its blocks promise")
+    assert refusal(path).startswith(f"truncated: {path.stat().st_size} bytes, its blocks declare")
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (b"", "not an ASDF file: it is empty"),
-        (b"SIMPLE  = " + bytes(100), "not an ASDF file: it begins otherwise"),
+        (b"SIMPLE  = " + bytes(100), "not an ASDF file: it does not start with #ASDF"),
         (b"#ASDF 1.0.0\n%YAML 1.1\n--- {", "truncated within its tree: 27 bytes"),
         (b"#ASDF 1.0.0\n%YAML 1.1\n---\na: 1\n...\n", "not a Roman exposure: expected roman.meta"),
         (b"#ASDF 1.0.0\n%YAML 1.1\n---\na: [\n...\n", "not a Roman exposure: expected roman.meta"),

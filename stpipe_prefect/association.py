@@ -94,13 +94,7 @@ class Association:
         return list(found)
 
     def placed(self, folder: Path, label: str) -> dict[str, Any]:
-        """Copy the table, with the paths of all files in place of their names.
-
-        Raises
-        ------
-        InputError
-            A member is absent, or not where the pipeline will look for it.
-        """
+        """Copy the table, with the paths of all files in place of their names."""
         placed = Association(copy.deepcopy(self.table), self.path)
         absent = []
         for member in placed.each_member():
@@ -140,13 +134,7 @@ def is_uri(name: str) -> bool:
 
 
 def read_association(path: Path) -> Association:
-    """Read an association from a file, JSON or YAML.
-
-    Raises
-    ------
-    InputError
-        It is missing, no association, or has no members.
-    """
+    """Read an association from a file, JSON or YAML."""
     try:
         table = _parsed(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
@@ -158,13 +146,7 @@ def read_association(path: Path) -> Association:
 
 
 def association_of(data: Any) -> Association | None:
-    """Give the association that data are, in memory or by its path; None for other data.
-
-    Raises
-    ------
-    InputError
-        It is missing, or no association.
-    """
+    """Give the association that data are, in memory or by its path; None for other data."""
     if isinstance(data, dict):
         return Association(data)
     return read_association(Path(data)) if is_association(data) else None

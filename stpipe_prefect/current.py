@@ -11,13 +11,7 @@ T = TypeVar("T")
 
 
 class Current(Generic[T]):
-    """A value that each run has of its own, such as where it logs.
-
-    Parameters
-    ----------
-    name : str
-        For debugging.
-    """
+    """A value that each run has of its own, such as where it logs."""
 
     def __init__(self, name: str) -> None:
         self._context: ContextVar[T | None] = ContextVar(name, default=None)

@@ -69,13 +69,7 @@ def make_hooks(step: Any, kind: str, given: Sequence[Any]) -> list[Hook]:
 
 
 def hook_text(hook: Any) -> str:
-    """Write a hook so that it can stand in a parameter file.
-
-    Raises
-    ------
-    ParameterError
-        It is an instance, which has no dotted path.
-    """
+    """Write a hook so that it can stand in a parameter file."""
     if isinstance(hook, str):
         return hook
     if hasattr(hook, "__qualname__"):

@@ -25,26 +25,16 @@ def file_lock(path: Path, on_acquired: Callable[[int], None] | None = None) -> B
 
 
 @contextmanager
-def locked(path: Path, patience: float) -> Iterator[None]:
+def locked(path: Path, timeout: float) -> Iterator[None]:
     """Hold a lock file for the time of the block, and remove it afterwards.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-    patience : float
-        Seconds to wait for its holder.
-
-    Raises
-    ------
-    filelock.Timeout
-        Somebody else holds it.
-    OSError
-        It cannot be opened or locked; see `why_not_locked`.
+    Its holder is waited for `timeout` seconds; then filelock.Timeout is raised. An OSError says
+    that the file cannot be opened or locked; see `why_not_locked`.
     """
     descriptions: list[os.stat_result] = []
     lock = file_lock(path, lambda descriptor: descriptions.append(os.fstat(descriptor)))
     while True:
-        lock.acquire(timeout=patience)
+        lock.acquire(timeout=timeout)
         # Some file systems rename a file that is removed while another process has it open.
         with suppress(FileNotFoundError):
             if os.path.samestat(path.lstat(), descriptions[-1]):

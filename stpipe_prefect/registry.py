@@ -50,15 +50,8 @@ class RegisteredStep:
 def registered_steps(package: str = "") -> tuple[RegisteredStep, ...]:
     """List what every installed package registers.
 
-    Parameters
-    ----------
-    package : str, optional
-        Only what this one does: to tell, others are imported for the better part of a second.
-
-    Returns
-    -------
-    tuple of RegisteredStep
-        In the order the packages give; the classes themselves are not imported.
+    In the order the packages give; no class is imported. Only what `package` does, if it is given:
+    to tell, others are imported for the better part of a second.
     """
     found = []
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
@@ -113,24 +106,12 @@ def find_step(name: str | type, folder: Path | None = None) -> Any:
 
 
 def import_class(path: str, folder: Path | None = None) -> Any:
-    """Import a Step class by its dotted path; see `find_step` for `folder`.
-
-    Raises
-    ------
-    UnknownStepError
-        The module or the class does not exist, or is not a Step.
-    """
+    """Import a Step class by its dotted path; see `find_step` for `folder`."""
     return _checked(import_object(path, folder), path)
 
 
 def import_object(path: str, folder: Path | None = None) -> Any:
-    """Import a class, function or other member of a module by its dotted path.
-
-    Raises
-    ------
-    UnknownStepError
-        The module cannot be imported, or has no such member.
-    """
+    """Import a class, function or other member of a module by its dotted path."""
     module_name, _, member = path.rpartition(".")
     try:
         module = _import_module(module_name, folder)

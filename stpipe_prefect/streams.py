@@ -14,16 +14,6 @@ def with_streams(run: Callable[[], int]) -> int:
 
     A stream that is closed, or whose reader has gone (``| head``), leads nowhere from then on.
     Characters that its encoding lacks are written as escapes.
-
-    Parameters
-    ----------
-    run : callable
-        Gives the exit code.
-
-    Returns
-    -------
-    int
-        Exit code: 1 if the run has none and its output was lost, as on a full disk.
     """
     _open_descriptors()
     out, err = _Stream(sys.stdout, 1), _Stream(sys.stderr, 2)

@@ -14,11 +14,6 @@ def check_user() -> None:
 
     jwst asks for the name, Prefect for the home. In containers and on batch systems there may be
     neither.
-
-    Raises
-    ------
-    UsageError
-        Neither HOME nor PREFECT_HOME says where Prefect's folder is, or it cannot be read.
     """
     try:
         getpass.getuser()

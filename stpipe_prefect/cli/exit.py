@@ -10,6 +10,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.exceptions import StpipePrefectError, reason
+from stpipe_prefect.outcomes import exit_code_of
 from stpipe_prefect.streams import with_streams
 from stpipe_prefect.user import check_user
 
@@ -17,40 +18,40 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def exit_code_of_command(command: str, run: Callable[[], int], *, debug: bool) -> int:
-    """Run a command to its end, whatever its output leads to.
+def exit_code_of_command(
+    command: str,
+    run: Callable[[], int],
+    *,
+    debug: bool,
+    uses_prefect: bool = True,
+    post_mortem: bool = False,
+) -> int:
+    """Run a command to its end, whatever its output leads to, and give its exit code.
 
-    Parameters
-    ----------
-    command : str
-        Its name, with which each line begins.
-    run : callable
-        Gives the exit code if nothing stops it.
-    debug : bool
-        Show tracebacks.
-
-    Returns
-    -------
-    int
-        Exit code.
+    `run` gives the code if nothing stops it. Each line about an error begins with the name of the
+    command. `debug` shows tracebacks; with `post_mortem`, it starts pdb where somebody can use it.
     """
-    return with_streams(lambda: _exit_code(command, run, debug=debug))
 
+    def carried_out() -> int:
+        try:
+            if uses_prefect:
+                check_user()
+            return run()
+        except KeyboardInterrupt as error:
+            complain(command, "interrupted", error, debug=debug)
+            return 130
+        except Exception as error:
+            problems = str(error)
+            if not isinstance(error, StpipePrefectError):
+                problems = f"{type(error).__name__}: {reason(error)} (--debug shows the traceback)"
+            complain(command, problems, error, debug=debug)
+            if debug and post_mortem and sys.stdin and sys.stdin.isatty():
+                import pdb
 
-def _exit_code(command: str, run: Callable[[], int], *, debug: bool) -> int:
-    try:
-        check_user()
-        return run()
-    except KeyboardInterrupt as error:
-        complain(command, "interrupted", error, debug=debug)
-        return 130
-    except StpipePrefectError as error:
-        complain(command, str(error), error, debug=debug)
-        return error.exit_code
-    except Exception as error:
-        problem = f"{type(error).__name__}: {reason(error)} (--debug shows the traceback)"
-        complain(command, problem, error, debug=debug)
-        return 1
+                pdb.post_mortem(error.__traceback__)
+            return exit_code_of(error)
+
+    return with_streams(carried_out)
 
 
 def common_exit_code(codes: Collection[int]) -> int:

@@ -6,7 +6,6 @@ No data are processed: the exposure is only asked what CRDS selects by.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 
 from ..parameters.layers import crds_parameters_disabled, without_crds_parameters
@@ -14,6 +13,7 @@ from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.resolution import Layer, ResolvedParameter, Source, resolve, shown
 from ..parameters.text import CommandParser
 from ..references.context import resolve_context
+from .exit import screen
 from .run import Command, common_options, read_command
 
 COMMAND_LINE = Source("command line")
@@ -33,18 +33,7 @@ def explain_options() -> CommandParser:
 
 
 def explain_step(argv: list[str]) -> None:
-    """Print every parameter of a step as `run` would set it, with its source.
-
-    Parameters
-    ----------
-    argv : list of str
-        The class, alias or parameter file, then inputs and options.
-
-    Raises
-    ------
-    UsageError
-        The command line is wrong.
-    """
+    """Print every parameter of a step as `run` would set it, with its source."""
     command = read_command(argv, explain_options())
     with command.logged(), without_crds_parameters(command.args.disable_crds_steppars):
         parameters = resolve_command(command)
@@ -57,13 +46,7 @@ def explain_step(argv: list[str]) -> None:
 
 
 def resolve_command(command: Command) -> list[ResolvedParameter]:
-    """Find the values that a command leads to, each with its sources.
-
-    Raises
-    ------
-    ParameterError, ReferenceFileError, InputError
-        It could not run.
-    """
+    """Find the values that a command leads to, each with its sources."""
     step_class = command.step_class
     step = command.make_step()
     layers = code_layers(step_class)
@@ -92,7 +75,6 @@ def _entry(parameter: ResolvedParameter) -> dict[str, object]:
 
 
 def _print_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("step", "parameter", "value", "source", box=None, pad_edge=False)
@@ -103,6 +85,4 @@ def _print_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> N
         if history:
             for setting in parameter.settings[-2::-1]:
                 table.add_row("", "", str(shown(setting.value)), str(setting.source), style="dim")
-    # Where nobody looks at a screen of some width, nothing is to be cut to fit it.
-    width = None if sys.stdout.isatty() else 200
-    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+    screen().print(table)

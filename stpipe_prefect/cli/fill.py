@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..references.cache import prefetch_all
 from ..references.context import pinned_context
 from ..references.reference import ReferenceFile
 from ..references.selection import files_needed, parameter_files, read_crds_parameters
+from .exit import say
 from .run import read_command, step_parser
 
 
@@ -26,23 +26,7 @@ def prefetch_options() -> CommandParser:
 
 
 def fill_cache_for(argv: list[str]) -> int:
-    """Fill the cache as a command line asks for.
-
-    Parameters
-    ----------
-    argv : list of str
-        The class, alias or parameter file, then inputs and options, and parameters of the run.
-
-    Returns
-    -------
-    int
-        See `fill_cache`.
-
-    Raises
-    ------
-    UsageError
-        The command line is wrong.
-    """
+    """Fill the cache as a command line asks for."""
     options = prefetch_options()
     command = read_command(argv, options)
     args = command.args
@@ -61,24 +45,8 @@ def fill_cache(
     """Bring into the cache whatever a pipeline needs for some exposures.
 
     What is there and whole is left alone, so that it can be run again at any time, also twice
-    at once.
-
-    Parameters
-    ----------
-    pipeline_class : type
-    inputs : sequence of str
-        Exposures and associations.
-    context : str or None
-        The context; else the operational one.
-    jobs : int
-        How many files are fetched at a time.
-    parameters : mapping
-        Of the run, and ``config_file``: what a step does that is skipped needs no files.
-
-    Returns
-    -------
-    int
-        Status for the shell: 1 if something is amiss, which is said on standard error.
+    at once. `parameters` are of the run, and ``config_file``: a step that is skipped needs no
+    files. The exit code is 1 if something is amiss, which is said on standard error.
     """
     with pinned_context(_observatory(pipeline_class, inputs), context) as name:
         night = _Night(pipeline_class, name, jobs, parameters)
@@ -88,7 +56,7 @@ def fill_cache(
         except CrdsServerError as error:
             night.failures.append(error)
     for failure in night.failures:
-        print(f"error: {failure}", file=sys.stderr)
+        say("error", str(failure))
     fetched = [file for file in night.cached.values() if file.is_fetched]
     print(
         f"{len(night.cached)} files for {len(inputs)} inputs under {name}: "

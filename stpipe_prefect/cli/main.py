@@ -11,9 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..exceptions import StpipePrefectError, reason
-from ..outcomes import exit_code_of
-from ..streams import with_streams
+from .exit import exit_code_of_command, say
 
 if TYPE_CHECKING:
     from ..parameters.text import CommandParser
@@ -45,7 +43,13 @@ def main(argv: list[str] | None = None) -> int:
         Status for the shell: 0, or that of the error, see `stpipe_prefect.exceptions`.
     """
     argv = sys.argv[1:] if argv is None else argv
-    return with_streams(lambda: _command(argv))
+    return exit_code_of_command(
+        "error",
+        lambda: _command(argv),
+        debug="--debug" in argv,
+        uses_prefect=False,
+        post_mortem=True,
+    )
 
 
 def _command(argv: list[str]) -> int:
@@ -56,17 +60,9 @@ def _command(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
-    commands = {
-        "list": _list,
-        "provenance": _provenance,
-        "checkpoints": _checkpoints,
-    }
+    commands = {"list": _list, "provenance": _provenance, "checkpoints": _checkpoints}
     if args.command in commands:
-        try:
-            return commands[args.command](args)
-        except StpipePrefectError as error:
-            _complain(error)
-            return error.exit_code
+        return commands[args.command](args)
     parser.print_help()
     return 0
 
@@ -78,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument("--version", action="store_true", help="also show versions of packages")
     commands = parser.add_subparsers(dest="command", title="commands")
     listing = commands.add_parser("list", help="list steps and pipelines")
@@ -132,7 +129,7 @@ def _provenance(args: argparse.Namespace) -> int:
     else:
         print("\n".join(summary(record)))
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        say("error", problem)
     if args.verify and not problems:
         print(f"{len(record.products)} products verified: checksums match", file=sys.stderr)
     return 1 if problems else 0
@@ -182,30 +179,5 @@ def _with_parameters(argv: list[str], parser: CommandParser, carry_out: _CarryOu
     if not set(argv) - {"-h", "--help"}:
         parser.print_help()
         return 0 if argv else 2
-    try:
-        status = carry_out(argv)
-    except Exception as error:
-        if "--debug" in argv:
-            _debug()
-        else:
-            _complain(error)
-        return exit_code_of(error)
+    status = carry_out(argv)
     return status if isinstance(status, int) else 0
-
-
-def _complain(error: Exception) -> None:
-    if isinstance(error, StpipePrefectError):
-        print(f"error: {error}", file=sys.stderr)
-    else:
-        kind = type(error).__name__
-        print(f"error: {kind}: {reason(error)} (--debug shows the traceback)", file=sys.stderr)
-
-
-def _debug() -> None:
-    import traceback
-
-    traceback.print_exc()
-    if sys.stdin and sys.stdin.isatty():
-        import pdb
-
-        pdb.post_mortem()

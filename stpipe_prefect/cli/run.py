@@ -101,18 +101,7 @@ class Command:
 def read_command(argv: list[str], parser: CommandParser) -> Command:
     """Read a command line.
 
-    Parameters
-    ----------
-    argv : list of str
-        The class, alias or parameter file, then inputs and options.
-    parser : CommandParser
-        Knows the options that do not depend on the step.
-
-    Raises
-    ------
-    UsageError
-        The command line is wrong. Everything that is wrong with parameters and parameter
-        files is named, one line for each problem.
+    Every problem with parameters and parameter files is one line of the error.
     """
     args, _ = parser.parse(argv)
     if args.step is None:
@@ -129,23 +118,7 @@ def read_command(argv: list[str], parser: CommandParser) -> Command:
 
 
 def run_step(argv: list[str]) -> Any:
-    """Make the step that a command line asks for, and run it.
-
-    Parameters
-    ----------
-    argv : list of str
-        The class, alias or parameter file, then inputs and options.
-
-    Returns
-    -------
-    Step
-        The step that ran.
-
-    Raises
-    ------
-    UsageError
-        The command line is wrong.
-    """
+    """Make the step that a command line asks for, and run it."""
     command = read_command(argv, common_options("run"))
     args = command.args
     with command.logged():

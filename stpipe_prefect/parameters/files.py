@@ -77,22 +77,9 @@ class StepParameters:
 def load_config_file(path: str | Path) -> ConfigObj:
     """Read a parameter file.
 
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        An ASDF file of the schema step_config-1.0.0 or 1.1.0 (or the older 0.1.0), else a
-        ``.cfg`` file in configobj's format.
-
-    Returns
-    -------
-    configobj.ConfigObj
-        The values as they stand in the file, not yet checked; ``class`` and ``name`` among
-        them, and those of a pipeline's steps under ``steps``.
-
-    Raises
-    ------
-    ParameterError
-        There is no such file, or it is not a parameter file.
+    An ASDF file of the schema step_config-1.0.0 or 1.1.0 (or the older 0.1.0), else a ``.cfg``
+    file. The values are not yet checked; ``class`` and ``name`` are among them, and those of a
+    pipeline's steps are under ``steps``.
     """
     file = Path(path)
     try:
@@ -122,13 +109,7 @@ class ParameterFile:
 
 
 def read_parameter_file(path: Path) -> ParameterFile:
-    """Read a parameter file as `load_config_file` does, and take it apart.
-
-    Raises
-    ------
-    ParameterError
-        There is no such file, or it is not a parameter file.
-    """
+    """Read a parameter file as `load_config_file` does, and take it apart."""
     config = load_config_file(path).dict()
     return ParameterFile(config.get("class"), without_names(config))
 
@@ -136,19 +117,8 @@ def read_parameter_file(path: Path) -> ParameterFile:
 def check_with_files(step_class: Any, given: Mapping[str, Any], config_file: str | None) -> None:
     """Refuse parameters a Step or Pipeline does not take, given or in files, before it is made.
 
-    Parameters
-    ----------
-    step_class : type
-        A class that honours the stpipe contract.
-    given : mapping
-        Parameter values by name; those of a pipeline's steps under ``"steps"``, by step.
-    config_file : str or None
-        The user's parameter file. Files that it or `given` name for steps are read, too.
-
-    Raises
-    ------
-    ParameterError
-        Names everything that is wrong, one line for each problem.
+    Files that `given` or other files name for steps are read, too. Every problem is one line of the
+    error.
     """
     problems = list(_problems(step_class, given))
     if config_file is not None:
@@ -194,22 +164,8 @@ def _files_named(
 def save_config_file(content: StepParameters, path: str | Path, *, for_crds: bool) -> None:
     """Write an ASDF parameter file.
 
-    Parameters
-    ----------
-    content : StepParameters
-        What to write.
-    path : str or pathlib.Path
-        Where to; overwritten.
-    for_crds : bool
-        Whether to add the metadata CRDS asks of its reference files, with ``<SPECIFY>``
-        where somebody has to fill in a value.
-
-    Raises
-    ------
-    ParameterError
-        A value is of a kind that ASDF cannot hold.
-    OutputError
-        The file cannot be written.
+    With `for_crds`, add the metadata CRDS asks of its reference files, with ``<SPECIFY>`` where
+    somebody has to fill in a value.
     """
     import asdf
 

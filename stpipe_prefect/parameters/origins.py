@@ -40,13 +40,7 @@ def code_layers(step_class: Any) -> list[Layer]:
 def crds_layers(
     step_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
 ) -> list[Layer]:
-    """Collect the parameter files that CRDS selects: of the steps, then of the pipeline.
-
-    Raises
-    ------
-    ReferenceFileError
-        Some are missing, or one is damaged. (stpipe would go on with the code's defaults.)
-    """
+    """Collect the parameter files that CRDS selects: of the steps, then of the pipeline."""
     if crds_parameters_disabled():
         return []
     selected = parameter_files(step_class, crds_parameters, observatory, context)
@@ -71,13 +65,6 @@ def check_crds_parameters(step_class: Any, data: Any) -> None:
     """Make sure of the parameter files that CRDS selects for an input.
 
     Upstream's classes go on without one that is damaged, or end as crds does.
-
-    Raises
-    ------
-    InputError
-        The input cannot be read.
-    ReferenceFileError
-        A file is missing or damaged, or the rules that select are.
     """
     if not crds_parameters_disabled():
         crds_parameters, observatory = read_crds_parameters(step_class, data)
@@ -85,13 +72,7 @@ def check_crds_parameters(step_class: Any, data: Any) -> None:
 
 
 def file_layers(step_class: Any, config_file: str | None, given: Mapping[str, Any]) -> list[Layer]:
-    """Collect the user's parameter file, below it the files that it or `given` name for steps.
-
-    Raises
-    ------
-    ParameterError
-        A file is no good.
-    """
+    """Collect the user's parameter file, below it the files that it or `given` name for steps."""
     content = new_config() if config_file is None else load_config_file(config_file)
     said = new_config(content)
     merge(said, given)

@@ -125,19 +125,9 @@ def shown(value: Any) -> Any:
 def resolve(step: Any, layers: Iterable[Layer]) -> list[ResolvedParameter]:
     """Say of every parameter of a configured step which layer its value comes from.
 
-    Parameters
-    ----------
-    step : Step
-        An instance, of any class that honours the stpipe contract.
-    layers : iterable of Layer
-        From low to high, as `stpipe_prefect.parameters.origins` collects them.
-
-    Returns
-    -------
-    list of ResolvedParameter
-        Those of the pipeline, then those of its steps. The values are those the instance has:
-        where its class merged the layers in another order, the highest layer that gave this
-        very value is named; where none did, the class itself is.
+    First those of the pipeline, then those of its steps. `layers` go from low to high. The values
+    are those the instance has: where its class merged the layers in another order, the highest
+    layer that gave this very value is named; where none did, the class itself is.
     """
     validator = Validator(stpipe_checks())
     return list(_resolved(step, type(step).load_spec_file(), list(layers), "", validator))

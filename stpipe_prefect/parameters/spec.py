@@ -21,13 +21,7 @@ _IDENTIFIER = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 
 
 def own_spec(step_class: type) -> ConfigObj | None:
-    """Read what a class itself declares, in ``spec`` or in ``<class name>.spec`` beside it.
-
-    Raises
-    ------
-    ParameterError
-        It is not a configspec.
-    """
+    """Read what a class itself declares, in ``spec`` or in ``<class name>.spec`` beside it."""
     text = step_class.__dict__.get("spec")
     if text is None:
         file = _spec_file(step_class)
@@ -59,13 +53,7 @@ def merged_spec(step_class: type) -> ConfigObj:
 
 
 def override_name(reference_type: str) -> str:
-    """Name the parameter that overrides a reference type.
-
-    Raises
-    ------
-    ParameterError
-        The type cannot be part of a parameter's name.
-    """
+    """Name the parameter that overrides a reference type."""
     if not _IDENTIFIER.fullmatch(reference_type):
         raise ParameterError(
             f"{reference_type!r} is not a reference type: expected letters, digits and underscores"

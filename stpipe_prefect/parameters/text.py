@@ -47,21 +47,8 @@ class CommandParser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, dict[str, str]]:
         """Read a command line.
 
-        Parameters
-        ----------
-        words : sequence of str
-        parameters : collection of str
-            Names that mean a parameter of a step even where the command has such an option.
-
-        Returns
-        -------
-        argparse.Namespace, dict of str to str
-            The command's own options, and the text for each parameter of a step.
-
-        Raises
-        ------
-        UsageError
-            The command line is wrong.
+        Names among `parameters` mean a parameter of a step even where the command has such an
+        option.
         """
         own: list[str] = []
         texts: dict[str, str] = {}
@@ -106,36 +93,12 @@ def count(text: str) -> int:
 
 
 def read_parameters(texts: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what a command line gives into parameters of a step.
-
-    Parameters
-    ----------
-    texts : mapping
-        Text by name, such as ``"steps.jump.skip"``.
-    spec : mapping
-        The step's configspec.
-
-    Returns
-    -------
-    dict
-        Values by name; those of a pipeline's steps under ``"steps"``, by step.
-
-    Raises
-    ------
-    UsageError
-        A name is short for several, or a list is none.
-    """
+    """Turn what a command line gives into parameters of a step."""
     return typed(nested(full_names(texts, dict(leaves(spec)))), spec)
 
 
 def full_names(texts: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
-    """Complete abbreviated names of parameters; names that are unknown stay as they are.
-
-    Raises
-    ------
-    UsageError
-        A name is short for several.
-    """
+    """Complete abbreviated names of parameters; names that are unknown stay as they are."""
     full: dict[str, str] = {}
     for name, text in texts.items():
         matches = [] if name in known else [each for each in known if _abbreviates(name, each)]
@@ -149,11 +112,6 @@ def typed(values: Mapping[str, Any], spec: Any, prefix: str = "") -> dict[str, A
     """Read text where the configspec asks for a list, a path or, as ``None``, for no value.
 
     Paths are relative to the working directory. Numbers stay text: validation reads them.
-
-    Raises
-    ------
-    UsageError
-        A list cannot be read.
     """
     found: dict[str, Any] = {}
     for name, value in values.items():
@@ -178,13 +136,7 @@ def leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a tree of parameters of what is given by dotted paths.
-
-    Raises
-    ------
-    UsageError
-        A section is given a value of its own, too.
-    """
+    """Make a tree of parameters of what is given by dotted paths."""
     tree: dict[str, Any] = {}
     for path, value in values.items():
         *sections, name = path.split(".")

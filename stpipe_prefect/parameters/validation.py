@@ -24,18 +24,8 @@ from .layers import set_value, with_text_paths
 def check_parameters(step_class: Any, given: Mapping[str, Any]) -> None:
     """Refuse parameters a Step or Pipeline does not have, and values it does not allow.
 
-    Parameters
-    ----------
-    step_class : type
-        A class that honours the stpipe contract.
-    given : mapping
-        Parameter values by name; those of a pipeline's steps under ``"steps"``, by step.
-        Text is accepted wherever it reads as the type asked for.
-
-    Raises
-    ------
-    ParameterError
-        Names everything that is wrong, one line for each problem.
+    Every problem is one line of the error. Text is accepted wherever it reads as the type asked
+    for.
     """
     title = step_class.class_alias or step_class.__name__
     raise_problems(title, _Checker(stpipe_checks()).given(step_class.load_spec_file(), given))
@@ -44,33 +34,14 @@ def check_parameters(step_class: Any, given: Mapping[str, Any]) -> None:
 def validate(config: Any, spec: Mapping[str, Any], *, title: str, folder: str = "") -> None:
     """Give every parameter of a configspec its value, of the type it asks for.
 
-    Parameters
-    ----------
-    config : configobj.Section
-        The values given, completed in place with defaults and converted from text.
-    spec : mapping
-        The configspec.
-    title : str
-        Name of the step, for messages.
-    folder : str
-        Where relative paths of ``input_file`` and ``output_file`` parameters start.
-
-    Raises
-    ------
-    ParameterError
-        Names everything that is wrong, one line for each problem.
+    The values are completed in place with defaults, and converted from text; relative paths start
+    in `folder`. Every problem is one line of the error.
     """
     raise_problems(title, _Checker(stpipe_checks() | path_checks(folder)).fill(spec, config))
 
 
 def converted(values: Mapping[str, Any], spec: Mapping[str, Any], *, title: str) -> dict[str, Any]:
-    """Convert the values a step holds to the types of its configspec; nothing is added.
-
-    Raises
-    ------
-    ParameterError
-        A value is not allowed.
-    """
+    """Convert the values a step holds to the types of its configspec; nothing is added."""
     checker = _Checker(stpipe_checks())
     result: dict[str, Any] = {}
     raise_problems(title, checker.given(spec, values, result))

@@ -35,16 +35,6 @@ def quick_look(product: Path) -> QuickLook | None:
 
     An image is stretched by asinh between the limits zscale finds; of a cube the last plane is
     shown, and what holds several spectra is shown by its first.
-
-    Parameters
-    ----------
-    product : pathlib.Path
-        A FITS file, or an ASDF file of Roman.
-
-    Returns
-    -------
-    QuickLook or None
-        None if it is neither.
     """
     if product.suffix == ".asdf":
         return _of_asdf(product)

@@ -39,13 +39,7 @@ class Staging:
         self.folder = self.folder_for(output_dir)
 
     def folder_for(self, output_dir: Path) -> Path:
-        """Give the folder to write into what is to appear in `output_dir`.
-
-        Raises
-        ------
-        OutputError
-            It cannot be made, or another run that makes the same holds it.
-        """
+        """Give the folder to write into what is to appear in `output_dir`."""
         place = output_dir.resolve()
         if place not in self._folders:
             what = f"{self._name} in {output_dir}"
@@ -78,17 +72,8 @@ class Staging:
     ) -> list[Path]:
         """Move everything to its name: first all is on the disk, then all is renamed.
 
-        Parameters
-        ----------
-        obsolete : collection of pathlib.Path
-            Files that are to be gone before the first product takes the place of another.
-        besides : collection of pathlib.Path
-            Files of the folder that go along and are no products.
-
-        Raises
-        ------
-        OutputError
-            A name is taken by a folder; then nothing was moved.
+        `obsolete` files are gone before the first product takes the place of another; those
+        `besides` go along and are no products. If a name is taken by a folder, nothing is moved.
         """
         made = self._made()
         for place in (*made.values(), *obsolete):
@@ -154,13 +139,7 @@ def was_interrupted(output_dir: Path, name: str) -> bool:
 
 
 def check_output_dir(output_dir: Path, needed: int = 0) -> None:
-    """Make sure products can be written, before any time is spent on them.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be made or written to, or has too little room, or no record can name it.
-    """
+    """Make sure products can be written, before any time is spent on them."""
     if problem := unrecordable(output_dir):
         raise OutputError(f"Output folder {printable(output_dir)}: {problem}: choose another")
     try:

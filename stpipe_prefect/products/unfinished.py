@@ -37,7 +37,7 @@ _RANDOM = len("-12345678")
 _LONGEST = 120
 """Bytes of a run's name that go into those of its folder and lock."""
 
-_PATIENCE = 1.0
+_TIMEOUT = 1.0
 """Seconds: so long may somebody hold the lock who only removes what a killed run left."""
 
 
@@ -45,35 +45,15 @@ _PATIENCE = 1.0
 def unfinished_folder(parent: Path, name: str, what: str, instead: str) -> Iterator[Path]:
     """Give a run a new folder for the time of the block; let no other run of that name in.
 
-    What killed runs left in `parent` is removed.
-
-    Parameters
-    ----------
-    parent : pathlib.Path
-        Where to make it.
-    name : str
-        Of the run.
-    what : str
-        What is made in it, for messages.
-    instead : str
-        What to do where there can be no lock, for messages.
-
-    Yields
-    ------
-    pathlib.Path
-        The block may move it away; what is left of it is removed.
-
-    Raises
-    ------
-    OutputError
-        Another run holds the name; the message says which. Or the lock cannot be used.
+    What killed runs left in `parent` is removed. The block may move the folder away. For messages,
+    `what` is made in it, and `instead` is what to do where there can be no lock.
     """
     name = shortened(name, _LONGEST)
     lock = _lock(parent, name)
     remove_leftovers(parent)
     with ExitStack() as held:
         try:
-            held.enter_context(locked(lock, _PATIENCE))
+            held.enter_context(locked(lock, _TIMEOUT))
         except Timeout as error:
             raise OutputError(
                 f"{what} is being made by {_holder(parent, name)}; wait until that run is done"

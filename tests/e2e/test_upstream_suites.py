@@ -21,7 +21,7 @@ def failures(sample, tmp_path):
 
     def run(tests, *plugins):
         outcomes = tmp_path / "outcomes"
-        told = {"CRDS_PATH": str(sample.crds_path), "OUTCOMES": str(outcomes)}
+        given = {"CRDS_PATH": str(sample.crds_path), "OUTCOMES": str(outcomes)}
         path = os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))
         done = subprocess.run(
             [
@@ -30,7 +30,7 @@ def failures(sample, tmp_path):
                 *("--pyargs", *tests),
             ],
             cwd=tmp_path,
-            env=kept | told | {"PYTHONPATH": path},
+            env=kept | given | {"PYTHONPATH": path},
             capture_output=True,
             text=True,
             check=False,

@@ -1,4 +1,4 @@
-"""A small flow for a deployment: a pipeline one of whose steps goes on only when it is told to."""
+"""A small flow for a deployment: one of its steps goes on only when a file is there."""
 
 from __future__ import annotations
 

@@ -235,10 +235,10 @@ def test_automation_is_left_alone_by_another_make_up(operated):
 def test_prefect_deployment_run_refuses_what_the_form_would(
     operated, deployment, parameters, words
 ):
-    told = [
+    options = [
         word for name in parameters for word in ("-p", f"{name}={json.dumps(parameters[name])}")
     ]
-    done = operated.run("prefect", "deployment", "run", deployment, *told)
+    done = operated.run("prefect", "deployment", "run", deployment, *options)
     assert done.returncode != 0
     assert words in " ".join((done.stdout + done.stderr).split())
 
@@ -255,7 +255,7 @@ def test_prefect_deployment_run_refuses_what_the_form_would(
         ),
     ],
 )
-def test_run_that_may_not_be_told_that_fails_with_the_reason(
+def test_run_that_may_not_be_given_that_fails_with_the_reason(
     operated, deployment, parameters, words
 ):
     state = operated.ended(operated.start(deployment, **parameters))
@@ -316,7 +316,7 @@ def test_make_up_says_that_what_runs_cannot_be_changed(operated, option, words):
 
 
 def test_make_down_ends_what_make_up_started_and_nothing_else(operated):
-    """A run that is under way is told to end, and has told the server so."""
+    """A run that is under way is asked to end, and reports so to the server."""
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         is_first = operated.declared == "jwst_0001.pmap"

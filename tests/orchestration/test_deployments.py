@@ -1,4 +1,4 @@
-"""What runs of a deployment may be told, through a real server's API."""
+"""What runs of a deployment may be given, through a real server's API."""
 
 import json
 import os
@@ -67,16 +67,16 @@ def lax(prefect_server, mission):
 
 
 @pytest.fixture
-def told(mission, monkeypatch):
-    """Hold what a run is told against the settings, as in a deployment."""
+def deployed_with(mission, monkeypatch):
+    """Check what a run is given against the settings, as in a deployment."""
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
 
-    def told(own=None, **given):
+    def deployed_with(own=None, **given):
         own = {"input": "one_raw.row"} | (own or {})
         config_file = own.pop("config_file", None)
         Request(CalibratePipeline, given, config_file).check(own.pop("input"), **own)
 
-    return told
+    return deployed_with
 
 
 def untouched(flow):
@@ -217,10 +217,10 @@ HOOK = {"dark": {"pre_hooks": ["shell: touch hooked"]}}
         ({"input_dir": "/etc"}, "input_dir = '/etc' is not below"),
     ],
 )
-def test_deployment_may_not_be_told(told, mission, tmp_path_factory, given, words):
+def test_deployment_may_not_be_given(deployed_with, mission, tmp_path_factory, given, words):
     (mission / "link").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     with pytest.raises(ParameterError) as caught:
-        told(**given)
+        deployed_with(**given)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -281,7 +281,9 @@ def test_association_of_a_deployment_is_held_to_the_roots(lax, roots, member, pr
     assert not list(writable.iterdir())
 
 
-def test_deployment_may_be_told_what_settings_allow(told, mission, tmp_path_factory, monkeypatch):
+def test_deployment_may_be_given_what_settings_allow(
+    deployed_with, mission, tmp_path_factory, monkeypatch
+):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     roots = os.pathsep.join(map(str, (mission, elsewhere)))
     monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", roots)
@@ -289,19 +291,19 @@ def test_deployment_may_be_told_what_settings_allow(told, mission, tmp_path_fact
     monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", "$ELSEWHERE")
     monkeypatch.setenv("STPIPE_PREFECT_ALLOW_HOOKS", "true")
     monkeypatch.setenv("STPIPE_PREFECT_ALLOW_OVERRIDES", "1")
-    told({"output_dir": str(elsewhere / "a")}, steps=HOOK)
-    told({"output_dir": "$ELSEWHERE/a"})
+    deployed_with({"output_dir": str(elsewhere / "a")}, steps=HOOK)
+    deployed_with({"output_dir": "$ELSEWHERE/a"})
     override = {"override_dark": "crds://jwst_nircam_dark_0001.json"}
-    told(
+    deployed_with(
         {"input": str(elsewhere / "x.row"), "output_dir": str(elsewhere)}, steps={"dark": override}
     )
     with pytest.raises(ParameterError, match="override_dark = '/etc/passwd' is not below"):
-        told(steps={"dark": {"override_dark": "/etc/passwd"}})
+        deployed_with(steps={"dark": {"override_dark": "/etc/passwd"}})
 
 
-def test_everything_that_is_not_allowed_is_named_at_once(told):
+def test_everything_that_is_not_allowed_is_named_at_once(deployed_with):
     with pytest.raises(ParameterError) as caught:
-        told({"input": "/etc/passwd", "output_dir": "/"}, steps=HOOK)
+        deployed_with({"input": "/etc/passwd", "output_dir": "/"}, steps=HOOK)
     assert len(str(caught.value).splitlines()) == 3
 
 
@@ -327,7 +329,7 @@ def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("given", "words"),
     [
         ({"inputs": ["/etc/passwd"]}, "input = '/etc/passwd' is not below"),
         ({"inputs": [], "config_file": "x.cfg"}, "config_file is not allowed in a deployment"),
@@ -336,13 +338,13 @@ def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
     ],
 )
 def test_deployment_of_the_campaign_reads_nothing_it_may_not(
-    prefect_server, mission, monkeypatch, told, words
+    prefect_server, mission, monkeypatch, given, words
 ):
     from flows.calwebb.flow import calwebb
 
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
     with pytest.raises(ParameterError) as caught:
-        calwebb.fn(**told)
+        calwebb.fn(**given)
     assert words in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""The form: what Prefect's server and UI are told about a pipeline's parameters."""
+"""The form: what Prefect's server and UI know of a pipeline's parameters."""
 
 import jsonschema
 import pytest

@@ -1,4 +1,4 @@
-"""Flows that Python calls without having been told of a server."""
+"""Flows that Python calls where no server is configured."""
 
 import sqlite3
 from contextlib import closing

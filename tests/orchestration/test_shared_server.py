@@ -93,8 +93,8 @@ def test_nobody_is_sent_away_because_others_write(home):
     server = SharedServer()
     server.wait()
     assert stat.S_IMODE((home / "embedded").stat().st_mode) == 0o700
-    (told,) = (home / "embedded").glob("*.server")
-    assert stat.S_IMODE(told.stat().st_mode) == 0o600
+    (address,) = (home / "embedded").glob("*.server")
+    assert stat.S_IMODE(address.stat().st_mode) == 0o600
 
     def post(path, times, **content):
         auth = tuple(server.auth_string.split(":"))

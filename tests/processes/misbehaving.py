@@ -17,10 +17,10 @@ from stpipe_prefect.outcomes import Outcome
 FLOW = f"{__name__}:exposure"
 
 
-def behave(told, tell):
-    """End as told."""
-    tell({"process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]})
-    end(told["how"])
+def behave(given, send):
+    """End in the way that is asked for."""
+    send({"process": os.getpid(), "threads": os.environ["OMP_NUM_THREADS"]})
+    end(given["how"])
 
 
 def end(how):
@@ -43,7 +43,7 @@ def end(how):
 
 @flow(name="misbehaving", persist_result=False)
 def exposure(name: str, how: str, log: str):
-    """Begin a pipeline, write into a file that it did, and end as told."""
+    """Begin a pipeline, write into a file that it did, and end as `how` says."""
     report(PipelineProgress("pipeline"))
     with Path(log).open("a") as file:
         file.write(f"{name} begins {time.time()}\n")

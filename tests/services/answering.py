@@ -1,4 +1,4 @@
-"""A web server that answers as it is told."""
+"""A web server that answers as the test says."""
 
 from __future__ import annotations
 

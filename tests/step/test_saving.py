@@ -12,7 +12,7 @@ from stpipe_prefect.exceptions import OutputError
 
 
 class GiveStep(LanternStep):
-    """Return what it was told to."""
+    """Return what the test gives."""
 
     gift = None
 

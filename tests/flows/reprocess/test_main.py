@@ -25,8 +25,8 @@ def test_only_what_is_stale_is_made_anew_and_the_old_is_kept(command, archive):
     options = ("--context", "jwst_0002.pmap", "--keep-previous", "--json")
     done = command(archive.folder, *options)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["done"], told["left"], told["failed"]) == ([str(archive.image)], [], {})
+    report = json.loads(done.stdout)
+    assert (report["done"], report["left"], report["failed"]) == ([str(archive.image)], [], {})
     after = archive.times()
     products = {path for path in before if path.parent == archive.image.parent}
     changed = {path for path in before if after[path] != before[path]}

@@ -75,8 +75,8 @@ def test_with_nothing_stale_is_one_line_and_done(items):
 
 
 def test_for_programs(items):
-    told = Summary("jwst_0002.pmap", items).as_json()
-    assert told["total"] == 5
-    assert told["reasons"] == {FLAT: 1, GAIN: 2}
-    assert told["left"] == [str(item.input) for item in items[:3]]
-    assert told["failed"] == {str(items[4].input): items[4].error}
+    report = Summary("jwst_0002.pmap", items).as_json()
+    assert report["total"] == 5
+    assert report["reasons"] == {FLAT: 1, GAIN: 2}
+    assert report["left"] == [str(item.input) for item in items[:3]]
+    assert report["failed"] == {str(items[4].input): items[4].error}

@@ -77,10 +77,10 @@ def test_plan_of_another_context_and_back(made, romancal, roman):
 @pytest.mark.slow
 def test_resumes_after_a_checkpoint(romancal, roman, tmp_path):
     exposure, out = roman.exposures[0], tmp_path / "out"
-    told = [exposure, "--output-dir", out, "--checkpoint=assign_wcs"]
+    arguments = [exposure, "--output-dir", out, "--checkpoint=assign_wcs"]
     surroundings = {"CRDS_PATH": roman.crds_path, "STPIPE_PREFECT_CHECKPOINTS": tmp_path / "kept"}
     for more in ([], ["--steps.flatfield.skip=true"]):
-        run = romancal(*told, *more, **surroundings)
+        run = romancal(*arguments, *more, **surroundings)
         assert (run.returncode, run.stderr) == (0, "")
     record = json.loads((out / f"{exposure.stem}.roman_elp.provenance.json").read_text())
     cached = [step["step"] for step in record["steps"] if step["outcome"] == "Cached"]

@@ -44,35 +44,35 @@ class Campaign:
     ----------
     mission : Mission
     jobs : sequence of Job
-        Each after those it needs; see `flows.calibrate.jobs.plan_jobs`.
+        In order: each after the jobs it needs; see `flows.calibrate.jobs.plan_jobs`.
     output_dir : pathlib.Path or None
-        Folder of the products; None: each input's own.
+        Folder of the products; None: the folder of each input.
     given : mapping
         Parameters by name; those of steps under ``"steps"``, by step.
     config_file : str or None
-        A parameter file, for the pipeline whose class it names.
+        Parameter file of the pipeline whose class it names.
     crds_context : str or None
         None for the operational one.
     ignore : sequence of str
         See `stpipe_prefect.orchestration.plan.Planner`.
     overwrite : bool
-        Run also what is up to date, and what is refused otherwise.
+        Also run what is up to date, and what would otherwise be refused.
     checkpoint : sequence of str
         Steps after which models are kept, or ``"all"``.
     refused : mapping of pathlib.Path to StpipePrefectError
         Inputs that cannot be calibrated.
     parameters : dict of str to dict
-        What is given to each pipeline, with the file under ``"config_file"``.
+        Parameters of each pipeline, with its file under ``"config_file"``.
     checkpoints : dict of str to list
-        For each pipeline its steps among `checkpoint`.
+        For each pipeline, its steps in `checkpoint`.
     results : list of Result
-        What became of every input, once the campaign has run.
+        Result of each input, after the campaign has run.
 
     Raises
     ------
     ParameterError, UsageError
-        A parameter, parameter file or checkpoint is none of any pipeline, or two inputs would
-        make the same product. Everything that is wrong is named.
+        A parameter, parameter file or checkpoint belongs to no pipeline, or two inputs would
+        make the same product. The message names every problem.
     """
 
     mission: Mission
@@ -98,12 +98,12 @@ class Campaign:
     def planned(self, *, check_files: bool = False) -> Iterator[Job]:
         """Plan every pipeline of every job; gives the jobs with their plans.
 
-        What an earlier pipeline makes anew is, for a later one, an input that changed.
+        A product that an earlier pipeline will remake is a changed input for a later one.
 
         Parameters
         ----------
         check_files : bool
-            Refuse a run for which members or references are absent.
+            Refuse a run if members or reference files are missing.
         """
         with ExitStack() as planning:
             planners = {

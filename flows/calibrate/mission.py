@@ -39,29 +39,29 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class Mission:
-    """One observatory's pipelines, and how its exposures are dealt with.
+    """One observatory's pipelines, and the rules that select them for its exposures.
 
     Attributes
     ----------
     command : str
         Name of the command, and of the flow.
     flow, sample, preload : str
-        Where they are, not imported before they are needed: the flow and the function that
-        gives the `Sample`, as ``"module:name"``, and the module that imports all that is heavy.
+        Imported when needed: the flow and the function that returns the `Sample`, as
+        ``"module:name"``, and the module that imports all heavy packages.
     observatory : str
         As CRDS spells it.
     package : str
-        Of the pipelines; the extra of this project that installs it is called the same.
+        Package of the pipelines; also the name of the extra that installs it.
     pipelines : tuple of str
         Aliases.
     stages : tuple of int
-        That can be run by themselves; none if every input goes through one pipeline.
+        Stages that can run alone; empty if each input goes through one pipeline.
     exposures : tuple of str
-        Patterns of those taken of a folder: of the first that there are any of.
+        Patterns of file names; in a folder, the first pattern with matches is used.
     combines : callable
-        Whether an association is taken of a folder, besides its exposures: given both.
+        Given an association and the exposures of its folder, tells whether to take it, too.
     job_for : callable
-        Decides what an input calls for: given its path and, by name, ``pipeline``, ``stage`` and
+        Makes the job of an input: given its path and, by name, ``pipeline``, ``stage`` and
         ``others``, the inputs of the same run.
     help : Help
     """

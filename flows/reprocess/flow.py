@@ -1,4 +1,4 @@
-"""The flow ``reprocess``: what is stale in an archive is made anew."""
+"""The flow ``reprocess``: reprocesses what is stale in an archive."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .survey import Item, survey
 
 
 class ReprocessError(StpipePrefectError):
-    """Some of what is stale could not be made anew.
+    """Some stale products could not be reprocessed.
 
     Attributes
     ----------
@@ -68,15 +68,15 @@ def reprocess(
     keep_previous: bool = False,
     crds_context: str | None = None,
 ) -> State[Summary]:
-    """Make anew what newer reference files, parameters or software make stale, and only that.
+    """Reprocess only what newer reference files, parameters or software make stale.
 
-    Stopped at any time it loses nothing: the next run finds what is left.
+    You can stop a run at any time: the next one continues.
 
     Args:
         archive: Folder trees with products beside the exposures, or text files that list
             exposures; default: the folders that runs may read.
-        limit: Make anew so many at most, in order of program; failures do not count.
-        keep_previous: Keep the products that are replaced in a dated folder beside them.
+        limit: Reprocess at most N, in the order of programs; failures do not count.
+        keep_previous: Move replaced products to a dated folder beside them.
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)

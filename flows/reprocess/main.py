@@ -81,7 +81,7 @@ def _number(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Make anew what is stale; where nothing is, no server is started for it."""
+    """Reprocess what is stale; start no server if nothing is."""
     from flows.calwebb.mission import JWST
     from stpipe_prefect.references.context import pinned_context
 

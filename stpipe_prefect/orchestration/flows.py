@@ -90,29 +90,29 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     Parameters
     ----------
     pipeline : type, str or Pipeline
-        A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path. A single Step
-        will do, too. Or an instance: what is set on it when the flow is called takes the place
-        of what CRDS has, as it does for its ``run``. The instance itself is not changed.
-        Attributes that are no parameters, and steps put in the place of others, come along; a
-        run with such is never up to date.
+        A Pipeline class, its alias (``"calwebb_detector1"``) or dotted path, or a single Step.
+        Or an instance: the values set on it when the flow is called are used instead of those
+        from CRDS, as in its ``run``. The instance itself is not changed. The run also uses its
+        replaced steps and its attributes that are not parameters; such a run is never up to date.
     config : mapping, str or pathlib.Path, optional
-        Freeze these parameters, or those of this parameter file: they are the defaults of the
-        flow, and none are asked of CRDS. Without it CRDS and the code decide at every run.
+        Freeze these parameters, or those of this parameter file: they become the defaults of
+        the flow, and no parameters from CRDS are used. Without it, each run takes its values from
+        CRDS and the code.
 
     Returns
     -------
     PipelineFlow
         Its parameters are ``input`` (file name of an exposure or association, an association as
-        a dict, an open model or library, or a list of files or models; where the pipeline takes
+        a dict, an open model or library, or a list of files or models; if the pipeline takes
         several arguments, all of them), ``output_dir``, ``crds_context``, ``config_file``, and
         those of the pipeline, with those of its steps under ``steps``; None leaves a parameter
-        alone. It returns the file names of the products, or with ``return_models=True`` what the
-        pipeline's ``run`` returns. Where products are up to date nothing is run, and the run
-        ends as ``Cached``, unless ``overwrite`` is true; models are then read from the products,
-        several in a list. Of a pipeline that returns nothing, such as ``calwebb_image3``, they
-        are all products that are data models. ``ignore`` names what may be different from the
-        earlier run, see `stpipe_prefect.orchestration.plan.Planner`. After the steps that
-        ``checkpoint`` names, or ``["all"]``, models are kept, so that a later run can resume.
+        unchanged. It returns the file names of the products, or with ``return_models=True`` what
+        the pipeline's ``run`` returns. If the products are up to date and ``overwrite`` is false,
+        nothing runs and the flow run ends as ``Cached``; models are then read from the products,
+        several in a list. For a pipeline that returns nothing, such as ``calwebb_image3``, these
+        are all products that are data models. ``ignore`` names changes to ignore, see
+        `stpipe_prefect.orchestration.plan.Planner`. Models after the steps in ``checkpoint``, or
+        after all steps with ``["all"]``, are kept, so that a later run can resume.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
     ParameterError
         It has no such parameters as `config` gives.
     UsageError
-        `config` is given for an instance, which has parameters of its own.
+        `config` is given for an instance, which has its own parameters.
 
     Examples
     --------

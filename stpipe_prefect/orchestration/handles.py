@@ -25,7 +25,7 @@ class Handle:
     Attributes
     ----------
     label : str
-        What to call the first of them.
+        Name of the first object in it.
     """
 
     __slots__ = ("__weakref__", "_carried", "_contents", "label")
@@ -46,7 +46,7 @@ class Handle:
         Raises
         ------
         UsageError
-            It was emptied before.
+            The handle is already empty.
         """
         contents, self._contents = self._contents, None
         if contents is None:

@@ -33,8 +33,8 @@ from .run_logs import captured_logs
 class StepTask(Task[..., Any]):
     """A Step as a Prefect task.
 
-    Its runs end in a state of their own name, and for that a task has to return the state;
-    who calls it still gets the result.
+    A run ends in a state named after its outcome, so the function of the task returns the state.
+    The caller still gets the result.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -59,17 +59,17 @@ def as_task(step: Any) -> StepTask:
     Parameters
     ----------
     step : type, str or Step
-        A Step class, its alias (``"jump"``, ``"jwst::jump"``) or dotted path: the task then
-        configures the step as its ``call`` would, from CRDS, a parameter file and keywords.
-        Or an instance: the task runs it as it is.
+        A Step class, its alias (``"jump"``, ``"jwst::jump"``) or dotted path: the task
+        configures the step as its ``call`` does, from CRDS, a parameter file and keywords.
+        Or an instance: the task runs it unchanged.
 
     Returns
     -------
     StepTask
-        Takes what the step's ``process`` takes, file names, open models or what another step
-        returned, and returns its result in a `Handle`. A task made from a class also takes
-        ``config_file`` and the step's parameters, by keyword. The run ends as ``Completed``, or
-        ``Skipped`` where the step left the data alone.
+        Takes the arguments of the step's ``process``: file names, open models or the result of
+        another step. Returns its result in a `Handle`. A task made from a class also takes
+        ``config_file`` and the step's parameters, by keyword. The run ends as ``Completed``, or as
+        ``Skipped`` if the step left the data unchanged.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def as_task(step: Any) -> StepTask:
 
 
 def as_prefetch(step: Any) -> StepTask:
-    """Make a Prefect task that brings a Step's reference files into the cache.
+    """Make a Prefect task that fetches a Step's reference files into the cache.
 
     Parameters
     ----------

@@ -38,11 +38,11 @@ class Step(Producing):
     Parameters
     ----------
     name : str, optional
-        Of the step, in logs and in the names of products; by default that of the class.
+        Name of the step in logs and in product names; by default that of the class.
     parent : Pipeline, optional
-        What the step is part of.
+        Pipeline that the step is part of.
     config_file : str or pathlib.Path, optional
-        Where the parameters come from; relative paths among them start beside it.
+        Parameter file; relative paths in it start at its folder.
     _validate_kwds : bool
         Whether the parameters still have to be checked.
     **kws
@@ -110,15 +110,15 @@ class Step(Producing):
 
     @classmethod
     def call(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make a step with the parameters that suit the data, and run it.
+        """Make a step with the parameters for these data, and run it.
 
         Parameters
         ----------
         *args
-            What ``process`` takes; the first is the data that CRDS looks at.
+            Arguments of ``process``; CRDS selects parameters for the first.
         **kwargs
             Parameters, and ``config_file``, see `build_config`. With ``configure_log=False``
-            what is logged is not shown.
+            the log is not shown.
 
         Returns
         -------

@@ -45,7 +45,7 @@ FIELDS = {
     "inputs": "{0.help.files}",
     "output_dir": "Folder for the products; default the current one, in a deployment the "
     "first output folder of the worker.",
-    "pipeline": "Run this pipeline instead of what the input calls for.",
+    "pipeline": "Run this pipeline instead of those for the input.",
     "stage": "Run only this stage: 1, 2 or 3.",
     "crds_context": "CRDS context, such as {0.help.context}; default the operational one.",
     "config_file": "Parameter file, for the pipeline whose class it names.",

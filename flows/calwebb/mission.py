@@ -24,8 +24,8 @@ JWST = Mission(
         description="""\
 Calibrate JWST exposures with the real jwst pipelines, every step a Prefect task.
 
-Without FILE the embedded sample program is calibrated, from raw exposures to a combined
-image and its source catalogue, and what was put into it is compared with what came out.""",
+Without FILE, the command calibrates the embedded sample program, from raw exposures to a
+combined image and its source catalogue, and compares the products with the simulated truth.""",
         files="_uncal.fits, _rate.fits or association .json, a pattern, or a folder of these",
         context="jwst_1303.pmap",
         parameters=("--save_calibrated_ramp=true", "--steps.jump.rejection_threshold=5"),

@@ -23,8 +23,8 @@ ROMAN = Mission(
         description="""\
 Calibrate Roman exposures with the real romancal pipelines, every step a Prefect task.
 
-Without FILE the embedded sample is calibrated, from raw exposures to a mosaic and its source
-catalogue, and what was put into it is compared with what came out.""",
+Without FILE, the command calibrates the embedded sample, from raw exposures to a mosaic and
+its source catalogue, and compares the products with the simulated truth.""",
         files="_uncal.asdf or association .json, a pattern, or a folder of these",
         context="roman_0042.pmap",
         parameters=("--on_disk=true", "--steps.source_catalog.snr_threshold=5"),

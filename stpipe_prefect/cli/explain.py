@@ -1,4 +1,4 @@
-"""Saying what a step would be told, and by whom: ``python -m stpipe_prefect explain``.
+"""Resolved parameters and their sources: ``python -m stpipe_prefect explain``.
 
 No data are processed: the exposure is only asked what CRDS selects by.
 """

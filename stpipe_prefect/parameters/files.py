@@ -133,7 +133,7 @@ def _problems(step_class: Any, given: Mapping[str, Any], file: Path | None = Non
         check_parameters(step_class, given if file is None else without_names(given))
     except ParameterError as error:
         yield from (f"{file}: {line}" if file else line for line in str(error).splitlines())
-    for each, named in _files_named(step_class, given, file.parent if file else Path()):
+    for _, each, named in files_named(step_class, given, file.parent if file else Path()):
         yield from _problems_of_file(each, named)
 
 
@@ -148,17 +148,17 @@ def _problems_of_file(step_class: Any, file: Path) -> Iterator[str]:
     yield from _problems(step_class, config, file)
 
 
-def _files_named(
-    step_class: Any, given: Mapping[str, Any], folder: Path
-) -> Iterator[tuple[Any, Path]]:
-    """Find the parameter files that are named for the steps of a pipeline."""
+def files_named(
+    step_class: Any, given: Mapping[str, Any], folder: Path, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any, Path]]:
+    """Find the parameter files named for the steps of a pipeline: path and class of each, file."""
     sections = given.get("steps")
     for name, each in getattr(step_class, "step_defs", {}).items():
         section = sections.get(name) if isinstance(sections, Mapping) else None
         if isinstance(section, Mapping):
             if section.get("config_file"):
-                yield each, folder / section["config_file"]
-            yield from _files_named(each, section, folder)
+                yield (*path, name), each, folder / section["config_file"]
+            yield from files_named(each, section, folder, (*path, name))
 
 
 def save_config_file(content: StepParameters, path: str | Path, *, for_crds: bool) -> None:

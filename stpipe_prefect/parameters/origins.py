@@ -15,8 +15,8 @@ from configobj.validate import Validator
 from ..exceptions import ParameterError, ReferenceFileError
 from ..references.cache import prefetch, refuse_absent
 from ..references.context import resolve_context
-from ..references.selection import parameter_files, read_crds_parameters
-from .files import load_config_file
+from ..references.selection import parameter_files, read_crds_parameters, step_classes
+from .files import files_named, load_config_file
 from .layers import crds_parameters_disabled, merge, new_config
 from .resolution import (
     CRDS_PIPELINE_FILE,
@@ -47,7 +47,7 @@ def crds_layers(
     refuse_absent(selected)
     files = {wanted.reference_type: prefetch(wanted).path for wanted in selected}
     layers = []
-    for path, each in _classes(step_class, ()):
+    for path, each in step_classes(step_class):
         kind = each.get_config_reftype()
         if kind not in files:
             continue
@@ -123,27 +123,14 @@ def _defaults(spec: Mapping[str, Any], validator: Validator) -> dict[str, Any]:
     return values
 
 
-def _classes(step_class: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, each in _step_defs(step_class).items():
-        yield from _classes(each, (*path, name))
-    yield path, step_class
-
-
 def _files_of_steps(
     step_class: Any, said: Mapping[str, Any], folder: Path, path: tuple[str, ...]
 ) -> Iterator[Layer]:
-    sections = said.get("steps")
-    for name, each in _step_defs(step_class).items():
-        section = sections.get(name) if isinstance(sections, Mapping) else None
-        if not isinstance(section, Mapping):
-            continue
-        where = (*path, name)
-        if section.get("config_file"):
-            file = folder / section["config_file"]
-            content = load_config_file(file)
-            yield from _files_of_steps(each, content, file.parent, where)
-            yield Layer(Source(STEP_FILE, file.name), _at(where, content))
-        yield from _files_of_steps(each, section, folder, where)
+    for steps, each, file in files_named(step_class, said, folder):
+        content = load_config_file(file)
+        where = (*path, *steps)
+        yield from _files_of_steps(each, content, file.parent, where)
+        yield Layer(Source(STEP_FILE, file.name), _at(where, content))
 
 
 def _at(path: tuple[str, ...], values: Mapping[str, Any]) -> Mapping[str, Any]:

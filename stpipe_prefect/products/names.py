@@ -7,10 +7,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from ..exceptions import OutputError
-from .template import FormatTemplate
 
 
 def output_name(
@@ -78,9 +78,9 @@ def output_name(
 
 def _join(components: Mapping[str, str], component_format: str, separator: str) -> str:
     if component_format and components:
-        return FormatTemplate(separator=separator, remove_unused=True)(
-            component_format, **components
-        )
+        fields = {name for _, name, _, _ in Formatter().parse(component_format)}
+        unused = [components[name] for name in sorted(components.keys() - fields)]
+        return separator.join([component_format.format_map(defaultdict(str, components)), *unused])
     return "".join(separator + value for value in components.values())
 
 

@@ -90,11 +90,20 @@ def parameter_files(
     pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
 ) -> list[ReferenceFile]:
     """List the parameter files CRDS selects for a pipeline and its steps, and theirs."""
-    types = [step_class.get_config_reftype() for step_class in _classes(pipeline_class)]
+    types = [each.get_config_reftype() for _, each in step_classes(pipeline_class)]
     selected = select(
         crds_parameters, types, observatory=observatory, context=context, required=False
     )
     return [file for file in selected if file.applies]
+
+
+def step_classes(
+    step_class: Any, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Go through the classes of a pipeline's steps, each with its path, and then its own."""
+    for name, each in getattr(step_class, "step_defs", {}).items():
+        yield from step_classes(each, (*path, name))
+    yield path, step_class
 
 
 def differing_parameters(
@@ -125,8 +134,3 @@ def differing_parameters(
 def _read(step_class: Any, file: str, as_it_was: tuple[int, ...]) -> tuple[Mapping[str, Any], str]:
     found: tuple[Mapping[str, Any], str] = step_class._get_crds_parameters(file)
     return found
-
-
-def _classes(step_class: Any) -> list[Any]:
-    parts = getattr(step_class, "step_defs", {}).values()
-    return [step_class, *(each for part in parts for each in _classes(part))]

@@ -140,11 +140,23 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         raise UsageError(f"{name}: an instance has its own parameters; use its class with config")
     frozen = None if config is None else frozen_parameters(pipeline_class, config)
 
-    def requested(parameters: Mapping[str, Any], config_file: str | None) -> Request:
+    def requested(
+        input: Any,
+        output_dir: str | Path | None,
+        crds_context: str | None,
+        config_file: str | None,
+        parameters: Mapping[str, Any],
+    ) -> tuple[Request, tuple[Any, ...], Any, Path]:
+        """Check what a run is given; give its request, arguments, input and folder."""
         instance = pipeline if is_instance else None
         shown = parameters_set_on(pipeline) if is_instance else frozen
         given = given_to(pipeline_class, parameters, shown)
-        return Request(pipeline_class, given, config_file, shown, instance)
+        request = Request(pipeline_class, given, config_file, shown, instance)
+        request.check(input, output_dir=output_dir, crds_context=crds_context)
+        arguments, data = _unpacked(input)
+        place = _folder_for(output_dir, request)
+        check_association(name, data, place)
+        return request, arguments, data, place
 
     @no_science_as_state
     def calibrate(
@@ -158,11 +170,9 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         return_models: bool = False,
         **parameters: Any,
     ) -> State[Any]:
-        request = requested(unboxed(parameters), config_file)
-        request.check(input, output_dir=output_dir, crds_context=crds_context)
-        arguments, data = _unpacked(input)
-        place = _folder_for(output_dir, request)
-        check_association(name, data, place)
+        request, arguments, data, place = requested(
+            input, output_dir, crds_context, config_file, unboxed(parameters)
+        )
         with (
             captured_logs(pipeline_class) as log,
             Planner(request, crds_context, ignore or ()) as planner,
@@ -222,11 +232,9 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         ignore: Sequence[str] = (),
         **parameters: Any,
     ) -> Plan:
-        request = requested(parameters, config_file)
-        request.check(input, output_dir=output_dir, crds_context=crds_context)
-        _, data = _unpacked(input)
-        place = _folder_for(output_dir, request)
-        check_association(name, data, place)
+        request, _, data, place = requested(
+            input, output_dir, crds_context, config_file, parameters
+        )
         with Planner(request, crds_context, ignore) as planner:
             return planner.checked(planner.plan(data, place), data, place)
 

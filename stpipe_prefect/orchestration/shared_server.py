@@ -126,11 +126,11 @@ class SharedServer:
 
     def _find_or_start(self) -> None:
         with file_lock(self._path("starting")), self._opened("server") as held:
-            told = self._told(held)
+            address = self._read(held)
             if _locked(held):
-                told = self._start(held, told)
-        self.api_url = f"http://127.0.0.1:{told['port']}/api"
-        self.auth_string = f"{USER}:{told['password']}"
+                address = self._start(held, address)
+        self.api_url = f"http://127.0.0.1:{address['port']}/api"
+        self.auth_string = f"{USER}:{address['password']}"
 
     def _start(self, held: IO[str], before: _Address) -> _Address:
         """Start it where it was before, if it was: there its users go on asking."""
@@ -147,10 +147,10 @@ class SharedServer:
         # other process can take it meanwhile.
         with _listening(int(before.get("port", 0))) as listener, self._opened("log") as log:
             log.truncate(0)
-            told = {"port": listener.getsockname()[1], "password": password}
+            address = {"port": listener.getsockname()[1], "password": password}
             held.seek(0)
             held.truncate()
-            json.dump(told, held)
+            json.dump(address, held)
             held.flush()
             kept = [listener.fileno(), held.fileno()]
             server = subprocess.Popen(
@@ -163,7 +163,7 @@ class SharedServer:
                 start_new_session=True,  # Ctrl-C is for the run, which still has to report
             )
         threading.Thread(target=server.wait, daemon=True).start()  # else it stays as a zombie
-        return told
+        return address
 
     def _start_again(self) -> None:
         """Wait, as long as this process lives, for the server to die before its time."""
@@ -187,12 +187,12 @@ class SharedServer:
         lines = self._path("log").read_text(errors="replace").split("\n")
         return " ".join([line.strip() for line in lines if line.strip()][-LAST_WORDS:])
 
-    def _told(self, held: IO[str]) -> _Address:
+    def _read(self, held: IO[str]) -> _Address:
         try:
-            told: _Address = json.load(held)
+            address: _Address = json.load(held)
         except ValueError:  # nothing yet, or not all of it
             return {}
-        return told
+        return address
 
     def _path(self, what: str) -> Path:
         return self._stem.with_name(f"{self._stem.name}.{what}")

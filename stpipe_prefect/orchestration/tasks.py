@@ -85,7 +85,12 @@ def as_task(step: Any) -> StepTask:
         model = data.take()
     """
     if not isinstance(step, (str, type)):
-        return _task(_run_instance(step), step.name)
+
+        def run_instance(data: Any, *further: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
+            with captured_logs(type(step)):
+                return _outcome(step, _contents(data, *further))
+
+        return _task(run_instance, step.name)
     step_class = find_step(step)
 
     def run_step(
@@ -207,14 +212,6 @@ def no_science_as_state(function: Callable[..., State[Any]]) -> Callable[..., St
             raise
 
     return run
-
-
-def _run_instance(step: Any) -> Any:
-    def run_step(data: Any, *further: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
-        with captured_logs(type(step)):
-            return _outcome(step, _contents(data, *further))
-
-    return run_step
 
 
 def _contents(*data: Any) -> tuple[Any, ...]:

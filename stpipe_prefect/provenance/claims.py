@@ -149,7 +149,7 @@ def _read(path: Path, taken: Iterable[str] = ()) -> Record | None:
         if path.stat().st_uid in {Path(place).stat().st_uid for place in taken}:
             raise OutputError(str(error)) from error
         return None
-    except InputError:  # it claims nothing that could be told
+    except InputError:  # it claims nothing
         return None
 
 

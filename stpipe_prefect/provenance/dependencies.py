@@ -99,7 +99,7 @@ def differences(
         yield f"pipeline {before.pipeline} → {now.pipeline}"
     yield from (f"{name} cannot be compared between runs" for name in now.opaque)
     if "inputs" not in ignore:
-        yield from _input_differences(before, now)
+        yield from (f"input {change}" for change in _changed_files(before.inputs, now.inputs))
     if "parameters" not in ignore:
         yield from _parameter_differences(before, now)
     if "references" not in ignore:
@@ -113,11 +113,6 @@ def version_differences(before: Mapping[str, str], now: Mapping[str, str]) -> It
     for name in dict.fromkeys((*before, *now)):
         if before.get(name) != now.get(name):
             yield f"{name} {before.get(name, 'none')} → {now.get(name, 'none')}"
-
-
-def _input_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
-    for change in _changed_files(before.inputs, now.inputs):
-        yield f"input {change}"
 
 
 def _by_name(files: Iterable[FileContent]) -> dict[str, str]:

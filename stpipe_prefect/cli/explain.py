@@ -13,6 +13,7 @@ from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.resolution import Layer, ResolvedParameter, Source, resolve, shown
 from ..parameters.text import CommandParser
 from ..references.context import resolve_context
+from ..references.selection import read_crds_parameters
 from .exit import screen
 from .run import Command, common_options, read_command
 
@@ -51,7 +52,7 @@ def resolve_command(command: Command) -> list[ResolvedParameter]:
     step = command.make_step()
     layers = code_layers(step_class)
     if command.first_input and not crds_parameters_disabled():
-        crds_parameters, observatory = step_class._get_crds_parameters(command.first_input)
+        crds_parameters, observatory = read_crds_parameters(step_class, command.first_input)
         context = resolve_context(observatory)
         layers += crds_layers(step_class, crds_parameters, observatory, context)
     layers += file_layers(step_class, command.config_file, command.given)

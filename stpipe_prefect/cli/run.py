@@ -34,19 +34,7 @@ _STREAMS = ("stderr", "stdout", "null")
 
 @dataclass(frozen=True)
 class Command:
-    """What a command line asks for.
-
-    Attributes
-    ----------
-    step_class : type
-        The Step or Pipeline.
-    args : argparse.Namespace
-        Inputs and options.
-    given : dict
-        The parameters given, by section.
-    config_file : str or None
-        The parameter file given in place of a class.
-    """
+    """What a command line asks for: `config_file` is a parameter file in place of a class."""
 
     step_class: Any
     args: argparse.Namespace

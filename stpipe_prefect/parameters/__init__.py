@@ -1,1 +1,1 @@
-"""What a step is told: its parameters, their specification, and where each value came from."""
+"""The parameters of a step, their specification, and where each value came from."""

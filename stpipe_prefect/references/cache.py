@@ -1,9 +1,9 @@
-"""The CRDS cache: each file in it once, verified, whole or not at all.
+"""The CRDS cache: each file in it once, checked, whole or not at all.
 
-Whoever finds a file neither verified nor present takes its lock, which the operating system
+Whoever finds a file unchecked or absent takes its lock, which the operating system
 holds and which vanishes with its holder. Everybody else waits, and then finds the file.
 
-What was verified is remembered, so that no file is read twice to check it, in a small file of its
+What was checked is remembered, so that no file is read twice to check it, in a small file of its
 own in the folder ``.verified`` of the cache, or, where that is read-only, in the user's cache
 folder. It holds as long as the file is untouched. Who can write such a record decides that a file
 is right: a folder that others may write to, or a link in its place, is not used.
@@ -64,7 +64,7 @@ def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> Re
         with _alone(wanted, path, deadline):
             sha1 = (
                 recall(path)
-                or _verified(wanted, path, deadline)
+                or _checked(wanted, path, deadline)
                 or _fetched(wanted, path, deadline, on_progress)
             )
     origin = "fetched" if absent else "cached"
@@ -132,7 +132,7 @@ def damage(path: Path, entry: Entry | None, sha1: str) -> str:
     return ""
 
 
-def _verified(wanted: ReferenceFile, path: Path, deadline: Deadline) -> str:
+def _checked(wanted: ReferenceFile, path: Path, deadline: Deadline) -> str:
     """Verify a file that is there, and give its sha1; a damaged one is set aside to be fetched."""
     server = configured_server()
     if not path.exists():

@@ -1,12 +1,12 @@
 """Step: what one algorithm is. In layers, each building on the one before.
 
-========================  ===========================================================
-`family.Member`           who a step is: its name, its parent, its loggers
-`references.Calibrated`   what CRDS gives it: reference files and their overrides
-`configuration.Configured`  what it is told: its parameters, from code, CRDS and files
-`products.Producing`      what it reads and leaves behind: files and their names
-`core.Step`               how it runs
-========================  ===========================================================
+==========================  =========================================================
+`identity.Member`           who a step is: its name, its parent, its loggers
+`crds.Calibrated`           what CRDS gives it: reference files and their overrides
+`configuration.Configured`  its parameters, from code, CRDS and files
+`saving.Producing`          what it reads and leaves behind: files and their names
+`core.Step`                 how it runs
+==========================  =========================================================
 """
 
 from ..parameters.layers import crds_parameters_disabled as get_disable_crds_steppars

@@ -1,4 +1,4 @@
-"""What a step is told: its parameters, from code, CRDS, files and the caller."""
+"""The parameters of a step, from code, CRDS, files and the caller."""
 
 from __future__ import annotations
 

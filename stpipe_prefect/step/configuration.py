@@ -221,7 +221,7 @@ class Configured(Calibrated):
         given = new_config() if config_file is None else load_config_file(config_file)
         merge(given, kwargs)
         if input is None or (isinstance(input, str) and not input):
-            logger.info("No input given: no parameters from CRDS")
+            logger.debug("No input given: no parameters from CRDS")
             config = cls._no_config()
         else:
             config = cls._no_config() if crds_parameters_disabled() else cls._config_for(input)

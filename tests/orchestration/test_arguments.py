@@ -292,7 +292,7 @@ def test_parameter_file_goes_over_an_instance(tmp_path):
     clip = ClipStep(high=30.0, low=2.0, keep=[1])
     (product,) = as_flow(clip)("one_raw.row", output_dir="out", config_file="clip.asdf", low=7.0)
     assert Row.open(product).data == [7.0, 10.0, 20.0, 20.0]
-    with pytest.raises(UsageError, match="clip: an instance has its parameters"):
+    with pytest.raises(UsageError, match="clip: an instance has its own parameters"):
         as_flow(clip, config={"high": 3.0})
 
 

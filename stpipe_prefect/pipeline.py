@@ -133,7 +133,7 @@ class Pipeline(Step):
     def load_spec_file(cls, preserve_comments: bool = True) -> ConfigObj:
         """Read the declarations of all parameters, those of the steps by step under ``steps``.
 
-        A pipeline may declare parameters of its steps anew, in a section ``[steps]`` of its
+        A pipeline may declare parameters of its steps again, in a section ``[steps]`` of its
         ``spec``.
         """
         spec = merged_spec(cls)

@@ -141,7 +141,7 @@ def crds_path(name: str, observatory: str) -> Path:
 def parse_schemas_once() -> None:
     """Have this process, and those forked from it, parse each schema of ASDF once.
 
-    asdf parses that of arrays anew for every array given to a data model, 264 times in
+    asdf parses that of arrays again for every array given to a data model, 264 times in
     Detector1: a tenth of its time for a small exposure. A schema's address carries its version,
     so what was read under it stays true. (Its `load_schema` has such a memory since
     https://github.com/asdf-format/asdf/pull/784, its validation of arrays has not.)

@@ -110,10 +110,10 @@ class Campaign:
                 name: planning.enter_context(self._planner(name))
                 for name in pipelines_of(self.jobs)
             }
-            anew: dict[Path, set[str]] = defaultdict(set)
+            remade: dict[Path, set[str]] = defaultdict(set)
             for job in self.jobs:
                 folder = self.output_dir or job.input.parent
-                plans = self._plans_of(job, planners, folder, anew[folder], check_files)
+                plans = self._plans_of(job, planners, folder, remade[folder], check_files)
                 yield replace(job, plans=tuple(plans))
 
     def up_to_date(self) -> list[Job]:
@@ -163,10 +163,10 @@ class Campaign:
         job: Job,
         planners: Mapping[str, Planner],
         folder: Path,
-        anew: set[str],
+        remade: set[str],
         check_files: bool,
     ) -> Iterator[Plan]:
-        """Plan the pipelines of one job; add to `anew` the products that these will make."""
+        """Plan the pipelines of one job; add to `remade` the products that these will make."""
         made: Iterable[Path] = [job.input]
         refused = ""
         for number, name in enumerate(job.pipelines):
@@ -175,7 +175,7 @@ class Campaign:
                 plan = Plan(job.input.name, name, (NO_PRODUCT,))
             else:
                 plan = _after(
-                    anew, job.reads[number:][:1], _planned(planners[name], name, data, folder)
+                    remade, job.reads[number:][:1], _planned(planners[name], name, data, folder)
                 )
             if self.overwrite and plan.reasons != (UNREADABLE,):
                 plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
@@ -188,7 +188,7 @@ class Campaign:
             if plan.refusal:
                 refused = refused or name
             elif not plan.is_up_to_date:
-                anew.update(*job.makes[number:][:1])
+                remade.update(*job.makes[number:][:1])
 
 
 def _planned(planner: Planner, pipeline: str, data: Path, folder: Path) -> Plan:
@@ -202,13 +202,13 @@ def _planned(planner: Planner, pipeline: str, data: Path, folder: Path) -> Plan:
         return Plan(data.name, pipeline, (UNREADABLE,), refusal=problem)
 
 
-def _after(anew: Collection[str], reads: Iterable[Mapping[str, str]], plan: Plan) -> Plan:
+def _after(remade: Collection[str], reads: Iterable[Mapping[str, str]], plan: Plan) -> Plan:
     """Add what the pipelines before it do to the input."""
     if plan.reasons in ((NO_PRODUCT,), (UNREADABLE,)):
         return plan
-    remade = [file for each in reads for product, file in each.items() if product in anew]
-    if not remade:
+    changed = [file for each in reads for product, file in each.items() if product in remade]
+    if not changed:
         return plan
-    others = f" and {len(remade) - 1} more" if remade[1:] else ""
-    reason = f"input {remade[0]}{others} will be remade"
+    others = f" and {len(changed) - 1} more" if changed[1:] else ""
+    reason = f"input {changed[0]}{others} will be remade"
     return replace(plan, reasons=(*plan.reasons, reason))

@@ -40,7 +40,7 @@ class Summary:
     items : list of Item
         All of the archive.
     done : list of pathlib.Path
-        Inputs whose products were made anew.
+        Inputs whose products were made again.
     failed : dict of pathlib.Path to str
         What stopped others, in one line.
     reasons : list of Reason

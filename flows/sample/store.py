@@ -85,7 +85,7 @@ def kept(name: str, sources: Path, make: Callable[[Path], None]) -> Path:
     Parameters
     ----------
     name : of the sample
-    sources : folder of the recipe: if it changes, the sample is made anew
+    sources : folder of the recipe: if it changes, the sample is made again
     make : makes the sample in a given folder
     """
     from platformdirs import user_cache_path

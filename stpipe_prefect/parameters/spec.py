@@ -1,7 +1,7 @@
 """Reading the configspec of a Step class: what parameters there are, of which type.
 
 The format is configobj's own: ``name = check(default=...)  # help``. A class inherits the
-parameters of its bases and may declare any of them anew.
+parameters of its bases and may declare any of them again.
 """
 
 from __future__ import annotations

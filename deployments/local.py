@@ -98,7 +98,7 @@ class Service:
     def stop(self) -> None:
         """End what it has started, and then itself: gently, and after some seconds by force.
 
-        In this order, as a worker that ends kills its runs before they have reported that to the server.
+        In this order: a worker that ends kills its runs, before they have reported to the server.
         """
         if self.is_running:
             process = psutil.Process(int(self.pid_file.read_text()))

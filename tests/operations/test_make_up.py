@@ -312,7 +312,7 @@ def test_make_up_says_that_what_runs_cannot_be_changed(operated, option, words):
     done = operated.local("up", *option)
     assert done.returncode == 1
     expected = words.format(port=operated.port, archive=operated.archive)
-    assert done.stderr.startswith(expected) and "make down ends them" in done.stderr
+    assert done.stderr.startswith(expected) and "then make up restarts them" in done.stderr
 
 
 def test_make_down_ends_what_make_up_started_and_nothing_else(operated):

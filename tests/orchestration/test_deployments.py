@@ -140,7 +140,8 @@ def test_python_and_command_line_say_the_same(prefect_server, mission, capsys):
     options = [f"--steps.clip.{name}={value}" for name, value in BAD["steps"]["clip"].items()]
     for command in ("run", "explain"):
         assert main([command, LANTERN, "one_raw.row", *options]) == 2
-        shown = capsys.readouterr().err.removeprefix("error: ").splitlines()
+        lines = capsys.readouterr().err.splitlines()
+        shown = [line.removeprefix("error: ") for line in lines]
         assert sorted(shown) == sorted(MESSAGE)
 
 

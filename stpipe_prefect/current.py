@@ -1,4 +1,4 @@
-"""What belongs to the run that goes on here, in this thread or in one that a step has started."""
+"""Values of the current run: context variables that threads of a step find, too."""
 
 from __future__ import annotations
 

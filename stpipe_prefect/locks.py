@@ -1,7 +1,7 @@
 """Lock files that the operating system holds for a process, and frees however that process ends.
 
 Links are not followed, a process forked meanwhile does not keep the lock, and a file system
-without locks is an error: there the lock file alone would block whoever comes after a kill.
+without locks is an error: there the lock file alone would block all who come after a kill.
 """
 
 from __future__ import annotations

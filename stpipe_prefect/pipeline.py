@@ -64,7 +64,7 @@ class Pipeline(Step):
         return [kind for step in self._prefetching() for kind in step.reference_file_types]
 
     def get_ref_override(self, reference_file_type: str) -> Any:
-        """Find what was given for any of the steps in the stead of a reference file.
+        """Find what was given to any of the steps instead of a reference file.
 
         Returns
         -------

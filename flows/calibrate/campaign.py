@@ -21,7 +21,7 @@ from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request, given_to
 from stpipe_prefect.provenance.inputs import first_exposure
 from stpipe_prefect.provenance.record import record_path
-from stpipe_prefect.references.selection import read_crds_parameters
+from stpipe_prefect.references.needs import read_crds_parameters
 from stpipe_prefect.registry import find_step
 
 from .job import Job

@@ -28,7 +28,8 @@ environment:
   PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
 
 exit codes:
-  0 done   1 something failed   2 wrong usage or parameter   64 no science data"""
+  0 done   1 something failed   2 wrong usage or parameter   64 no science data   130 interrupted
+  Where inputs fail with different codes: 1."""
 
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -1,4 +1,4 @@
-"""How a command ends: what went wrong in one line on standard error, and an exit code."""
+"""How a command ends: its exit code, and what it prints, errors in one line each."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.resolution import Layer, ResolvedParameter, Source, resolve, shown
 from ..parameters.text import CommandParser
 from ..references.context import resolve_context
-from ..references.selection import read_crds_parameters
+from ..references.needs import read_crds_parameters
 from .exit import screen
 from .run import Command, common_options, read_command
 

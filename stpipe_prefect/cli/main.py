@@ -169,7 +169,7 @@ def _explain() -> _OfStep:
 
 
 def _prefetch() -> _OfStep:
-    from .fill import fill_cache_for, prefetch_options
+    from .fill_cache import fill_cache_for, prefetch_options
 
     return prefetch_options(), fill_cache_for
 

@@ -84,6 +84,6 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def report(progress: object) -> None:
-    """Pass progress on to whoever listens."""
+    """Pass progress on to all listeners."""
     for listener in _listeners.get():
         listener(progress)

@@ -1,4 +1,4 @@
-"""Garbage collection: spared what is there for good, which it would look through in vain."""
+"""Garbage collection: leaves out what stays for good, where it would find nothing."""
 
 from __future__ import annotations
 

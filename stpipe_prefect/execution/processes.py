@@ -103,9 +103,11 @@ def run_isolated(
         _end(process, at_once=late)
     seconds = time.monotonic() - started
     if late:
-        return Ended(Outcome.TIMED_OUT, f"took longer than {time_limit:g} s", 1, seconds, peak)
+        outcome, error = Outcome.TIMED_OUT, f"took longer than {time_limit:g} s"
+        return Ended(outcome, error, outcome.exit_code, seconds, peak)
     if last is None:
-        return Ended(Outcome.CRASHED, _cause_of_death(process, peak), 1, seconds, peak)
+        outcome, error = Outcome.CRASHED, _cause_of_death(process, peak)
+        return Ended(outcome, error, outcome.exit_code, seconds, peak)
     return Ended(**{**last, "outcome": Outcome(last["outcome"])}, seconds=seconds)
 
 

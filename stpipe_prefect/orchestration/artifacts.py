@@ -30,7 +30,7 @@ from ..execution.results import Result
 from ..outcomes import Outcome
 from ..parameters.resolution import ResolvedParameter
 from ..products.quicklook import quick_look
-from ..references.crds_server import configured_server
+from ..references.crds_client import configured_server
 from ..references.reference import ReferenceFile
 
 P = ParamSpec("P")

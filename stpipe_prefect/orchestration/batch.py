@@ -36,13 +36,7 @@ from ..execution.events import (
     from_message,
     report,
 )
-from ..execution.processes import (
-    Message,
-    preloaded,
-    run_isolated,
-    start_fork_server,
-    stop_children,
-)
+from ..execution.processes import Message, preloaded, run_isolated, start_fork_server, stop_children
 from ..execution.results import Ended, Result
 from ..outcomes import Outcome
 from .server import LOOPBACK, server_is_configured
@@ -286,13 +280,13 @@ def _result_of(future: PrefectFuture[Any], exposure: Exposure) -> Result:
     if isinstance(result, Result):
         return result
     error_text = f"{type(result).__name__}: {reason(result)}"
-    return Result(exposure.name, Ended(Outcome.CRASHED, error_text, exit_code=1))
+    return Result(exposure.name, Ended(Outcome.CRASHED, error_text, Outcome.CRASHED.exit_code))
 
 
 def _not_begun(failed: list[str]) -> Ended:
     others = f" and {len(failed) - 1} more" if failed[1:] else ""
     error = f"not started: it needs products of {failed[0]}{others}, which failed"
-    return Ended(Outcome.FAILED, error, exit_code=1)
+    return Ended(Outcome.FAILED, error, Outcome.FAILED.exit_code)
 
 
 def _wait_until_recorded(future: PrefectFuture[Any]) -> None:

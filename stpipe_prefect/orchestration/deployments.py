@@ -78,7 +78,7 @@ def switch_of(name: str) -> str | None:
 def in_deployment() -> bool:
     """Tell whether this is a run of a deployment, or a flow within one.
 
-    Its parameters may then come from whoever reaches the server; otherwise they come from the
+    Its parameters may then come from anybody who reaches the server; otherwise they come from the
     person who started this process.
     """
     if RUN_OF_DEPLOYMENT in os.environ:

@@ -25,7 +25,7 @@ from ..parameters.files import load_config_file
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
 from ..provenance.inputs import folder_of, opened_input
-from ..references.selection import read_crds_parameters
+from ..references.needs import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
 from .deployments import DeploymentSettings, check_association, products_folder

@@ -11,7 +11,7 @@ from ..exceptions import UsageError
 
 
 class Handle:
-    """A box that carries what one step hands to the next, and is emptied by whoever uses it.
+    """A box that carries what one step hands to the next, and is emptied by its user.
 
     Prefect keeps the parameters and results of tasks for as long as a flow runs, and looks
     into lists, dicts and dataclasses. It sees an opaque handle instead, so no model is hashed,

@@ -21,8 +21,8 @@ from ..products.staging import Staging
 from ..provenance.collect import described, recordable
 from ..provenance.dependencies import Dependencies, Row, row_name
 from ..references.lookup import noted_lookups
+from ..references.needs import differing_parameters
 from ..references.reference import ReferenceFile
-from ..references.selection import differing_parameters
 from ..step import Step
 from ..workarounds import replaced
 from .tasks import reported

@@ -20,7 +20,6 @@ from ..exceptions import (
 )
 from ..parameters.resolution import ResolvedParameter, resolve
 from ..products.staging import was_interrupted
-from ..provenance.claims import changed_since, made_by_another
 from ..provenance.collect import class_path, fingerprint_of_request, gather
 from ..provenance.dependencies import (
     ASPECTS,
@@ -33,6 +32,7 @@ from ..provenance.dependencies import (
 )
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import first_exposure, input_contents, input_files, opened_input
+from ..provenance.ownership import changed_since, made_by_another
 from ..provenance.record import (
     SUFFIX,
     Record,
@@ -44,7 +44,7 @@ from ..provenance.record import (
 )
 from ..references.cache import refuse_absent
 from ..references.context import pinned_context
-from ..references.selection import files_needed, parameter_files, read_crds_parameters
+from ..references.needs import files_needed, parameter_files, read_crds_parameters
 from .request import Request
 from .tasks import fetch
 
@@ -65,7 +65,7 @@ class Plan:
         What an earlier run made.
     returned : pathlib.Path, list or None
         The product that holds what its pipeline returned, or several; none if it returned
-        nothing; None if that cannot be told.
+        nothing; None if unknown.
     refusal : str
         Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
     """

@@ -8,11 +8,11 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 
-from ..references.best import exposure_name, select
 from ..references.cache import refuse_absent, sha1_of
 from ..references.lookup import checked_file
+from ..references.needs import further_members, read_crds_parameters, types_needed
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
-from ..references.selection import further_members, read_crds_parameters, types_needed
+from ..references.selection import exposure_name, select
 from . import artifacts
 from .tasks import fetch, prefetch_task
 
@@ -111,7 +111,7 @@ class PipelineReferences:
                 self._fetching[step] = prefetch_task(step).submit(to_fetch)
 
     def _open_types(self, name: str, step: Any) -> list[str]:
-        """List the types that CRDS decides about; what was given in their stead is noted."""
+        """List the types that CRDS decides about; what was given instead is noted."""
         types = []
         for kind, override in types_needed(step):
             if override is None:

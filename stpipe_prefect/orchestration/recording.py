@@ -1,4 +1,4 @@
-"""The products of a run, and beside them its log and the record of how they were made."""
+"""Publishes the products of a run, with its log and the record of how they were made."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..datamodel import file_name, is_library, is_sequence
 from ..execution.timing import peak_memory_mb, timed_steps
 from ..products.names import folder_path
 from ..products.staging import Staging, staged_products
-from ..provenance.claims import check_readable, check_replaceable, claims_of_others
 from ..provenance.collect import class_path
 from ..provenance.dependencies import Dependencies, Row
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import each_model
+from ..provenance.ownership import check_readable, check_replaceable, claims_of_others
 from ..provenance.record import Record, log_path, record_path, run_name
 from .observation import Observation, observing
 
@@ -39,7 +39,7 @@ class Recording:
     def note_returned(self, result: Any) -> None:
         """Note the names of what the pipeline returned: a model has that of its product.
 
-        One name; several in a list; an empty list, if nothing; None, if that cannot be told.
+        One name; several in a list; an empty list, if nothing; None if unknown.
         """
         models = () if result is None else each_model(result)
         names = [None if model is None else file_name(model) or "" for model in models]
@@ -87,7 +87,7 @@ def recorded_products(
         log_file = log_path(staging.folder, name)
         log_file.write_text(log.getvalue())
         replaced = {record.path for record, _ in others}
-        staging.publish(obsolete=[path, *replaced], besides=[log_file])
+        staging.publish(obsolete=[path, *replaced], extra=[log_file])
         run = {
             "name": name,
             "pipeline": pipeline,

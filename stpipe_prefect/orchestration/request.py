@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..parameters.files import load_config_file, without_names
-from ..parameters.instances import besides, carry_over
+from ..parameters.instances import carry_over, other_attributes
 from ..parameters.layers import new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.resolution import Layer, Source
@@ -76,7 +76,7 @@ class Request:
     @cached_property
     def opaque(self) -> list[str]:
         """What of the instance cannot be compared between runs."""
-        names = [] if self.instance is None else besides(self.instance)
+        names = [] if self.instance is None else other_attributes(self.instance)
         return [f"{name} of the instance" for name in names]
 
     @property

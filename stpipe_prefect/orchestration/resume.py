@@ -34,7 +34,7 @@ Compute = Callable[[], Any]
 
 
 class Pending(wrapt.LazyObjectProxy):  # type: ignore[type-arg]
-    """What a step that did not run would return; whoever looks at it has it computed."""
+    """What a step that did not run would return; it is computed when it is looked at."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.__wrapped__)

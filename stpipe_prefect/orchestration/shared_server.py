@@ -1,8 +1,8 @@
 """The embedded server: one for all that runs at the same time with the same PREFECT_HOME.
 
-Who needs it first starts it, others find it, whoever misses it starts it again where it was, and
-it ends when nobody is left. All of that rests on locks of the system, which go with the process
-that holds them however it ends: every user shares one, and the server holds another one.
+The first command starts it and later ones find it; a command that finds it dead starts it again at
+the same address; it ends with the last. All of that rests on locks of the system, which go with
+the process that holds them however it ends: every user shares one, and the server holds another.
 """
 
 from __future__ import annotations

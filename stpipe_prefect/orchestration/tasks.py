@@ -18,11 +18,11 @@ from ..outcomes import Outcome, outcome_of
 from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
 from ..paths import misread_by_asdf
-from ..references.best import select
 from ..references.cache import prefetch as prefetch_file
 from ..references.cache import refuse_absent
 from ..references.context import resolve_context
 from ..references.reference import ReferenceFile
+from ..references.selection import select
 from ..registry import find_step
 from ..step import Step
 from .artifacts import Downloads

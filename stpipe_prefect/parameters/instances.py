@@ -21,9 +21,9 @@ def parameters_set_on(instance: Any) -> dict[str, Any]:
     return _differing(instance.get_pars(), default.get_pars())
 
 
-def besides(instance: Any) -> list[str]:
+def other_attributes(instance: Any) -> list[str]:
     """Name what is set on a step, and on its steps, that is no parameter."""
-    return [".".join(path) for path, _ in _besides(instance, _new(instance), ())]
+    return [".".join(path) for path, _ in _other_attributes(instance, _new(instance), ())]
 
 
 def carry_over(instance: Any, made: Any, given: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def carry_over(instance: Any, made: Any, given: Mapping[str, Any]) -> None:
     Steps are copied, so that nothing that runs changes those of the other; what is given for
     them is set on the copies.
     """
-    for path, value in [*_besides(instance, made, ())]:
+    for path, value in [*_other_attributes(instance, made, ())]:
         owner = made
         for name in path[:-1]:
             owner = getattr(owner, name)
@@ -54,7 +54,7 @@ def _new(instance: Any) -> Any:
         return None
 
 
-def _besides(
+def _other_attributes(
     instance: Any, default: Any, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     parameters = type(instance).load_spec_file()
@@ -64,7 +64,7 @@ def _besides(
         if name in parameters or name in _OF_ITS_OWN:
             continue
         if name in steps and type(value) is type(of_default.get(name)):
-            yield from _besides(value, of_default[name], (*path, name))
+            yield from _other_attributes(value, of_default[name], (*path, name))
         elif name not in of_default or not (
             name.startswith("_") or same_value(value, of_default[name])
         ):

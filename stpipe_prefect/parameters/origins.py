@@ -15,7 +15,7 @@ from configobj.validate import Validator
 from ..exceptions import ParameterError, ReferenceFileError
 from ..references.cache import prefetch, refuse_absent
 from ..references.context import resolve_context
-from ..references.selection import parameter_files, read_crds_parameters, step_classes
+from ..references.needs import parameter_files, read_crds_parameters, step_classes
 from .files import files_named, load_config_file
 from .layers import crds_parameters_disabled, merge, new_config
 from .resolution import (
@@ -91,9 +91,9 @@ def _code(
     for name, each in steps.items():
         declared = each.load_spec_file()
         yield from _code(each, declared, validator, (*path, name))
-        anew = _differing(spec["steps"][name], declared)
-        if anew:
-            own.setdefault("steps", {})[name] = anew
+        changed = _differing(spec["steps"][name], declared)
+        if changed:
+            own.setdefault("steps", {})[name] = changed
     source = Source(PIPELINE_CODE if steps else STEP_CODE)
     yield Layer(source, _at(path, _defaults(own, validator)))
 

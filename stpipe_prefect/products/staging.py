@@ -67,13 +67,11 @@ class Staging:
             if path.is_file() and path != folder / MARK
         }
 
-    def publish(
-        self, obsolete: Collection[Path] = (), besides: Collection[Path] = ()
-    ) -> list[Path]:
+    def publish(self, obsolete: Collection[Path] = (), extra: Collection[Path] = ()) -> list[Path]:
         """Move everything to its name: first all is on the disk, then all is renamed.
 
-        `obsolete` files are gone before the first product takes the place of another; those
-        `besides` go along and are no products. If a name is taken by a folder, nothing is moved.
+        `obsolete` files are gone before the first product takes the place of another; `extra`
+        ones go along and are no products. If a name is taken by a folder, nothing is moved.
         """
         made = self._made()
         for place in (*made.values(), *obsolete):
@@ -95,7 +93,7 @@ class Staging:
             path.replace(place)
         for parent in {place.parent for place in made.values()}:
             synced(parent)
-        self.products = sorted(place for path, place in made.items() if path not in besides)
+        self.products = sorted(place for path, place in made.items() if path not in extra)
         self.is_published = True
         return self.products
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..parameters.resolution import ResolvedParameter
-from ..references.best import best_references
 from ..references.cache import recall, sha1_of
+from ..references.needs import steps_to_run, types_needed
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
-from ..references.selection import steps_to_run, types_needed
+from ..references.selection import best_references
 from .dependencies import Dependencies, Row, mission_of, named_files, row_name, versions
 from .fingerprint import FileContent, NoFingerprintError, fingerprint
 

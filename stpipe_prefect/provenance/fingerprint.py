@@ -1,6 +1,6 @@
-"""Fingerprints: what is the same has the same, today and in another process.
+"""Fingerprints: equal content has equal fingerprints, also in another process.
 
-Kinds of things are registered with `fingerprint`; what nobody registered has none.
+Types are registered with `fingerprint`; a type that is not registered has none.
 """
 
 from __future__ import annotations

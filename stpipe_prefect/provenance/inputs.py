@@ -67,7 +67,7 @@ def product_names(data: Any) -> list[str]:
 
 
 def first_exposure(data: Any, folder: Path) -> Any:
-    """Give what speaks for an input: the first science member, or the first of a list."""
+    """Give the exposure whose header represents the input: the first science member or item."""
     if is_sequence(data) and data and not is_model(data):
         return first_exposure(data[0], folder)
     association = association_of(data)

@@ -1,7 +1,7 @@
 """The CRDS cache: each file in it once, checked, whole or not at all.
 
-Whoever finds a file unchecked or absent takes its lock, which the operating system
-holds and which vanishes with its holder. Everybody else waits, and then finds the file.
+A process that finds a file unchecked or absent fetches it under a lock, which the operating system
+holds and which vanishes with its holder. All others wait, and then find the file.
 
 What was checked is remembered, so that no file is read twice to check it, in a small file of its
 own in the folder ``.verified`` of the cache, or, where that is read-only, in the user's cache
@@ -31,8 +31,7 @@ from filelock import Timeout
 
 from ..exceptions import CrdsServerError, NoReferenceFileError, ReferenceFileError, reason
 from ..locks import file_lock, why_not_locked
-from .best import refuse_bad
-from .crds_server import (
+from .crds_client import (
     LIMIT_VARIABLE,
     Catalogue,
     Deadline,
@@ -43,6 +42,7 @@ from .crds_server import (
     why,
 )
 from .reference import ReferenceFile
+from .selection import refuse_bad
 
 OnProgress = Callable[[str, int, int], None]
 """Called with a file's name, and how many of how many bytes have arrived."""
@@ -72,7 +72,7 @@ def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> Re
 
 
 def refuse_absent(wanted: Iterable[ReferenceFile]) -> None:
-    """Refusefiles that are neither in the cache nor can be fetched; the error names all."""
+    """Refuse files that are neither in the cache nor can be fetched; the error names all."""
     if configured_server() is not None:
         return
     absent = {file.path: file for file in wanted if file.applies and not file.path.exists()}
@@ -273,12 +273,12 @@ def _alone(wanted: ReferenceFile, path: Path, deadline: Deadline) -> Iterator[No
 
 
 def _partials(path: Path) -> Iterator[Path]:
-    """Find what is written of a file: by whoever holds its lock, or left by who was killed."""
+    """Find partial downloads: of the process that holds the lock, or of one that was killed."""
     return path.parent.glob(f".{path.name}.*part")
 
 
 def _set_aside(bad: Path, path: Path) -> None:
-    """Keep a damaged file, out of the way, for whoever wants to know."""
+    """Keep a damaged file under another name, for inspection."""
     try:
         bad.replace(path.parent / f".{path.name}.bad")
     except OSError as error:

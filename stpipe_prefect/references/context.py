@@ -19,7 +19,7 @@ from ..exceptions import ContextError, CrdsServerError, ReferenceFileError, reas
 from ..paths import misread_by_asdf, printable, unrecordable
 from ..workarounds import client_offline, crds_console_off
 from .cache import prefetch_all
-from .crds_server import Catalogue, CrdsServer, Deadline, ServiceRefusedError, configured_server
+from .crds_client import Catalogue, CrdsServer, Deadline, ServiceRefusedError, configured_server
 from .reference import ReferenceFile
 
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
@@ -182,7 +182,7 @@ class _ProcessContext:
             self._turn.notify_all()
 
     def _available(self, observatory: str, context: str | None) -> str | None:
-        """Name the context, unless another one is in use or it cannot be told yet."""
+        """Name the context, unless another one is in use or it is not known yet."""
         variable = self._before if self._users else os.environ.get(CONTEXT_VARIABLE)
         server = configured_server()
         default = (_cache_folder(), server.url if server else "", observatory, variable)

@@ -1,4 +1,4 @@
-"""What becomes of a question for a reference file: found in the cache, fetched, or missing.
+"""A step asks for a reference file: the answer, and the note that the run takes of it.
 
 A step asks through our own ``get_reference_file``, through stpipe's, or asks crds itself. All get
 a file as a prefetch would: under the run's context, fetched if need be, its checksum compared; and
@@ -15,10 +15,10 @@ from typing import Any
 from ..current import Current
 from ..exceptions import NoReferenceFileError, ReferenceFileError, reason
 from ..workarounds import crds_answers_replaced, crds_path
-from .best import NotSelectedError, exposure_name, file_selected, select
 from .cache import prefetch, refuse_absent
 from .context import resolve_context
 from .reference import NOT_APPLICABLE, URI_SCHEME, ReferenceFile
+from .selection import NotSelectedError, exposure_name, file_selected, select
 
 Note = Callable[[ReferenceFile, Mapping[str, Any], ReferenceFile | Exception | None], None]
 """Called with what was asked for, what CRDS matched on, and the file, if any, or what was wrong."""

@@ -1,136 +1,235 @@
-"""Which files an exposure calls for: the references and parameter files of a pipeline's steps."""
+"""Best references: which file of each type suits an exposure under a context."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
+import logging
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from ..association import association_of, exemplar
-from ..exceptions import input_error, reason
-from .best import select
-from .reference import ReferenceFile
+from ..exceptions import ReferenceFileError, reason
+from ..workarounds import client_offline
+from .crds_client import configured_server
+from .reference import NOT_APPLICABLE, ReferenceFile
 
-_SELF_CONTAINED = (".fits", ".asdf")
-"""What an association says is in other files, which can change while it does not."""
+logger = logging.getLogger("stpipe.references")
 
-
-def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any], str]:
-    """Read from an exposure what CRDS matches on, and the observatory.
-
-    A file that is as it was is not read again.
-    """
-    try:
-        data = exemplar(data)
-        if isinstance(data, (str, Path)) and Path(data).suffix in _SELF_CONTAINED:
-            stat = Path(data).stat()
-            as_it_was = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-            crds_parameters, observatory = _read(step_class, str(data), as_it_was)
-        else:
-            crds_parameters, observatory = step_class._get_crds_parameters(data)
-    except Exception as error:
-        label = Path(data).name if isinstance(data, (str, Path)) else type(data).__name__
-        raise input_error(
-            f"{label} cannot be read as an exposure: {reason(error)}", error
-        ) from error
-    return crds_parameters, observatory
+_answers: WeakKeyDictionary[Any, dict[tuple[tuple[str, str], ...], dict[str, str]]]
+_answers = WeakKeyDictionary()
+"""What crds has answered by type, for each set of matched parameters, while it keeps the rules."""
 
 
-def further_members(data: Any) -> list[str]:
-    """List the science exposures of an association after the first, as far as they are there.
-
-    The first speaks for the association as a whole; the others may call for further files.
-    """
-    association = association_of(data)
-    if association is None:
-        return []
-    files = [association.find(name, Path()) for name in association.science[1:]]
-    return [str(file) for file in files if file.is_file()]
+class NotSelectedError(ReferenceFileError):
+    """The context has no rule that fits the exposure."""
 
 
-def files_needed(
-    step: Any, data: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
+def select(
+    crds_parameters: Mapping[str, Any],
+    reference_types: Iterable[str],
+    *,
+    observatory: str,
+    context: str,
+    required: bool = True,
 ) -> list[ReferenceFile]:
-    """List the reference files of a configured step or pipeline that CRDS decides about.
-
-    Those of steps that are skipped are left out. The members of an association after the first
-    may need further files.
-    """
-    if step.skip:
-        return []
-    types = {
-        kind
-        for _, each in steps_to_run(step)
-        for kind, override in types_needed(each)
-        if override is None
-    }
-    files = select(crds_parameters, types, observatory=observatory, context=context)
-    for member in further_members(data):
-        other, _ = read_crds_parameters(type(step), member)
-        files += select(other, types, observatory=observatory, context=context, required=False)
-    return [file for file in files if file.applies]
-
-
-def steps_to_run(step: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Go through a step and those of its steps that are not skipped, by their dotted names."""
-    yield path, step
-    for name in getattr(step, "step_defs", {}):
-        if not getattr(step, name).skip:
-            yield from steps_to_run(getattr(step, name), f"{path}.{name}".lstrip("."))
-
-
-def types_needed(step: Any) -> Iterator[tuple[str, Any]]:
-    """Go through the types a step itself asks for, each with what is given in its stead."""
-    if not getattr(step, "step_defs", {}):
-        yield from ((kind, step.get_ref_override(kind)) for kind in step.reference_file_types)
-
-
-def parameter_files(
-    pipeline_class: Any, crds_parameters: Mapping[str, Any], observatory: str, context: str
-) -> list[ReferenceFile]:
-    """List the parameter files CRDS selects for a pipeline and its steps, and theirs."""
-    types = [each.get_config_reftype() for _, each in step_classes(pipeline_class)]
-    selected = select(
-        crds_parameters, types, observatory=observatory, context=context, required=False
+    """Select the files that suit an exposure, one of each type; see `best_references`."""
+    names = best_references(
+        crds_parameters,
+        reference_types,
+        observatory=observatory,
+        context=context,
+        required=required,
     )
-    return [file for file in selected if file.applies]
+    exposure = exposure_name(crds_parameters)
+    return [
+        ReferenceFile(name, kind, observatory, context, exposure) for kind, name in names.items()
+    ]
 
 
-def step_classes(
-    step_class: Any, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Go through the classes of a pipeline's steps, each with its path, and then its own."""
-    for name, each in getattr(step_class, "step_defs", {}).items():
-        yield from step_classes(each, (*path, name))
-    yield path, step_class
+def best_references(
+    crds_parameters: Mapping[str, Any],
+    reference_types: Iterable[str],
+    *,
+    observatory: str,
+    context: str,
+    required: bool = True,
+) -> dict[str, str]:
+    """Select the reference files that suit an exposure.
+
+    No file is opened or fetched. For data alike CRDS selects each type once, as long as it keeps
+    the rules in memory. Where the context says that none applies the name is ``"N/A"``; and, if
+    not `required`, where it has no rule that fits, or does not know the instrument.
+
+    Raises
+    ------
+    ReferenceFileError
+        The context has no rule that fits the exposure; every such type is named. Or CRDS marks
+        a file, or a rule, as bad.
+    """
+    import crds
+
+    types = sorted(set(reference_types))
+    if not types:  # crds understands an empty list as all types
+        return {}
+    known = _selected_before(_load_rules(crds_parameters, context), crds_parameters)
+    unknown = [kind for kind in types if kind not in known]
+    try:
+        if unknown:
+            with client_offline(observatory):
+                known |= crds.getrecommendations(
+                    dict(crds_parameters),
+                    reftypes=unknown,
+                    context=context,
+                    observatory=observatory,
+                    fast=True,
+                )
+    except (Exception, SystemExit) as error:  # crds leaves where it finds no server_config
+        if not required and _is_unknown(error):
+            return dict.fromkeys(types, NOT_APPLICABLE)
+        raise ReferenceFileError(_no_selection(context, crds_parameters, error)) from error
+    selected = {kind: known[kind] for kind in types}
+    names = {kind: file_selected(answer) for kind, answer in selected.items()}
+    exposure = exposure_name(crds_parameters)
+    _refuse_bad_rules(crds_parameters, observatory, context)
+    refuse_bad(names, observatory, exposure)
+    missing = {kind: answer for kind, answer in selected.items() if not names[kind]}
+    if missing and required:
+        reasons = {answer.removeprefix("NOT FOUND").strip(" :") for answer in missing.values()}
+        raise _not_selected()(
+            f"{context} selects no {', '.join(sorted(missing))} reference for "
+            f"{exposure}: {'; '.join(sorted(reasons))}; use a context that "
+            f"covers it, or give a file of your own as override_<type>"
+        )
+    return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
 
 
-def differing_parameters(
-    wanted: ReferenceFile, asked: Mapping[str, Any], exposure: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Give what a question for a reference file matched on otherwise than the exposure itself.
+def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
+    """Load all mappings that crds will: it prints a traceback itselfwhere one is absent.
 
-    The names are spelled as the exposure's.
+    None for an instrument that the context does not know.
     """
     from crds.core import rmap, utils
 
-    # Of this instrument alone: a cache need not have the rules of the others.
-    context = rmap.get_cached_mapping(wanted.context)
-    rules = context.get_imap(utils.header_to_instrument(dict(asked)))
-    matched = {name.lower() for name in (*context.parkey, *rules.get_required_parkeys())}
-    spelled = {name.lower(): name for name in (*asked, *exposure)}
-    before, now = (
-        dict.fromkeys(spelled, "UNDEFINED")  # as crds takes what is not given
-        | {name.lower(): value for name, value in parameters.items() if value is not None}
-        for parameters in (exposure, asked)
-    )
-    return {
-        spelled[name]: now[name] for name in sorted(matched & set(now)) if now[name] != before[name]
-    }
+    try:
+        instrument = utils.header_to_instrument(dict(crds_parameters))
+    except KeyError:  # crds knows what it makes of that
+        return None
+    try:
+        rules = rmap.get_cached_mapping(context)
+        rules.get_imap(instrument).get_required_parkeys()
+        return rules
+    except Exception as error:
+        if not _is_unknown(error):
+            remedy = "; set CRDS_SERVER_URL to fetch mappings"
+            raise ReferenceFileError(
+                _no_selection(context, crds_parameters, error)
+                + ("" if configured_server() else remedy)
+            ) from error
+    return None
 
 
-@lru_cache(maxsize=8)
-def _read(step_class: Any, file: str, as_it_was: tuple[int, ...]) -> tuple[Mapping[str, Any], str]:
-    found: tuple[Mapping[str, Any], str] = step_class._get_crds_parameters(file)
-    return found
+def _selected_before(rules: Any, crds_parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Find what crds has answered by type for data that are the same to the rules."""
+    if rules is None:
+        return {}
+    from crds.core import utils
+
+    header = dict(crds_parameters)
+    if rules.observatory == "roman":  # as crds itself does
+        header = utils.get_locator_module("roman").dataset_to_ref_header(header)
+    matched = rules.minimize_header(utils.condition_header(header))
+    return _answers.setdefault(rules, {}).setdefault(tuple(sorted(matched.items())), {})
+
+
+def _no_selection(context: str, crds_parameters: Mapping[str, Any], error: BaseException) -> str:
+    exposure = exposure_name(crds_parameters)
+    return f"{context} cannot select references for {exposure}: {reason(_absent(error))}"
+
+
+def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -> None:
+    """Refuse files, by type, that CRDS marks as scientifically invalid, as crds itself does."""
+    from crds.core import config
+
+    bad = _bad_files(observatory)
+    for kind, name in files.items():
+        if name not in bad:
+            continue
+        problem = (
+            f"{kind} reference {name}{f' for {exposure}' if exposure else ''} is marked as bad"
+        )
+        if config.ALLOW_BAD_REFERENCES:
+            logger.warning("The %s by CRDS", problem)
+        else:
+            raise ReferenceFileError(
+                f"{problem} by CRDS: use another context, give a file of your own as "
+                f"override_{kind}, or set CRDS_ALLOW_BAD_REFERENCES=true"
+            )
+
+
+def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> None:
+    """Refuse a context whose rulesfor an instrument CRDS marks as invalid."""
+    from crds.core import config, heavy_client, utils
+
+    if not any(config.is_mapping(name) for name in _bad_files(observatory)):
+        return
+    instrument = utils.header_to_instrument(dict(crds_parameters))
+    try:
+        bad = heavy_client.get_bad_mappings_in_context(observatory, context, instrument)
+    except (Exception, SystemExit) as error:
+        raise ReferenceFileError(_no_selection(context, crds_parameters, error)) from error
+    if bad and config.ALLOW_BAD_RULES:
+        logger.warning("%s contains %s, marked as bad by CRDS", context, ", ".join(bad))
+    elif bad:
+        raise ReferenceFileError(
+            f"{context} contains {', '.join(bad)}, marked as bad by CRDS: use another context, "
+            "or set CRDS_ALLOW_BAD_RULES=true"
+        )
+
+
+def _bad_files(observatory: str) -> frozenset[str]:
+    """List the files that CRDS marks as bad, as far as the cache knows."""
+    from crds.core import heavy_client
+
+    with client_offline(observatory):
+        try:
+            info = heavy_client.get_config_info(observatory)
+        except (Exception, SystemExit):  # no server_config: who needs one says so
+            return frozenset()
+    return frozenset(info.get("bad_files_list") or ())
+
+
+def exposure_name(crds_parameters: Mapping[str, Any]) -> str:
+    """Say which exposure matching parameters are from, as far as they tell."""
+    names = {name.lower(): value for name, value in crds_parameters.items()}
+    return str(names.get("meta.filename") or names.get("roman.meta.filename") or "this exposure")
+
+
+def _absent(error: BaseException) -> BaseException:
+    """Go back to the absent mapping that made crds look for a server, if that is what it was."""
+    earlier: BaseException | None = error
+    while earlier is not None and not isinstance(earlier, FileNotFoundError):
+        earlier = earlier.__context__
+    return earlier or error
+
+
+def _is_unknown(error: BaseException) -> bool:
+    """Tell whether the context knows nothing about such data, rather than being damaged."""
+    from crds.core.exceptions import CrdsError, CrdsUnknownInstrumentError
+
+    # crds says that the data name no instrument with an error of the bare base class.
+    return type(error) in (CrdsError, CrdsUnknownInstrumentError)
+
+
+@cache
+def _not_selected() -> type[NotSelectedError]:
+    """Make it the error of the crds client, too: some steps catch that and do without the file."""
+    from crds.core.exceptions import CrdsLookupError
+
+    return type("NotSelectedError", (NotSelectedError, CrdsLookupError), {})
+
+
+def file_selected(answer: str) -> str:
+    """Read one answer of crds: a file name, ``"N/A"``, or empty where nothing was found."""
+    if answer.upper().startswith("NOT FOUND"):
+        return NOT_APPLICABLE if "N/A" in answer.upper() else ""
+    return answer

@@ -77,7 +77,7 @@ class Calibrated(Member):
             return cls._get_crds_parameters(model)
 
     def get_reference_file(self, input_file: Any, reference_file_type: str) -> Any:
-        """Get the reference file that suits the data, or the one given in its stead.
+        """Get the reference file that suits the data, or the one given instead.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class Calibrated(Member):
         return checked_file(path)
 
     def get_ref_override(self, reference_file_type: str) -> Any:
-        """Find what was given in the stead of a reference file.
+        """Find what was given instead of a reference file.
 
         Returns
         -------

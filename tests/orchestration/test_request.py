@@ -3,7 +3,7 @@
 from lantern.pipelines import CalibratePipeline
 
 from stpipe_prefect.orchestration.request import Request, given_to
-from stpipe_prefect.references.selection import read_crds_parameters
+from stpipe_prefect.references.needs import read_crds_parameters
 
 
 def test_text_reaches_the_steps_as_the_values_it_stands_for(mission):

@@ -9,7 +9,7 @@ from astropy.io import fits
 from PIL import Image
 
 from stpipe_prefect.products.quicklook import quick_look
-from stpipe_prefect.provenance.claims import is_whole
+from stpipe_prefect.provenance.ownership import is_whole
 
 
 @pytest.fixture

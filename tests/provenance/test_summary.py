@@ -6,9 +6,9 @@ import pytest
 
 from stpipe_prefect.cli import main as cli
 from stpipe_prefect.execution.capacity import AT_REST_MB, expected_memory_mb
-from stpipe_prefect.provenance.claims import changed_since
 from stpipe_prefect.provenance.dependencies import Dependencies
 from stpipe_prefect.provenance.fingerprint import FileContent
+from stpipe_prefect.provenance.ownership import changed_since
 from stpipe_prefect.provenance.record import Record, read_record, record_path
 
 RUN = {

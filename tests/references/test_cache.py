@@ -11,10 +11,10 @@ import loopback
 import pytest
 
 from stpipe_prefect.exceptions import ContextError, CrdsServerError, ReferenceFileError
-from stpipe_prefect.references import crds_server
+from stpipe_prefect.references import crds_client as crds_server
 from stpipe_prefect.references.cache import prefetch, prefetch_all, recall
 from stpipe_prefect.references.context import pinned_context, resolve_context
-from stpipe_prefect.references.crds_server import Catalogue, Entry
+from stpipe_prefect.references.crds_client import Catalogue, Entry
 from stpipe_prefect.references.reference import ReferenceFile
 
 NAME = "jwst_nircam_gain_0001.fits"

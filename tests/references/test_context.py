@@ -12,9 +12,9 @@ import pytest
 from crds.core import utils
 
 from stpipe_prefect.exceptions import ContextError, ReferenceFileError
-from stpipe_prefect.references.best import best_references
 from stpipe_prefect.references.context import CONTEXT_VARIABLE, pinned_context, resolve_context
-from stpipe_prefect.references.crds_server import configured_server
+from stpipe_prefect.references.crds_client import configured_server
+from stpipe_prefect.references.selection import best_references
 
 
 def test_operational_context_unless_another_is_named(crds_path, monkeypatch):

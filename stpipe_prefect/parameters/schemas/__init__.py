@@ -1,4 +1,4 @@
-"""Schemas of ASDF parameter files, for whoever validates with asdf (``custom_schema=``)."""
+"""Schemas of ASDF parameter files, for validation with asdf (``custom_schema=``)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whose a file is that a product would take the place of: nobody's work is overwritten unasked.
+"""Which run owns a file that a product would replace: no work is overwritten without asking.
 
-A file belongs to the run whose record names it, as long as it is what the record says. Where it
-was changed since, it is somebody's work; where it was cut short, it is nobody's.
+A file belongs to the run whose record names it, as long as it matches the record. One that was
+changed since is somebody's work and is kept; one that was cut short may be replaced.
 """
 
 from __future__ import annotations

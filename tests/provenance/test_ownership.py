@@ -13,7 +13,7 @@ from lantern.pipelines import CalibratePipeline
 
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import OutputError
-from stpipe_prefect.provenance.claims import is_whole
+from stpipe_prefect.provenance.ownership import is_whole
 from stpipe_prefect.provenance.record import find_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own

@@ -1,4 +1,4 @@
-"""Filling a CRDS cache for a night of exposures, ahead of their calibration."""
+"""The command ``prefetch``: fetches the reference files that exposures need, ahead of time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..exceptions import CrdsServerError, InputError, ReferenceFileError, Stpipe
 from ..parameters.text import CommandParser, count
 from ..references.cache import prefetch_all
 from ..references.context import pinned_context
+from ..references.needs import files_needed, parameter_files, read_crds_parameters
 from ..references.reference import ReferenceFile
-from ..references.selection import files_needed, parameter_files, read_crds_parameters
 from .exit import say
 from .run import read_command, step_parser
 
@@ -49,24 +49,24 @@ def fill_cache(
     files. The exit code is 1 if something is amiss, which is said on standard error.
     """
     with pinned_context(_observatory(pipeline_class, inputs), context) as name:
-        night = _Night(pipeline_class, name, jobs, parameters)
+        prefetch = _Prefetch(pipeline_class, name, jobs, parameters)
         try:
-            wanted = {file.name: file for data in inputs for file in night.wanted_by(data)}
-            night.fetch(wanted.values())
+            wanted = {file.name: file for data in inputs for file in prefetch.wanted_by(data)}
+            prefetch.fetch(wanted.values())
         except CrdsServerError as error:
-            night.failures.append(error)
-    for failure in night.failures:
+            prefetch.failures.append(error)
+    for failure in prefetch.failures:
         say("error", str(failure))
-    fetched = [file for file in night.cached.values() if file.is_fetched]
+    fetched = [file for file in prefetch.cached.values() if file.is_fetched]
     print(
-        f"{len(night.cached)} files for {len(inputs)} inputs under {name}: "
+        f"{len(prefetch.cached)} files for {len(inputs)} inputs under {name}: "
         f"{len(fetched)} fetched ({sum(file.size for file in fetched) / 1e6:.2f} MB), "
-        f"{len(night.cached) - len(fetched)} were there, {len(night.failures)} failures"
+        f"{len(prefetch.cached) - len(fetched)} were there, {len(prefetch.failures)} failures"
     )
-    return 1 if night.failures else 0
+    return 1 if prefetch.failures else 0
 
 
-class _Night:
+class _Prefetch:
     """What has been fetched so far, and what went wrong."""
 
     def __init__(

@@ -8,11 +8,11 @@ from crds.core import utils
 from stdatamodels.jwst.datamodels import read_metadata
 
 from stpipe_prefect.exceptions import ReferenceFileError
-from stpipe_prefect.references.best import best_references
 from stpipe_prefect.references.cache import prefetch
 from stpipe_prefect.references.context import pinned_context
+from stpipe_prefect.references.needs import differing_parameters
 from stpipe_prefect.references.reference import ReferenceFile
-from stpipe_prefect.references.selection import differing_parameters
+from stpipe_prefect.references.selection import best_references
 
 FIRST = {"observatory": "jwst", "context": "jwst_0001.pmap"}
 SECOND = {"observatory": "jwst", "context": "jwst_0002.pmap"}

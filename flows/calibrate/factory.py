@@ -114,9 +114,9 @@ def mission_flow(mission: Mission) -> LocalFlow:
             raise ParameterError(
                 f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"
             )
+        start_fork_server([mission.preload])
         campaign = _planned.get()
         if campaign is None:
-            start_fork_server([mission.preload])
             files = find_inputs(inputs, mission)
             found, refused = plan_jobs(files, mission, pipeline=pipeline, stage=stage)
             campaign = Campaign(

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from stpipe_prefect.exceptions import StpipePrefectError, reason
-from stpipe_prefect.outcomes import exit_code_of
-from stpipe_prefect.streams import with_streams
-from stpipe_prefect.user import check_user
+from ..exceptions import StpipePrefectError, reason
+from ..outcomes import exit_code_of
+from ..streams import with_streams
+from ..user import check_user
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -21,6 +21,7 @@ from ..paths import misread_by_asdf
 from ..references.cache import prefetch as prefetch_file
 from ..references.cache import refuse_absent
 from ..references.context import resolve_context
+from ..references.needs import read_crds_parameters
 from ..references.reference import ReferenceFile
 from ..references.selection import select
 from ..registry import find_step
@@ -123,7 +124,7 @@ def as_prefetch(step: Any) -> StepTask:
     step_class = find_step(step)
 
     def prefetch(data: str) -> dict[str, str]:
-        crds_parameters, observatory = step_class._get_crds_parameters(data)
+        crds_parameters, observatory = read_crds_parameters(step_class, data)
         context = resolve_context(observatory)
         types = step_class.reference_file_types
         files = select(crds_parameters, types, observatory=observatory, context=context)

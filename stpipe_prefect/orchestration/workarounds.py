@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,6 +25,8 @@ from prefect.flow_engine import run_flow
 from prefect.settings import get_current_settings
 from prefect.states import Pending
 
+from ..workarounds import say_missing
+
 RUN_OF_DEPLOYMENT = "PREFECT__FLOW_RUN_ID"
 """Variable in the environment of every process that a worker or runner starts for a flow run."""
 
@@ -40,13 +41,6 @@ SENT = 20.0
 """Seconds that a run waits at its end for what it has to tell the server to be sent."""
 
 _answered: set[str] = set()
-
-
-@cache
-def _say_missing(part: str, lost: str) -> None:
-    logging.getLogger(__name__).warning(
-        "Prefect %s has no %s any more: %s", prefect.__version__, part, lost
-    )
 
 
 @contextmanager
@@ -103,7 +97,9 @@ def ask_again_if_lost(api_url: str) -> None:
     _answered.add(api_url.rstrip("/"))
     for kind in (PrefectHttpxAsyncClient, PrefectHttpxSyncClient):
         if "_has_connected" not in kind.send.__code__.co_names:
-            _say_missing(f"{kind.__name__}._has_connected", "runs end if their server restarts")
+            say_missing(
+                "Prefect", f"{kind.__name__}._has_connected", "runs end if their server restarts"
+            )
         kind._has_connected = _HAS_CONNECTED  # type: ignore[assignment]
 
 
@@ -130,7 +126,9 @@ def send_what_is_queued() -> None:
         from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogWorker
     except ImportError as error:
-        _say_missing(str(error.name), "the last task runs and log lines may not be recorded")
+        say_missing(
+            "Prefect", str(error.name), "the last task runs and log lines may not be recorded"
+        )
         return
     with ThreadPoolExecutor(max_workers=1) as thread:
         # In the thread of an event loop, as in a notebook, Prefect would not wait for them.
@@ -185,7 +183,7 @@ def handlers_for_steps() -> list[logging.Handler]:
     """
     handlers = logging.getLogger("prefect.extra").handlers
     if not handlers:
-        _say_missing("handler of prefect.extra", "flow runs do not show what steps log")
+        say_missing("Prefect", "handler of prefect.extra", "flow runs do not show what steps log")
     return handlers
 
 
@@ -205,7 +203,9 @@ def begin_as_writers() -> None:
 
         begin = AioSqliteConfiguration.begin_transaction
     except (ImportError, AttributeError) as error:
-        _say_missing(str(error.name), "the embedded server is slow with many exposures at a time")
+        say_missing(
+            "Prefect", str(error.name), "the embedded server is slow with many exposures at a time"
+        )
         return
 
     class Waiting(AioSqliteConfiguration):
@@ -224,5 +224,5 @@ def is_known_revision(version: str) -> bool:
     folder = Path(prefect.__file__).parent / "server/database/_migrations/versions/sqlite"
     files = list(folder.glob("*.py"))
     if not files:
-        _say_missing(folder.name, "a database of a newer Prefect is not recognized")
+        say_missing("Prefect", folder.name, "a database of a newer Prefect is not recognized")
     return not files or any(f'revision = "{version}"' in file.read_text() for file in files)

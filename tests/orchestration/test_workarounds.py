@@ -54,9 +54,9 @@ def test_a_busy_server_is_asked_again_soon(busy_twice, caplog, monkeypatch):
 
 @pytest.fixture
 def said(caplog, monkeypatch):
-    workarounds._say_missing.cache_clear()
+    workarounds.say_missing.cache_clear()
     yield lambda: [record.message for record in caplog.records if "any more" in record.message]
-    workarounds._say_missing.cache_clear()
+    workarounds.say_missing.cache_clear()
 
 
 def test_a_client_without_the_patched_part_is_said_once(said, monkeypatch):

@@ -104,7 +104,7 @@ def best_references(
 
 
 def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
-    """Load all mappings that crds will: it prints a traceback itselfwhere one is absent.
+    """Load all mappings that crds will: it prints a traceback itself where one is absent.
 
     None for an instrument that the context does not know.
     """
@@ -167,7 +167,7 @@ def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -
 
 
 def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> None:
-    """Refuse a context whose rulesfor an instrument CRDS marks as invalid."""
+    """Refuse a context whose rules for an instrument CRDS marks as invalid."""
     from crds.core import config, heavy_client, utils
 
     if not any(config.is_mapping(name) for name in _bad_files(observatory)):

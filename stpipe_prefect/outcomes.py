@@ -18,6 +18,8 @@ class Outcome(StrEnum):
 
     COMPLETED = "Completed"
     """It ran to its end."""
+    DEGRADED = "Degraded"
+    """It ran to its end, but a step could not do its work and recorded that in the data."""
     SKIPPED = "Skipped"
     """It left the data alone, by parameter or by its own judgement."""
     CACHED = "Cached"
@@ -36,7 +38,7 @@ class Outcome(StrEnum):
     @property
     def is_good(self) -> bool:
         """Whether the result is there."""
-        return self in (Outcome.COMPLETED, Outcome.SKIPPED, Outcome.CACHED)
+        return self in (Outcome.COMPLETED, Outcome.DEGRADED, Outcome.SKIPPED, Outcome.CACHED)
 
     @property
     def exit_code(self) -> int:

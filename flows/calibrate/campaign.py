@@ -20,7 +20,6 @@ from stpipe_prefect.exceptions import (
 from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
 from stpipe_prefect.orchestration.request import Request, given_to
 from stpipe_prefect.provenance.inputs import first_exposure
-from stpipe_prefect.provenance.record import record_path
 from stpipe_prefect.references.needs import read_crds_parameters
 from stpipe_prefect.registry import find_step
 
@@ -123,7 +122,9 @@ class Campaign:
         plan with, and the mission's package need not be imported for it.
         """
         jobs: Iterable[Job] = self.jobs
-        if self.overwrite or len(self.jobs) < 2 or not any(map(self._has_record, jobs)):
+        if self.overwrite or len(self.jobs) < 2:
+            return []
+        if not any(self.record(job).exists() for job in jobs):
             return []
         if any(job.plans is None for job in jobs):
             jobs = self.planned()
@@ -149,8 +150,10 @@ class Campaign:
             instance, _ = planner.configured(matched, observatory)
             instance.export_config(file, include_metadata=True)
 
-    def _has_record(self, job: Job) -> bool:
-        return record_path(self.output_dir or job.input.parent, job.run_names()[0]).exists()
+    def record(self, job: Job) -> Path:
+        """Say where the record of the first pipeline of a job is, or will be."""
+        output_file = self.parameters[job.pipelines[0]].get("output_file")
+        return job.record(self.output_dir or job.input.parent, output_file)
 
     def _planner(self, pipeline: str) -> Planner:
         step_class, given = find_step(pipeline), dict(self.parameters[pipeline])

@@ -28,7 +28,6 @@ from stpipe_prefect.orchestration.deployments import (
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
-from stpipe_prefect.provenance.record import record_path
 from stpipe_prefect.references.context import pinned_context
 
 from .campaign import Campaign
@@ -280,11 +279,10 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
             for name in job.pipelines
         },
     }
-    records = (record_path(folder, name) for name in job.run_names())
     return Exposure(
         job.input.name,
         FLOW,
         parameters,
         frozenset(path.name for path in job.needs),
-        expected_memory_mb(job.files(folder), records),
+        expected_memory_mb(job.files(folder), campaign.record(job)),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.association import is_association, read_association
-from stpipe_prefect.provenance.record import run_name
+from stpipe_prefect.provenance.record import find_run
 from stpipe_prefect.registry import find_step
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ class Job:
         """Tell whether a product of one pipeline is what the next one takes."""
         return product.stem.endswith(f"_{self.handed_on}")
 
-    def run_names(self) -> list[str]:
-        """Name the run of each pipeline; see `stpipe_prefect.provenance.record.run_name`."""
-        return [run_name(self.input.name, _alias(pipeline)) for pipeline in self.pipelines]
+    def record(self, folder: Path, output_file: str | None) -> Path:
+        """Say where the record of its first pipeline is, or will be."""
+        return find_run(folder, self.input, _alias(self.pipelines[0]), output_file)
 
 
 def _alias(pipeline: str) -> str:

@@ -14,7 +14,6 @@ from flows.calibrate.jobs import plan_jobs
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.plan import Plan
-from stpipe_prefect.provenance.record import log_path, record_path, run_name
 
 from .archive import folders_of
 
@@ -58,21 +57,12 @@ class Item:
         """Where its products are."""
         return self.input.parent
 
-    def record(self, plan: Plan) -> Path:
-        """Say where the provenance record of one of its pipelines is, if there is one."""
-        return record_path(self.folder, run_name(plan.input, plan.pipeline))
-
-    def log(self, plan: Plan) -> Path:
-        """Say where what its steps logged is, if anything."""
-        return log_path(self.folder, run_name(plan.input, plan.pipeline))
-
     def made(self, plan: Plan) -> datetime:
         """Tell when a pipeline made its products; without any, when the input came.
 
         Whatever made them stale is newer than that.
         """
-        record = self.record(plan)
-        file = record if record.exists() else self.input
+        file = plan.record if plan.record and plan.record.exists() else self.input
         return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
     def as_json(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -39,13 +40,9 @@ def free_memory_mb() -> float:
     return free / 1e6
 
 
-def expected_memory_mb(files: Iterable[Path], records: Iterable[Path]) -> float:
+def expected_memory_mb(files: Iterable[Path], record: Path) -> float:
     """Expect what an exposure took the last time, or else what one of its size takes, in MB."""
-    measured = []
-    for record in records:
-        try:
-            measured.append(float(read_record(record).run["peak_memory_mb"]))
-        except (InputError, KeyError):  # records of earlier versions may lack it
-            continue
+    with suppress(InputError, KeyError):  # records of earlier versions may lack it
+        return float(read_record(record).run["peak_memory_mb"])
     size = sum(file.stat().st_size for file in files if file.exists())
-    return max(measured, default=AT_REST_MB + GROWTH * size / 1e6)
+    return AT_REST_MB + GROWTH * size / 1e6

@@ -21,7 +21,6 @@ from prefect.states import Completed
 from ..exceptions import OutputError, UsageError
 from ..execution.garbage import little_to_collect
 from ..outcomes import Outcome
-from ..parameters.files import load_config_file
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
 from ..provenance.inputs import folder_of, opened_input
@@ -154,7 +153,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         request = Request(pipeline_class, given, config_file, shown, instance)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         arguments, data = _unpacked(input)
-        place = _folder_for(output_dir, request)
+        place = products_folder(output_dir or request.says("output_dir"))
         check_association(name, data, place)
         return request, arguments, data, place
 
@@ -207,6 +206,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
                     data,
                     place,
                     log,
+                    output_file=request.says("output_file"),
                     overwrite=overwrite,
                 ) as recording,
                 observed(instance, context, resumption, recording.observation, exposure),
@@ -337,13 +337,6 @@ def _unpacked(data: Any) -> tuple[tuple[Any, ...], Any]:
 
 def _label(data: Any) -> str:
     return data.label if isinstance(data, Handle) else label_of(data)
-
-
-def _folder_for(output_dir: str | Path | None, request: Request) -> Path:
-    named = output_dir or request.given.get("output_dir")
-    if not named and request.config_file:
-        named = load_config_file(request.config_file).get("output_dir")
-    return products_folder(named or (request.frozen or {}).get("output_dir"))
 
 
 def _names(paths: Iterable[Path]) -> list[str]:

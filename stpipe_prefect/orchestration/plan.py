@@ -37,9 +37,8 @@ from ..provenance.record import (
     SUFFIX,
     Record,
     UnreadableRecordError,
-    input_stem,
+    find_run,
     read_record,
-    record_path,
     run_name,
 )
 from ..references.cache import refuse_absent
@@ -68,6 +67,8 @@ class Plan:
         nothing; None if unknown.
     refusal : str
         Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
+    record : pathlib.Path or None
+        Where its record is, or will be; None where that cannot be known.
     """
 
     input: str
@@ -76,6 +77,7 @@ class Plan:
     products: tuple[Path, ...] = ()
     refusal: str = ""
     returned: Path | list[Path | None] | None = None
+    record: Path | None = None
 
     @property
     def is_up_to_date(self) -> bool:
@@ -155,24 +157,29 @@ class Planner:
     def plan(self, data: Any, folder: Path) -> Plan:
         """Say whether an input is to be processed into products in a folder, and why."""
         label = file_name(data) or type(data).__name__
-        name = run_name(file_name(data) or "", self._pipeline)
-        path = record_path(folder, name)
+        output_file = self._request.says("output_file")
+        path = find_run(folder, data, self._pipeline, output_file)
+        new = Plan(label, self._pipeline, (NO_PRODUCT,), record=path)
         if not path.exists():
+            name = run_name(data, self._pipeline, output_file)
             why = INTERRUPTED if was_interrupted(folder, name) else NO_PRODUCT
-            return Plan(label, self._pipeline, (why,), refusal=self._taken(folder, label))
+            return replace(new, reasons=(why,), refusal=self._taken(path))
         try:
             record = read_record(path)
         except UnreadableRecordError as error:
-            return Plan(label, self._pipeline, (), refusal=str(error))
+            return replace(new, reasons=(), refusal=str(error))
         except InputError as error:
-            why = str(error).removeprefix(f"{path}: ")
-            return Plan(label, self._pipeline, (why,))
+            return replace(new, reasons=(str(error).removeprefix(f"{path}: "),))
         products = tuple(Path(product.path) for product in record.products)
         refusal = made_by_another(record, class_path(self._class)) or changed_since(record)
         changed = [] if refusal else record.problems()
         reasons = [*changed, *self._differences(record, data, folder)]
-        return Plan(
-            label, self._pipeline, tuple(reasons), products, refusal, _returned(record, products)
+        return replace(
+            new,
+            reasons=tuple(reasons),
+            products=products,
+            refusal=refusal,
+            returned=_returned(record, products),
         )
 
     def checked(self, plan: Plan, data: Any, folder: Path) -> Plan:
@@ -256,14 +263,15 @@ class Planner:
             self._configured[key] = (instance, resolve(instance, layers))
         return self._configured[key]
 
-    def _taken(self, folder: Path, input_name: str) -> str:
-        """Say that a pipeline derived from this one has made its products of the same input."""
+    def _taken(self, own: Path) -> str:
+        """Say that a pipeline derived from this one has made the products of this run."""
+        folder, made = own.parent, own.name.removesuffix(SUFFIX).rpartition(".")[0]
         if folder not in self._records:
             self._records[folder] = defaultdict(list)
             for path in sorted(folder.glob(f"*{SUFFIX}")):
-                of_input, _, _ = path.name.removesuffix(SUFFIX).rpartition(".")
-                self._records[folder][of_input].append(path)
-        for path in self._records[folder][input_stem(input_name)]:
+                stem, _, _ = path.name.removesuffix(SUFFIX).rpartition(".")
+                self._records[folder][stem].append(path)
+        for path in self._records[folder][made]:
             try:
                 record = read_record(path)
             except InputError:

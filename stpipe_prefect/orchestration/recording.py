@@ -23,7 +23,7 @@ from ..provenance.dependencies import Dependencies, Row
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import each_model
 from ..provenance.ownership import check_readable, check_replaceable, claims_of_others
-from ..provenance.record import Record, log_path, record_path, run_name
+from ..provenance.record import Record, find_run, log_path, record_path, run_name
 from .observation import Observation, observing
 
 
@@ -60,6 +60,7 @@ def recorded_products(
     folder: Path,
     log: StringIO,
     *,
+    output_file: Any,
     overwrite: bool,
 ) -> Iterator[Recording]:
     """Collect what a pipeline makes within the block; publish it with its log and record.
@@ -69,9 +70,9 @@ def recorded_products(
     of what is not an earlier run's.
     """
     pipeline = type(instance).class_alias or type(instance).__name__
-    name = run_name(file_name(data) or "", pipeline)
-    path = record_path(folder, name)
-    check_readable(path)
+    name = run_name(data, pipeline, output_file)
+    path, earlier = record_path(folder, name), find_run(folder, data, pipeline, output_file)
+    check_readable(earlier)
     started, begun = datetime.now(UTC), time.monotonic()
     with staged_products(folder, name, needed=_size(data)) as staging, timed_steps() as steps:
         instance.output_dir = str(staging.folder)
@@ -81,13 +82,13 @@ def recorded_products(
             recording = Recording(staging, steps, observation)
             yield recording
         places = staging.places()
-        others = claims_of_others(places, path)
+        others = claims_of_others(places, earlier)
         if not overwrite:
-            check_replaceable(places, path, dependencies.pipeline, others)
-        log_file = log_path(staging.folder, name)
+            check_replaceable(places, earlier, dependencies.pipeline, others)
+        log_file = log_path(record_path(staging.folder, name))
         log_file.write_text(log.getvalue())
         replaced = {record.path for record, _ in others}
-        staging.publish(obsolete=[path, *replaced], extra=[log_file])
+        staging.publish(obsolete=[path, earlier, *replaced], extra=[log_file])
         run = {
             "name": name,
             "pipeline": pipeline,

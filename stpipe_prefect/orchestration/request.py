@@ -44,6 +44,12 @@ class Request:
         parameters = {**own, "config_file": self.config_file, **self.given}
         check_deployable(self._title, inputs, parameters)
 
+    def says(self, name: str) -> Any:
+        """Give what is asked for as a parameter of the pipeline itself; None if nothing is."""
+        if self.given.get(name) or not self.config_file:
+            return self.given.get(name) or (self.frozen or {}).get(name)
+        return load_config_file(self.config_file).get(name) or (self.frozen or {}).get(name)
+
     def layers(
         self, crds_parameters: Mapping[str, Any], observatory: str, context: str
     ) -> list[Layer]:

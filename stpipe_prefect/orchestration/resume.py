@@ -22,7 +22,6 @@ from ..provenance import checkpoints as store
 from ..provenance.collect import described
 from ..provenance.dependencies import Dependencies, Row, named_files
 from ..provenance.fingerprint import fingerprint
-from ..provenance.record import run_name
 from .tasks import cached_task
 
 logger = logging.getLogger("stpipe.checkpoints")
@@ -59,7 +58,7 @@ class Resumption:
         self._dependencies = dependencies
         inputs = [Path(file.path).name for file in dependencies.inputs]
         alias = pipeline.class_alias or type(pipeline).__name__
-        self._run = run_name(inputs[0] if inputs else "", alias)
+        self._run = f"{Path(inputs[0]).stem}.{alias}" if inputs else alias
         self._wanted = set(steps) if "all" in wanted else set(wanted)
         self._called: list[str] = []
         self._latest: Any = None

@@ -53,6 +53,11 @@ class Dependencies:
         Versions by package.
     opaque : list of str
         What has no fingerprint: open data models, functions.
+    code : list of dict or None
+        What code can change the products: ``name`` (of a distribution, or of a module that is in
+        none), ``version``, ``sha256`` (of its source, where the version does not say all) and
+        ``steps`` (those it concerns). None in a record of the first edition, where the versions
+        in `software` do.
     """
 
     pipeline: str
@@ -65,6 +70,7 @@ class Dependencies:
     references: list[Row]
     software: dict[str, str]
     opaque: list[str] = field(default_factory=list)
+    code: list[Row] | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -211,7 +217,7 @@ def row_name(row: Row) -> str:
 
 def named_files(row: Row) -> list[FileContent]:
     """List the files that the value of a parameter names."""
-    return [FileContent(**file) for file in row.get("files", ())]
+    return [FileContent.from_json(file) for file in row.get("files", ())]
 
 
 def planned(row: Row) -> Any:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, singledispatch
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,11 @@ class FileContent:
     def as_json(self) -> dict[str, Any]:
         """Give what is recorded of it."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> FileContent:
+        """Read what was recorded of it; what else there is belongs to a later version."""
+        return cls(**{item.name: row[item.name] for item in fields(cls)})
 
 
 DATES = ("meta.date", "meta.file_date", "meta.filename", "cal_logs", "history", "_fits_hash")

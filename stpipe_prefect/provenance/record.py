@@ -7,19 +7,25 @@ record holds, nothing needs to be made again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..datamodel import file_name
 from ..exceptions import InputError, NoInputError, reason
+from ..outcomes import Outcome
 from ..products.names import shortened
 from ..products.staging import synced
 from .dependencies import Dependencies, Row
 from .fingerprint import FileContent
+from .inputs import product_names
 
-SCHEMA = "stpipe_prefect/provenance-1.0.0"
+SCHEMA = "stpipe_prefect/provenance-2.0.0"
+_EDITIONS = re.compile(r"stpipe_prefect/provenance-[12]\.\d+\.\d+")
+"""What can be read: fields that this version does not know are left out."""
 SUFFIX = ".provenance.json"
 LOG_SUFFIX = ".log"
 _LONGEST_STEM = 200
@@ -36,15 +42,21 @@ class Record:
         Where it is.
     dependencies : Dependencies
     run : dict
-        ``name``, ``pipeline``, ``bases`` (pipelines its class is derived from), ``flow_run``,
-        ``log`` (file name of what the steps logged, beside the record), ``host``, ``started``,
-        ``seconds``, ``peak_memory_mb``.
+        ``name``, ``pipeline``, ``bases`` (pipelines its class is derived from), ``outcome``,
+        ``flow_run``, ``log`` (file name of what the steps logged, beside the record), ``host``,
+        ``started``, ``seconds``, ``peak_memory_mb``.
     steps : list of dict
-        ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran.
+        ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran; of one that
+        is ``Degraded``, also the ``reason``.
     products : list of FileContent
         With their full paths.
     fingerprint : str
         As the file has it; of a new record, that of its dependencies.
+    caveats : list of dict
+        What a reader of the products should know: ``caveat``, ``reason``, and the ``step``,
+        ``product`` or ``input`` that it is about.
+    statistics : dict of str to dict
+        Of each product with data, its statistics by name; see `.statistics`.
     """
 
     path: Path
@@ -53,6 +65,17 @@ class Record:
     steps: list[Row]
     products: list[FileContent]
     fingerprint: str | None = None
+    caveats: list[Row] = field(default_factory=list)
+    statistics: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def degraded(self) -> list[str]:
+        """Say of each step that could not do its work which it was, and why."""
+        return [
+            f"{row['step']}: {row.get('reason') or 'no reason given'}"
+            for row in self.steps
+            if row["outcome"] == Outcome.DEGRADED
+        ]
 
     def problems(self, *, verify: bool = False) -> list[str]:
         """Say which products are missing or damaged.
@@ -96,6 +119,8 @@ class Record:
             **dependencies,
             "inputs": [file.as_json() for file in self.dependencies.inputs],
             "steps": self.steps,
+            "caveats": self.caveats,
+            "statistics": self.statistics,
             "products": [
                 asdict(replace(file, path=_beside(Path(file.path), folder)))
                 for file in self.products
@@ -108,19 +133,50 @@ def record_path(folder: Path, name: str) -> Path:
     return folder / f"{name}{SUFFIX}"
 
 
-def log_path(folder: Path, name: str) -> Path:
-    """Say where the log of a run is."""
-    return folder / f"{name}{LOG_SUFFIX}"
+def log_path(record: Path) -> Path:
+    """Say where the log of the run with this record is."""
+    return record.with_name(f"{record.name.removesuffix(SUFFIX)}{LOG_SUFFIX}")
 
 
-def run_name(input_name: str, pipeline: str) -> str:
-    """Name a run: two of the same name make the same products."""
-    return f"{input_stem(input_name)}.{pipeline}" if input_name else pipeline
+def run_name(data: Any, pipeline: str, output_file: Any = None) -> str:
+    """Name a run after what it makes: two of the same name make the same products.
+
+    These are named after the ``output_file``, the products of an association, or the input; cut,
+    so that also the record's name is not too long.
+    """
+    return _run_name(_named_after(data, output_file), pipeline)
 
 
-def input_stem(input_name: str) -> str:
-    """Give what names of runs begin with; cut, so that also the record's name is not too long."""
-    return shortened(Path(input_name).stem, _LONGEST_STEM)
+def find_run(folder: Path, data: Any, pipeline: str, output_file: Any = None) -> Path:
+    """Say where the record of a run is, or will be.
+
+    Records of the first edition are named after the input, also where the products are not.
+    """
+    made_of, named_after = Path(file_name(data) or "").stem, _named_after(data, output_file)
+    path = record_path(folder, _run_name(named_after, pipeline))
+    earlier = record_path(folder, _run_name(made_of, pipeline))
+    if path == earlier or path.exists() or not earlier.exists():
+        return path
+    try:
+        made = [Path(product.path).name for product in read_record(earlier).products]
+    except InputError:
+        return path
+    stem = named_after.partition("+")[0]
+    return earlier if any(product.startswith(stem) for product in made) else path
+
+
+def _run_name(stem: str, pipeline: str) -> str:
+    stem = shortened(stem, _LONGEST_STEM)
+    return f"{stem}.{pipeline}" if stem else pipeline
+
+
+def _named_after(data: Any, output_file: Any) -> str:
+    if output_file:
+        return Path(output_file).stem
+    first, *others = product_names(data) or [""]
+    if first:
+        return Path(first).name + (f"+{len(others)}" if others else "")
+    return Path(file_name(data) or "").stem
 
 
 class UnreadableRecordError(InputError):
@@ -146,8 +202,8 @@ def read_record(path: Path) -> Record:
         schema = content.get("schema", SCHEMA)
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
-    if schema != SCHEMA:
-        raise InputError(f"{path}: its schema is {schema}, expected {SCHEMA}")
+    if not _EDITIONS.fullmatch(str(schema)):
+        raise InputError(f"{path}: its schema is {schema}, expected {SCHEMA} or an earlier one")
     problem = _mismatch(text)
     if problem:
         raise InputError(f"{path}: no provenance record, because {problem}")
@@ -161,6 +217,8 @@ def read_record(path: Path) -> Record:
         content["steps"],
         _files(content["products"], path.parent),
         content["fingerprint"],
+        content.get("caveats", []),
+        content.get("statistics", {}),
     )
 
 
@@ -181,7 +239,8 @@ def find_record(product: Path) -> Record:
 
 
 def _files(rows: Iterable[Mapping[str, Any]], folder: Path) -> list[FileContent]:
-    return [FileContent(**{**row, "path": str(folder / row["path"])}) for row in rows]
+    files = map(FileContent.from_json, rows)
+    return [replace(file, path=str(folder / file.path)) for file in files]
 
 
 def _beside(path: Path, folder: Path) -> str:
@@ -226,6 +285,24 @@ class _Step:
     step: str
     outcome: str
     seconds: float = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Code:
+    name: str
+    version: str
+    sha256: str
+    steps: list[str]
+
+
+@dataclass(frozen=True)
+class _Caveat:
+    caveat: str
+    reason: str
+    step: str = ""
+    product: str = ""
+    input: str = ""
 
 
 @dataclass(frozen=True)
@@ -245,6 +322,9 @@ class _Content:
     steps: list[_Step]
     products: list[FileContent]
     opaque: list[str] = field(default_factory=list)
+    code: list[_Code] | None = None
+    caveats: list[_Caveat] = field(default_factory=list)
+    statistics: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 @cache

@@ -60,7 +60,7 @@ def test_fields_that_are_absent_are_left_out(record, capsys, absent):
 
 def test_other_uses_of_a_record_do_without_them(record, tmp_path):
     path = record(*RUN)
-    assert expected_memory_mb([], [path]) == AT_REST_MB
+    assert expected_memory_mb([], path) == AT_REST_MB
     product = tmp_path / "one_cal.json"
     product.write_text(json.dumps({"somebody": "changed it"}))
     assert changed_since(read_record(path)).startswith(

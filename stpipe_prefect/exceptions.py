@@ -15,6 +15,7 @@
     │   ├── NoReferenceFileError      there is no such file (FileNotFoundError)
     │   ├── ContextError              no usable CRDS cache or context
     │   └── CrdsServerError           the CRDS server is unreachable, or its response is invalid
+    ├── DegradedError             1   a step could not do its work, in a run that is strict
     ├── HookError                 1   a command given as a hook failed (OSError)
     ├── NoScienceDataError       64   the exposure holds nothing to calibrate
     └── StpipeExitException       n   a step ends the command with a status of its choice
@@ -85,6 +86,10 @@ class ContextError(ReferenceFileError):
 
 class CrdsServerError(ReferenceFileError):
     """A CRDS server that cannot be reached, is silent, or answers something else than it should."""
+
+
+class DegradedError(StpipePrefectError):
+    """A step that could not do its work and recorded that in the data, in a run that is strict."""
 
 
 class HookError(StpipePrefectError, OSError):

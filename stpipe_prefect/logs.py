@@ -26,6 +26,7 @@ class _Run:
     """One top-level run; `lines` is what its steps give as their ``log_records``."""
 
     lines: list[str] = field(default_factory=list)
+    records: list[logging.LogRecord] = field(default_factory=list)
 
 
 _current: Current[_Run] = Current("logged_run")
@@ -74,6 +75,7 @@ def logged_run(
     for handler in shown:
         handler.setLevel(level or logging.NOTSET)
         handler.setFormatter(logging.Formatter(LINE_FORMAT))
+    shown.append(_Keeper(run.records))
     if formatter is not None:
         shown.append(_Recorder(run, formatter))
     with ExitStack() as stack:
@@ -86,6 +88,21 @@ def logged_run(
                 stack.enter_context(crds_console_off())
         stack.enter_context(_attached(names, shown, run))
         yield run.lines
+
+
+def logged_records() -> list[logging.LogRecord]:
+    """Give what the current run has logged so far, in order; nothing outside of a run."""
+    run = _current.inferred()
+    return run.records if run else []
+
+
+class _Keeper(logging.Handler):
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__(logging.INFO)
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
 
 
 class _Recorder(logging.Handler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 
 NO_SCIENCE_STATUS = 64
@@ -46,6 +46,13 @@ class Outcome(StrEnum):
         if self.is_good:
             return 0
         return NO_SCIENCE_STATUS if self is Outcome.NO_SCIENCE else 1
+
+
+def whole_outcome(outcomes: Collection[Outcome | None]) -> Outcome:
+    """Say what became of a whole whose parts are all good: ``Cached`` if nothing had to run."""
+    if Outcome.DEGRADED in outcomes:
+        return Outcome.DEGRADED
+    return Outcome.CACHED if {*outcomes} == {Outcome.CACHED} else Outcome.COMPLETED
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -58,6 +58,8 @@ class Campaign:
         Also run what is up to date, and what would otherwise be refused.
     checkpoint : sequence of str
         Steps after which models are kept, or ``"all"``.
+    strict : bool
+        Whether a step that could not do its work is an error.
     refused : mapping of pathlib.Path to StpipePrefectError
         Inputs that cannot be calibrated.
     parameters : dict of str to dict
@@ -83,6 +85,7 @@ class Campaign:
     ignore: Sequence[str] = ()
     overwrite: bool = False
     checkpoint: Sequence[str] = ()
+    strict: bool = False
     refused: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(init=False)
     checkpoints: dict[str, list[str]] = field(init=False)
@@ -159,7 +162,7 @@ class Campaign:
         step_class, given = find_step(pipeline), dict(self.parameters[pipeline])
         config_file = given.pop("config_file", None)
         request = Request(step_class, given_to(step_class, given), config_file)
-        return Planner(request, self.crds_context, self.ignore)
+        return Planner(request, self.crds_context, self.ignore, strict=self.strict)
 
     def _plans_of(
         self,

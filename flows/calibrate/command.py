@@ -152,6 +152,7 @@ def _campaign(
         ignore=options.ignore,
         overwrite=options.overwrite,
         checkpoint=options.checkpoint,
+        strict=options.strict,
     )
     if options.save_parameters:
         campaign.save_parameters(options.save_parameters)
@@ -193,7 +194,7 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
     from stpipe_prefect.orchestration.server import caution, server_is_configured
 
     from .factory import start
-    from .terminal import Display, result_table
+    from .terminal import LISTED, Display, result_table
 
     command, output_dir = campaign.mission.command, campaign.output_dir or Path()
     display = Display(console, len(campaign.jobs), live=not options.verbose)
@@ -212,6 +213,11 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
             time_limit=options.time_limit,
         )
     say(command, caution())
+    caveats = [line for result in campaign.results for line in result.caveats]
+    for line in caveats[:LISTED]:
+        console.print(line, style="yellow")
+    if caveats[LISTED:]:
+        console.print(f"… and {len(caveats) - LISTED} more caveats, in the records")
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
         console.print(f"products are in {output_dir.resolve()}")
@@ -222,6 +228,7 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
     for result in campaign.results:
         if options.debug:
             sys.stderr.write(result.ended.traceback)
+        say(command, "\n".join(f"degraded: {line}" for line in result.degraded))
         say(command, result.failure)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from stpipe_prefect.exceptions import InputError
-from stpipe_prefect.execution.events import PipelineProgress, report
 from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
-from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.outcomes import Outcome, whole_outcome
 
 from .job import Job
 
@@ -48,21 +46,20 @@ def exposure(
     job = Job(Path(input), tuple(pipelines), handed_on)
     data = job.input
     products: list[Path] = []
-    outcomes = set()
+    outcomes: set[Outcome] = set()
+    degraded = []
     for number, name in enumerate(job.pipelines):
         if number > 0:
             data = _next_input(products, job)
-        report(PipelineProgress(name))
-        started = time.monotonic()
         calibrate = as_flow(f"{package}::{name}" if package else name)
         state = _run(calibrate, input=str(data), output_dir=output_dir, **parameters[name])
         products = [Path(product) for product in state.result()]
-        outcome = Outcome(str(state.name))
-        outcomes.add(outcome)
-        seconds = time.monotonic() - started
-        report(PipelineProgress(name, outcome, seconds, tuple(map(str, products))))
-    whole = Outcome.CACHED if outcomes == {Outcome.CACHED} else Outcome.COMPLETED
-    return Completed(name=whole, data=[str(product) for product in products])
+        outcomes.add(Outcome(str(state.name)))
+        if state.name == Outcome.DEGRADED:
+            degraded.append(f"{name}, {state.message}")
+    made = [str(product) for product in products]
+    message = "; ".join(degraded) or None
+    return Completed(name=whole_outcome(outcomes), message=message, data=made)
 
 
 def _run(pipeline: PipelineFlow, **parameters: Any) -> State[list[str]]:

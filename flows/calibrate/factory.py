@@ -54,6 +54,7 @@ FIELDS = {
     "ignore": "Ignore changes in these: inputs, parameters, references, versions.",
     "checkpoint": 'Keep the models after these steps, or "all", so that a later run can resume.',
     "jobs": "Exposures at a time; default one for each core, as far as memory allows.",
+    "strict": "Stop at a step that could not do its work (Degraded) and publish nothing of it.",
     "time_limit": "Seconds after which the process of an exposure is killed.",
 }
 """The form of a run describes its fields with these."""
@@ -104,6 +105,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
         overwrite: bool = False,
         ignore: list[str] | None = None,
         checkpoint: list[str] | None = None,
+        strict: bool = False,
         jobs: Annotated[int, Field(ge=1)] | None = None,
         time_limit: Annotated[float, Field(gt=0)] | None = None,
     ) -> list[str]:
@@ -128,6 +130,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
                 ignore=ignore or (),
                 overwrite=overwrite,
                 checkpoint=checkpoint or (),
+                strict=strict,
                 refused=refused,
             )
         results = run(campaign, jobs=jobs, time_limit=time_limit)
@@ -183,6 +186,7 @@ def start(
             overwrite=campaign.overwrite,
             ignore=[*campaign.ignore],
             checkpoint=[*campaign.checkpoint],
+            strict=campaign.strict,
             return_state=True,
             **options,
         )
@@ -252,7 +256,13 @@ def _refused(error: StpipePrefectError) -> Ended:
 
 def _cached(job: Job) -> Result:
     pipelines = [
-        PipelineProgress(plan.pipeline, Outcome.CACHED, 0.0, tuple(map(str, plan.products)))
+        PipelineProgress(
+            plan.pipeline,
+            Outcome.CACHED,
+            products=tuple(map(str, plan.products)),
+            degraded=plan.degraded,
+            caveats=plan.remarks,
+        )
         for plan in job.plans or ()
     ]
     return Result(job.input.name, Ended(Outcome.COMPLETED), tuple(pipelines))
@@ -275,6 +285,7 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
                 "overwrite": campaign.overwrite,
                 "ignore": [*campaign.ignore],
                 "checkpoint": campaign.checkpoints[name],
+                "strict": campaign.strict,
             }
             for name in job.pipelines
         },

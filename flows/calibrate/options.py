@@ -105,6 +105,11 @@ def parser(mission: Mission) -> CommandParser:
         default=[],
         help="keep models after these steps, or all, so that a later run can resume",
     )
+    add(
+        "--strict",
+        action="store_true",
+        help="stop at a step that could not do its work (Degraded), and publish nothing of it",
+    )
     add("--verbose", "-v", action="store_true", help="show the log lines of every step")
     add(
         "--log-level",

@@ -26,7 +26,7 @@ from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.outcomes import Outcome
 
 LISTED = 12
-"""Of how many inputs the products are listed one by one."""
+"""How many inputs have their products listed one by one, and how many caveats are shown."""
 
 
 @dataclass
@@ -59,6 +59,8 @@ class _Line:
             state, style = ("FAIL", "bold red") if failed else ("done", "green")
             if self.result.outcome is Outcome.CACHED:
                 state, style = "same", "dim"
+            elif self.result.outcome is Outcome.DEGRADED:
+                state, style = "degr", "yellow"
         text = Text.assemble(
             (state, style),
             f" {elapsed:6.1f} s  {self.name}",

@@ -13,10 +13,11 @@ from ..outcomes import Outcome
 
 @dataclass(frozen=True)
 class StepProgress:
-    """A step that begins, without an outcome, or has ended."""
+    """A step that begins, without an outcome, or has ended; `reason` says why not as it should."""
 
     step: str
     outcome: Outcome | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,17 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class PipelineProgress:
-    """A pipeline that begins, without an outcome, or is done, in seconds, and what it made."""
+    """A pipeline that begins, without an outcome, or is done, in seconds, and what it made.
+
+    `degraded` and `caveats` are those of its record, a line each.
+    """
 
     pipeline: str
     outcome: Outcome | None = None
     seconds: float = 0.0
     products: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,7 @@ def from_message(message: dict[str, Any]) -> object:
     values = {name: value for name, value in message.items() if name != "event"}
     if values.get("outcome") is not None:
         values["outcome"] = Outcome(values["outcome"])
-    if "products" in values:
-        values["products"] = tuple(values["products"])
+    values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
     return _EVENTS[message["event"]](**values)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..outcomes import Outcome
+from ..outcomes import Outcome, whole_outcome
 from .events import PipelineProgress
 
 
@@ -40,15 +40,33 @@ class Result:
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it as a whole: ``Cached`` if nothing had to run."""
-        cached = {each.outcome for each in self.pipelines} == {Outcome.CACHED}
-        done = self.ended.outcome is Outcome.COMPLETED
-        return Outcome.CACHED if done and cached else self.ended.outcome
+        """What became of it as a whole; see `stpipe_prefect.outcomes.whole_outcome`."""
+        outcomes = {each.outcome for each in self.pipelines}
+        if self.ended.outcome is Outcome.COMPLETED and outcomes:
+            return whole_outcome(outcomes)
+        return self.ended.outcome
 
     @property
     def products(self) -> list[str]:
         """File names of all it made."""
         return [product for each in self.pipelines for product in each.products]
+
+    @property
+    def degraded(self) -> list[str]:
+        """Say of each step that could not do its work which it was, and why."""
+        return self._lines("degraded")
+
+    @property
+    def caveats(self) -> list[str]:
+        """Say what else a reader of the products should know."""
+        return self._lines("caveats")
+
+    def _lines(self, kind: str) -> list[str]:
+        return [
+            f"{self.name}: {each.pipeline}, {line}"
+            for each in self.pipelines
+            for line in getattr(each, kind)
+        ]
 
     @property
     def failure(self) -> str:

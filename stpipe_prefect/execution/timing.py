@@ -19,7 +19,7 @@ def timed_steps() -> Iterator[list[dict[str, Any]]]:
     """Note the steps that run within the block, as they end.
 
     Each row has ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb``, the most memory the
-    process has had up to then.
+    process has had up to then; and ``reason``, where there is one for its outcome.
     """
     rows: list[dict[str, Any]] = []
     begun: dict[str, float] = {}
@@ -37,6 +37,7 @@ def timed_steps() -> Iterator[list[dict[str, Any]]]:
                     "outcome": str(event.outcome),
                     "seconds": round(seconds, 3),
                     "peak_memory_mb": peak_memory_mb(),
+                    **({"reason": event.reason} if event.reason else {}),
                 }
             )
 

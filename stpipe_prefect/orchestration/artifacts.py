@@ -214,6 +214,10 @@ def show_batch(results: Sequence[Result]) -> None:
     if failures:
         lines += ["", "## Failures", "", *(f"- {failure}" for failure in failures[:LISTED])]
         lines += [f"- … and {len(failures) - LISTED} more"] if failures[LISTED:] else []
+    degraded = [line for result in results for line in result.degraded]
+    if degraded:
+        lines += ["", "## Degraded", "", *(f"- {line}" for line in degraded[:LISTED])]
+        lines += [f"- … and {len(degraded) - LISTED} more"] if degraded[LISTED:] else []
     ran = [result.ended for result in results if result.ended.seconds]
     if ran:
         lines += ["", "## Slowest and largest", "", "| | s | MB |", "|---|--:|--:|"]

@@ -226,7 +226,8 @@ def process_of_its_own(
         close_flow_run(heard.flow_run, ended)
     result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
     make = Completed if result.outcome.is_good else Failed
-    return make(name=result.outcome, message=result.failure or None, data=result)
+    why = result.failure or "; ".join(result.degraded) or None
+    return make(name=result.outcome, message=why, data=result)
 
 
 class _Heard:

@@ -6,6 +6,7 @@ task, so that the graph shown is the graph that ran.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -19,11 +20,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from ..exceptions import OutputError, UsageError
+from ..execution.events import PipelineProgress, report
 from ..execution.garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
 from ..provenance.inputs import folder_of, opened_input
+from ..provenance.record import Record
 from ..references.needs import read_crds_parameters
 from ..registry import find_step
 from . import artifacts
@@ -38,7 +41,7 @@ from .request import Request, frozen_parameters, given_to
 from .resume import Resumption, revealed
 from .run_logs import captured_logs
 from .server import prefect_api
-from .tasks import as_task, no_science_as_state, run_without_task
+from .tasks import as_task, is_strict, no_science_as_state, reported, run_without_task
 
 
 class LocalFlow(Flow[..., Any]):
@@ -110,7 +113,9 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         nothing runs and the flow run ends as ``Cached``; models are then read from the products,
         several in a list. For a pipeline that returns nothing, such as ``calwebb_image3``, these
         are all products that are data models. ``ignore`` names changes to ignore, see
-        `stpipe_prefect.orchestration.plan.Planner`. Models after the steps in ``checkpoint``, or
+        `stpipe_prefect.orchestration.plan.Planner`. A flow run with a step that records in the
+        data that it could not do its work ends as ``Degraded``; with ``strict=True`` that is a
+        `DegradedError`, and nothing is published. Models after the steps in ``checkpoint``, or
         after all steps with ``["all"]``, are kept, so that a later run can resume.
 
     Raises
@@ -166,15 +171,25 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         overwrite: bool = False,
         ignore: Sequence[str] = (),
         checkpoint: Sequence[str] = (),
+        strict: bool = False,
         return_models: bool = False,
         **parameters: Any,
     ) -> State[Any]:
+        started = time.monotonic()
+        report(PipelineProgress(name))
+
+        def ended(outcome: Outcome, about: Plan | Record, paths: Iterable[Path]) -> None:
+            seconds = time.monotonic() - started
+            remarks = about.degraded, about.remarks
+            report(PipelineProgress(name, outcome, seconds, tuple(_names(paths)), *remarks))
+
         request, arguments, data, place = requested(
             input, output_dir, crds_context, config_file, unboxed(parameters)
         )
         with (
             captured_logs(pipeline_class) as log,
-            Planner(request, crds_context, ignore or ()) as planner,
+            Planner(request, crds_context, ignore or (), strict=strict) as planner,
+            is_strict.set(bool(strict)),
             ExitStack() as opening,
         ):
             plan = None if overwrite else planner.plan(data, place)
@@ -183,6 +198,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
                 made: Any = _names(plan.products)
                 if return_models:
                     made = Handle(models_of(pipeline_class, plan.returned, plan.products))
+                ended(Outcome.CACHED, plan, plan.products)
                 return Completed(name=Outcome.CACHED, message=str(plan), data=made)
             if plan is not None and plan.refusal:
                 raise OutputError(plan.refusal)
@@ -212,7 +228,9 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
                 observed(instance, context, resumption, recording.observation, exposure),
                 little_to_collect(),
             ):
-                result = instance.run(*opened)
+                run = partial(instance.run, *opened)
+                is_pipeline = bool(getattr(instance, "step_defs", None))
+                result = run() if is_pipeline else reported(instance, name, run)[1]
                 recording.note_returned(result)
                 made = Handle(result) if return_models and result is not None else None
                 del result
@@ -222,7 +240,10 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
             artifacts.show_products(products)
             artifacts.show_times(recording.steps)
             artifacts.show_quick_looks(products)
-        return Completed(data=made or _names(products))
+            record = recording.record
+            ended(record.outcome, record, products)
+            message = "; ".join(record.degraded) or None
+        return Completed(name=record.outcome, message=message, data=made or _names(products))
 
     def plan(
         input: Any,
@@ -230,12 +251,13 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         crds_context: str | None = None,
         config_file: str | None = None,
         ignore: Sequence[str] = (),
+        strict: bool = False,
         **parameters: Any,
     ) -> Plan:
         request, _, data, place = requested(
             input, output_dir, crds_context, config_file, parameters
         )
-        with Planner(request, crds_context, ignore) as planner:
+        with Planner(request, crds_context, ignore, strict=strict) as planner:
             return planner.checked(planner.plan(data, place), data, place)
 
     calibrate.planned = plan  # type: ignore[attr-defined]
@@ -308,7 +330,10 @@ def _observed_run(
 def _as_subflow(pipeline: Any, context: str) -> Callable[..., Any]:
     def run_pipeline(data: Handle, made_by: list[Handle]) -> State[Handle]:
         with observed(pipeline, context):
-            return Completed(data=Handle(type(pipeline).run(pipeline, *data.take_all())))
+            run = partial(type(pipeline).run, pipeline, *data.take_all())
+            judgement, result = reported(pipeline, pipeline.name, run)
+        message = judgement.reason or None
+        return Completed(name=judgement.outcome, message=message, data=Handle(result))
 
     flow = PipelineFlow(
         run_pipeline,

@@ -31,6 +31,7 @@ OWN = {
     "overwrite": "Also run what is up to date, and replace products that were changed since",
     "ignore": "Ignore changes in: inputs, parameters, references, versions",
     "checkpoint": 'Keep models after these steps, or "all", so that a later run can resume',
+    "strict": "Stop at a step that could not do its work (Degraded), and publish nothing",
 }
 """What a flow asks for beside the parameters of its pipeline."""
 
@@ -39,6 +40,7 @@ _OWN_TYPES: dict[str, Schema] = {
     "overwrite": {"type": "boolean"},
     "ignore": _NAMES,
     "checkpoint": _NAMES,
+    "strict": {"type": "boolean"},
 }
 
 

@@ -20,6 +20,7 @@ from ..products.names import folder_path
 from ..products.staging import Staging
 from ..provenance.collect import described, recordable
 from ..provenance.dependencies import Dependencies, Row, row_name
+from ..provenance.fingerprint import FileContent
 from ..references.lookup import noted_lookups
 from ..references.needs import differing_parameters
 from ..references.reference import ReferenceFile
@@ -66,6 +67,11 @@ class Observation:
         observatory = self._dependencies.observatory
         rows = [*self._dependencies.references, *self._references.values()]
         return [described(row, observatory) for row in rows]
+
+    @property
+    def inputs(self) -> list[FileContent]:
+        """What the run is given."""
+        return self._dependencies.inputs
 
     @property
     def asked(self) -> list[Row]:

@@ -69,6 +69,9 @@ class Plan:
         Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
     record : pathlib.Path or None
         Where its record is, or will be; None where that cannot be known.
+    degraded, remarks : tuple of str
+        What the record of an earlier run says of steps that could not do their work, and of
+        caveats.
     """
 
     input: str
@@ -78,6 +81,8 @@ class Plan:
     refusal: str = ""
     returned: Path | list[Path | None] | None = None
     record: Path | None = None
+    degraded: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def is_up_to_date(self) -> bool:
@@ -98,6 +103,8 @@ class Plan:
             "reasons": list(self.reasons),
             "refusal": self.refusal,
             "products": [str(path) for path in self.products],
+            "degraded": list(self.degraded),
+            "caveats": list(self.remarks),
         }
 
 
@@ -113,6 +120,8 @@ class Planner:
     ignore : collection of str
         What may be different: some of ``"inputs"``, ``"parameters"``, ``"references"``,
         ``"versions"``.
+    strict : bool
+        Whether products are to be made again of which a step could not do its work.
 
     Raises
     ------
@@ -125,6 +134,8 @@ class Planner:
         request: Request,
         crds_context: str | None = None,
         ignore: Collection[str] = (),
+        *,
+        strict: bool = False,
     ) -> None:
         for aspect in ignore:
             if aspect not in ASPECTS:
@@ -137,6 +148,7 @@ class Planner:
         self._pipeline = self._class.class_alias or self._class.__name__
         self._crds_context = crds_context
         self._ignore = ignore
+        self._strict = strict
         self._fingerprint = fingerprint_of_request(
             {"given": request.given, "frozen": request.frozen, "opaque": request.opaque},
             request.config_file,
@@ -174,12 +186,16 @@ class Planner:
         refusal = made_by_another(record, class_path(self._class)) or changed_since(record)
         changed = [] if refusal else record.problems()
         reasons = [*changed, *self._differences(record, data, folder)]
+        if self._strict:
+            reasons += [f"degraded: {step}" for step in record.degraded]
         return replace(
             new,
             reasons=tuple(reasons),
             products=products,
             refusal=refusal,
             returned=_returned(record, products),
+            degraded=record.degraded,
+            remarks=record.remarks,
         )
 
     def checked(self, plan: Plan, data: Any, folder: Path) -> Plan:

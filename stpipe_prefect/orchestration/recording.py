@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 
 from ..datamodel import file_name, is_library, is_sequence
 from ..execution.timing import peak_memory_mb, timed_steps
+from ..outcomes import Outcome
 from ..products.names import folder_path
 from ..products.staging import Staging, staged_products
 from ..provenance.collect import class_path
@@ -23,18 +24,39 @@ from ..provenance.dependencies import Dependencies, Row
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import each_model
 from ..provenance.ownership import check_readable, check_replaceable, claims_of_others
-from ..provenance.record import Record, find_run, log_path, record_path, run_name
+from ..provenance.record import (
+    Record,
+    degraded_inputs,
+    find_run,
+    log_path,
+    record_path,
+    run_name,
+)
 from .observation import Observation, observing
 
 
-@dataclass(frozen=True)
+@dataclass
 class Recording:
-    """A run that is being recorded: its steps as they end, and what is recorded of it besides."""
+    """A run that is being recorded: its steps as they end, and what is recorded of it besides.
+
+    `record` is there when all is published.
+    """
 
     staging: Staging
     steps: list[Row]
     observation: Observation
     run: Row = field(default_factory=dict)
+    record: Record = field(init=False)
+
+    @property
+    def caveats(self) -> list[Row]:
+        """List what readers of the products should know."""
+        of_steps = [
+            {"caveat": "did not apply", "step": row["step"], "reason": row["reason"]}
+            for row in self.steps
+            if row["outcome"] == Outcome.SKIPPED and "reason" in row
+        ]
+        return [*degraded_inputs(self.observation.inputs), *of_steps]
 
     def note_returned(self, result: Any) -> None:
         """Note the names of what the pipeline returned: a model has that of its product.
@@ -105,8 +127,8 @@ def recorded_products(
             dependencies, parameters=observation.parameters, references=observation.references
         )
         products = [FileContent.of(product.absolute()) for product in staging.products]
-        record = Record(path, used, run, steps, products)
-        record.write(by_way_of=staging.folder)
+        recording.record = Record(path, used, run, steps, products, caveats=recording.caveats)
+        recording.record.write(by_way_of=staging.folder)
 
 
 def models_of(pipeline_class: Any, returned: Any, products: Iterable[Path]) -> Any:

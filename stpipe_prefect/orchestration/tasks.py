@@ -12,12 +12,15 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from ..association import exemplar
-from ..exceptions import ParameterError, reason
+from ..current import Current
+from ..exceptions import DegradedError, ParameterError, reason
 from ..execution.events import StepProgress, report
+from ..logs import logged_records
 from ..outcomes import Outcome, outcome_of
 from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
 from ..paths import misread_by_asdf
+from ..provenance.statuses import Judgement, judged
 from ..references.cache import prefetch as prefetch_file
 from ..references.cache import refuse_absent
 from ..references.context import resolve_context
@@ -29,6 +32,9 @@ from ..step import Step
 from .artifacts import Downloads
 from .handles import Handle, boxed, unboxed
 from .run_logs import captured_logs
+
+is_strict: Current[bool] = Current("is_strict")
+"""Whether a step that is degraded is an error."""
 
 
 class StepTask(Task[..., Any]):
@@ -69,8 +75,9 @@ def as_task(step: Any) -> StepTask:
     StepTask
         Takes the arguments of the step's ``process``: file names, open models or the result of
         another step. Returns its result in a `Handle`. A task made from a class also takes
-        ``config_file`` and the step's parameters, by keyword. The run ends as ``Completed``, or as
-        ``Skipped`` if the step left the data unchanged.
+        ``config_file`` and the step's parameters, by keyword. The run ends as ``Completed``, as
+        ``Skipped`` if the step left the data unchanged, or as ``Degraded`` if it recorded in the
+        data that it could not do its work.
 
     Raises
     ------
@@ -184,19 +191,6 @@ def configure(
     return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
 
 
-def was_skipped(step: Any, result: Any) -> bool:
-    """Tell whether a step left its data alone, by parameter or by its own judgement.
-
-    A step records its own judgement in the data, as ``meta.cal_step.<alias> = "SKIPPED"``,
-    or ``"N/A"``.
-    """
-    if step.skip:
-        return True
-    first = result[0] if isinstance(result, (list, tuple)) and result else result
-    record = getattr(getattr(first, "meta", None), "cal_step", None)
-    return bool(getattr(record, step.class_alias or "", None) in ("SKIPPED", "N/A"))
-
-
 def no_science_as_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:
     """Have what runs as a task or flow end as ``NoScience`` where there is nothing to calibrate.
 
@@ -231,8 +225,9 @@ def _each_boxed(data: Any) -> Any:
 
 @no_science_as_state
 def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
-    outcome, result = _run(step, contents)
-    return Completed(name=outcome, data=Handle(result))
+    judgement, result = _run(step, contents)
+    message = judgement.reason or None
+    return Completed(name=judgement.outcome, message=message, data=Handle(result))
 
 
 def run_without_task(step: Any, contents: tuple[Any, ...]) -> Any:
@@ -240,22 +235,31 @@ def run_without_task(step: Any, contents: tuple[Any, ...]) -> Any:
     return _run(step, contents)[1]
 
 
-def _run(step: Any, contents: tuple[Any, ...]) -> tuple[Outcome, Any]:
+def _run(step: Any, contents: tuple[Any, ...]) -> tuple[Judgement, Any]:
     # The class's own run: within a flow the instance's is what called this task.
     return reported(step, step.name, partial(type(step).run, step, *contents))
 
 
-def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Outcome, Any]:
-    """Run a step and report, under a name, that it begins and what becomes of it."""
+def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Judgement, Any]:
+    """Run a step and report, under a name, that it begins and what becomes of it.
+
+    Raises
+    ------
+    DegradedError
+        It could not do its work, and the run is strict.
+    """
     report(StepProgress(name))
+    already = len(logged_records())
     try:
         result = run()
+        judgement = judged(step, result, logged_records()[already:])
+        if judgement.outcome is Outcome.DEGRADED and is_strict.inferred():
+            raise DegradedError(f"{name}: {judgement.reason}")
     except BaseException as error:
         report(StepProgress(name, outcome_of(error)))
         raise
-    outcome = Outcome.SKIPPED if was_skipped(step, result) else Outcome.COMPLETED
-    report(StepProgress(name, outcome))
-    return outcome, result
+    report(StepProgress(name, judgement.outcome, judgement.reason))
+    return judgement, result
 
 
 def _task(function: Any, name: str) -> StepTask:

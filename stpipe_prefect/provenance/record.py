@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..products.staging import synced
 from .dependencies import Dependencies, Row
 from .fingerprint import FileContent
 from .inputs import product_names
+from .record_schema import mismatch
 
 SCHEMA = "stpipe_prefect/provenance-2.0.0"
 _EDITIONS = re.compile(r"stpipe_prefect/provenance-[12]\.\d+\.\d+")
@@ -69,13 +71,27 @@ class Record:
     statistics: dict[str, Row] = field(default_factory=dict)
 
     @property
-    def degraded(self) -> list[str]:
+    def outcome(self) -> Outcome:
+        """What became of the run: ``Degraded`` if a step could not do its work."""
+        return Outcome.DEGRADED if self.degraded else Outcome.COMPLETED
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
         """Say of each step that could not do its work which it was, and why."""
-        return [
-            f"{row['step']}: {row.get('reason') or 'no reason given'}"
+        return tuple(
+            f"{row['step']}: {row['reason']}"
             for row in self.steps
             if row["outcome"] == Outcome.DEGRADED
-        ]
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Say each caveat in a line."""
+        return tuple(
+            f"{row.get('step') or row.get('product') or row['input']}: "
+            + ": ".join(text for text in (row["caveat"], row["reason"]) if text)
+            for row in self.caveats
+        )
 
     def problems(self, *, verify: bool = False) -> list[str]:
         """Say which products are missing or damaged.
@@ -115,7 +131,7 @@ class Record:
             "fingerprint": (
                 self.dependencies.fingerprint if self.fingerprint is None else self.fingerprint
             ),
-            "run": self.run,
+            "run": {**self.run, "outcome": str(self.outcome)},
             **dependencies,
             "inputs": [file.as_json() for file in self.dependencies.inputs],
             "steps": self.steps,
@@ -204,7 +220,7 @@ def read_record(path: Path) -> Record:
         raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
     if not _EDITIONS.fullmatch(str(schema)):
         raise InputError(f"{path}: its schema is {schema}, expected {SCHEMA} or an earlier one")
-    problem = _mismatch(text)
+    problem = mismatch(text)
     if problem:
         raise InputError(f"{path}: no provenance record, because {problem}")
     names = [item.name for item in fields(Dependencies)]
@@ -220,6 +236,24 @@ def read_record(path: Path) -> Record:
         content.get("caveats", []),
         content.get("statistics", {}),
     )
+
+
+def degraded_inputs(files: Iterable[FileContent]) -> list[Row]:
+    """List, as caveats, those inputs of which the record beside them says that they are degraded.
+
+    Records are looked for that are named as products are, after what they are made of.
+    """
+    found = []
+    for path in (Path(file.path) for file in files):
+        stem, _, suffix = path.stem.rpartition("_")
+        beside = path.parent.glob(f"{escape(stem)}*{SUFFIX}") if stem and suffix else ()
+        for place in beside:
+            with suppress(InputError):
+                record = read_record(place)
+                if any(Path(made.path).name == path.name for made in record.products):
+                    row = {"caveat": "degraded input", "input": path.name}
+                    found += [{**row, "reason": reason} for reason in record.degraded]
+    return found
 
 
 def find_record(product: Path) -> Record:
@@ -246,102 +280,3 @@ def _files(rows: Iterable[Mapping[str, Any]], folder: Path) -> list[FileContent]
 def _beside(path: Path, folder: Path) -> str:
     path = path.absolute()
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
-
-
-@dataclass(frozen=True)
-class _Run:
-    pipeline: str = ""
-    started: str = ""
-    bases: list[str] = field(default_factory=list)
-    log: str = ""
-    host: str = ""
-    flow_run: str = ""
-    seconds: float = 0
-    peak_memory_mb: float = 0
-
-
-@dataclass(frozen=True)
-class _Parameter:
-    step: str
-    parameter: str
-    value: Any
-    source: str
-    files: list[FileContent] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Reference:
-    step: str
-    type: str
-    file: str
-    sha1: str = ""
-    path: str = ""
-    size: int = 0
-    mtime_ns: int = 0
-
-
-@dataclass(frozen=True)
-class _Step:
-    step: str
-    outcome: str
-    seconds: float = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Code:
-    name: str
-    version: str
-    sha256: str
-    steps: list[str]
-
-
-@dataclass(frozen=True)
-class _Caveat:
-    caveat: str
-    reason: str
-    step: str = ""
-    product: str = ""
-    input: str = ""
-
-
-@dataclass(frozen=True)
-class _Content:
-    schema: str
-    fingerprint: str
-    run: _Run
-    pipeline: str
-    observatory: str
-    context: str
-    server: str
-    request: str
-    inputs: list[FileContent]
-    parameters: list[_Parameter]
-    references: list[_Reference]
-    software: dict[str, str]
-    steps: list[_Step]
-    products: list[FileContent]
-    opaque: list[str] = field(default_factory=list)
-    code: list[_Code] | None = None
-    caveats: list[_Caveat] = field(default_factory=list)
-    statistics: dict[str, dict[str, float | None]] = field(default_factory=dict)
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(_Content)
-
-
-def _mismatch(text: str) -> str:
-    """Say what a record lacks or has of another type; nothing if nothing is wrong."""
-    from pydantic import ValidationError
-
-    try:
-        _adapter().validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}".removeprefix(": ")
-    return ""

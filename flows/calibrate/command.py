@@ -215,7 +215,7 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
     say(command, caution())
     caveats = [line for result in campaign.results for line in result.caveats]
     for line in caveats[:LISTED]:
-        console.print(line, style="yellow")
+        console.print(line, style="yellow", soft_wrap=True)
     if caveats[LISTED:]:
         console.print(f"… and {len(caveats) - LISTED} more caveats, in the records")
     if any(result.products for result in campaign.results):

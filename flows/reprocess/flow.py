@@ -67,6 +67,7 @@ def reprocess(
     limit: Annotated[int, Field(ge=1)] | None = None,
     keep_previous: bool = False,
     crds_context: str | None = None,
+    strict: bool = False,
 ) -> State[Summary]:
     """Reprocess only what newer reference files, parameters or software make stale.
 
@@ -78,6 +79,7 @@ def reprocess(
         limit: Reprocess at most N, in the order of programs; failures do not count.
         keep_previous: Move replaced products to a dated folder beside them.
         crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
+        strict: Stop at a step that could not do its work (Degraded) and publish nothing of it.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
     check_deployable("reprocess", archives, {"crds_context": crds_context})
@@ -91,7 +93,7 @@ def reprocess(
         try:
             for batch in _batches(summary, limit):
                 with previous_products(batch, date) if keep_previous else nullcontext():
-                    _calibrate(batch, context, summary)
+                    _calibrate(batch, context, summary, strict)
                 update_progress_artifact(progress, summary.percent)
         finally:
             create_markdown_artifact(
@@ -122,12 +124,12 @@ def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
         ]
 
 
-def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:
+def _calibrate(batch: list[Item], context: str, summary: Summary, strict: bool) -> None:
     """Run what belongs into one folder, and note what becomes of it."""
     by_name = {item.input.name: item.input for item in batch}
     try:
         jobs = [item.job for item in batch]
-        campaign = Campaign(JWST, jobs, batch[0].folder, crds_context=context)
+        campaign = Campaign(JWST, jobs, batch[0].folder, crds_context=context, strict=strict)
         try:
             start(campaign)
         finally:
@@ -137,6 +139,7 @@ def _calibrate(batch: list[Item], context: str, summary: Summary) -> None:
                     summary.failed[path] = result.failure
                 else:
                     summary.done.append(path)
+                    summary.degraded += result.degraded
     except StpipePrefectError as error:
         summary.failed |= dict.fromkeys(by_name.values(), str(error))
     except Exception as error:  # the other folders are no worse for it

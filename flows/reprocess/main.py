@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="move replaced products to previous/<date> beside them",
     )
+    add(
+        "--strict",
+        action="store_true",
+        help="stop at a step that could not do its work (Degraded), and publish nothing of it",
+    )
     add("--context", metavar="PMAP", help="CRDS context (default: the operational one)")
     add("--debug", action="store_true", help="show tracebacks")
     return parser
@@ -98,6 +103,8 @@ def _run(options: argparse.Namespace) -> int:
         print(json.dumps(summary.as_json(), indent=1, ensure_ascii=False))
     else:
         _show(summary, options)
+    for line in summary.degraded:
+        say(COMMAND, f"degraded: {line}")
     for message in summary.failed.values():
         say(COMMAND, message)
     return 1 if summary.failed else 0
@@ -117,6 +124,7 @@ def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summ
             limit=options.limit,
             keep_previous=options.keep_previous,
             crds_context=context,
+            strict=options.strict,
             return_state=True,
         )
     say(COMMAND, caution())

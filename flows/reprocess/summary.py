@@ -41,6 +41,8 @@ class Summary:
         All of the archive.
     done : list of pathlib.Path
         Inputs whose products were made again.
+    degraded : list of str
+        Which of their steps could not do their work, and why, a line each.
     failed : dict of pathlib.Path to str
         What stopped others, in one line.
     reasons : list of Reason
@@ -50,6 +52,7 @@ class Summary:
     context: str
     items: list[Item]
     done: list[Path] = field(default_factory=list)
+    degraded: list[str] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
     reasons: list[Reason] = field(init=False)
 
@@ -89,6 +92,8 @@ class Summary:
                 f"| {reason.count} | {reason.since:%Y-%m-%d %H:%M} | {_cell(reason.text)} |"
                 for reason in self.reasons
             ]
+        if self.degraded:
+            lines += ["", "## Degraded", "", *(f"- {line}" for line in self.degraded)]
         if self.failed:
             lines += ["", "| failed | |", "|---|---|"]
             lines += [
@@ -104,6 +109,7 @@ class Summary:
             "reasons": {reason.text: reason.count for reason in self.reasons},
             "stale": [item.as_json() for item in self.stale],
             "done": [str(path) for path in self.done],
+            "degraded": self.degraded,
             "failed": {str(path): message for path, message in self.failed.items()},
             "left": [str(item.input) for item in self.left],
         }

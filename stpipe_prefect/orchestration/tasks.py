@@ -254,7 +254,9 @@ def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Judgement, A
         result = run()
         judgement = judged(step, result, logged_records()[already:])
         if judgement.outcome is Outcome.DEGRADED and is_strict.inferred():
-            raise DegradedError(f"{name}: {judgement.reason}")
+            raise DegradedError(
+                f"{name} could not do its work, and the run is strict: {judgement.reason}"
+            )
     except BaseException as error:
         report(StepProgress(name, outcome_of(error)))
         raise

@@ -28,6 +28,7 @@ from .record_schema import mismatch
 SCHEMA = "stpipe_prefect/provenance-2.0.0"
 _EDITIONS = re.compile(r"stpipe_prefect/provenance-[12]\.\d+\.\d+")
 """What can be read: fields that this version does not know are left out."""
+DEGRADED_INPUT = "degraded input"
 SUFFIX = ".provenance.json"
 LOG_SUFFIX = ".log"
 _LONGEST_STEM = 200
@@ -239,9 +240,9 @@ def read_record(path: Path) -> Record:
 
 
 def degraded_inputs(files: Iterable[FileContent]) -> list[Row]:
-    """List, as caveats, those inputs of which the record beside them says that they are degraded.
+    """List, as caveats, those inputs that are degraded, or made from what is.
 
-    Records are looked for that are named as products are, after what they are made of.
+    Their records are looked for beside them, by their names.
     """
     found = []
     for path in (Path(file.path) for file in files):
@@ -251,8 +252,10 @@ def degraded_inputs(files: Iterable[FileContent]) -> list[Row]:
             with suppress(InputError):
                 record = read_record(place)
                 if any(Path(made.path).name == path.name for made in record.products):
-                    row = {"caveat": "degraded input", "input": path.name}
-                    found += [{**row, "reason": reason} for reason in record.degraded]
+                    row = {"caveat": DEGRADED_INPUT, "input": path.name}
+                    earlier = [each for each in record.caveats if each["caveat"] == DEGRADED_INPUT]
+                    why = [*record.degraded, *(each["reason"] for each in earlier)]
+                    found += [{**row, "reason": reason} for reason in dict.fromkeys(why)]
     return found
 
 

@@ -30,13 +30,16 @@ NOT_APPLICABLE = {
     # Fewer than two exposures: nothing to compare them with.
     "outlier_detection": "Input only contains",
     # One exposure and no absolute catalogue: nothing to align it to.
-    "tweakreg": "At least two exposures are required",
+    "tweakreg": r"At least two exposures are required for image alignment\.$",
     # The association has no background members, or the MSA configuration no such slits.
     "master_background": "No background data found|No (background|source) slits",
 }
-"""What a step logs that says ``FAILED`` where there was nothing for it to do."""
+"""How a message begins of a step that says ``FAILED`` where there was nothing for it to do."""
 
 _SKIPPED = ("SKIPPED", "N/A")
+_OTHERS = ("py.warnings", "CRDS", "stpipe")
+"""Loggers of what is not the step's own."""
+
 _LISTENED_TO = 2
 """The last warning alone may only say that the step will be skipped."""
 
@@ -63,11 +66,11 @@ def judged(step: Any, result: Any, logged: Iterable[logging.LogRecord]) -> Judge
     if not failed:
         skipped = bool(found) and all(each in _SKIPPED for each in found)
         return Judgement(Outcome.SKIPPED if skipped else Outcome.COMPLETED)
-    said = [record for record in logged if not record.name.startswith(("py.warnings", "CRDS"))]
+    said = [record for record in logged if not record.name.startswith(_OTHERS)]
     warned = [record for record in said if record.levelno >= logging.WARNING] or said[-1:]
     messages = [" ".join(record.getMessage().split()) for record in warned]
     pattern = NOT_APPLICABLE.get(status)
-    if pattern and any(re.search(pattern, message) for message in messages):
+    if pattern and any(re.match(pattern, message) for message in messages):
         return Judgement(Outcome.SKIPPED, _joined(messages))
     share = f"{failed} of {len(found)} members: " if failed < len(found) else ""
     return Judgement(Outcome.DEGRADED, share + (_joined(messages) or "it did not say why"))

@@ -34,6 +34,8 @@ def summary(record: Record) -> Iterator[str]:
     yield "steps"
     for step in record.steps:
         yield f"  {step['step']:24} {step['outcome']:10} {step.get('seconds', 0.0):9.2f} s"
+        if "reason" in step:
+            yield f"    {step['reason']}"
     yield "references"
     for row in made_from.references:
         if row["file"] != "N/A":

@@ -60,7 +60,11 @@ def _command(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.version:
         return _versions()
-    commands = {"list": _list, "provenance": _provenance, "checkpoints": _checkpoints}
+    commands = {
+        "list": _list,
+        "provenance": _provenance,
+        "checkpoints": _checkpoints,
+    }
     if args.command in commands:
         return commands[args.command](args)
     parser.print_help()
@@ -85,7 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     provenance = commands.add_parser("provenance", help="show how a product was made")
     provenance.add_argument("product", help="a product, or its .provenance.json")
     provenance.add_argument("--verify", action="store_true", help="compare with the checksums")
-    provenance.add_argument("--json", action="store_true", help="show the whole record")
+    provenance.add_argument(
+        "--graph", action="store_true", help="show also how its inputs were made, to the raw data"
+    )
+    written = provenance.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="show the whole record, or graph")
+    written.add_argument(
+        "--prov", action="store_true", help="show the graph as W3C PROV (PROV-JSON)"
+    )
     kept = commands.add_parser("checkpoints", help="list checkpoints")
     kept.add_argument("--clear", action="store_true", help="remove all checkpoints")
     commands.add_parser(
@@ -122,6 +133,8 @@ def _provenance(args: argparse.Namespace) -> int:
     from ..provenance.record import find_record
     from ..provenance.summary import summary
 
+    if args.graph or args.prov:
+        return _graph(args)
     record = find_record(Path(args.product))
     problems = record.problems(verify=True) if args.verify else []
     if args.json:
@@ -133,6 +146,22 @@ def _provenance(args: argparse.Namespace) -> int:
     if args.verify and not problems:
         print(f"{len(record.products)} products verified: checksums match", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _graph(args: argparse.Namespace) -> int:
+    from ..provenance.graph import history, tree
+    from .exit import screen
+
+    made = history(Path(args.product))
+    if args.prov:
+        from ..provenance.w3c_prov import as_prov
+
+        print(as_prov(made))
+    elif args.json:
+        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
+    else:
+        screen().print(tree(made), soft_wrap=True)
+    return 0
 
 
 def _checkpoints(args: argparse.Namespace) -> int:

@@ -94,6 +94,10 @@ class Record:
             for row in self.caveats
         )
 
+    def names(self, product: Path) -> bool:
+        """Tell whether a file, by its name, is among the products."""
+        return any(Path(made.path).name == product.name for made in self.products)
+
     def problems(self, *, verify: bool = False) -> list[str]:
         """Say which products are missing or damaged.
 
@@ -240,23 +244,31 @@ def read_record(path: Path) -> Record:
 
 
 def degraded_inputs(files: Iterable[FileContent]) -> list[Row]:
-    """List, as caveats, those inputs that are degraded, or made from what is.
-
-    Their records are looked for beside them, by their names.
-    """
+    """List, as caveats, those inputs that are degraded, or made from what is."""
     found = []
     for path in (Path(file.path) for file in files):
-        stem, _, suffix = path.stem.rpartition("_")
-        beside = path.parent.glob(f"{escape(stem)}*{SUFFIX}") if stem and suffix else ()
-        for place in beside:
-            with suppress(InputError):
-                record = read_record(place)
-                if any(Path(made.path).name == path.name for made in record.products):
-                    row = {"caveat": DEGRADED_INPUT, "input": path.name}
-                    earlier = [each for each in record.caveats if each["caveat"] == DEGRADED_INPUT]
-                    why = [*record.degraded, *(each["reason"] for each in earlier)]
-                    found += [{**row, "reason": reason} for reason in dict.fromkeys(why)]
+        record = record_beside(path)
+        if record is None:
+            continue
+        earlier = [each for each in record.caveats if each["caveat"] == DEGRADED_INPUT]
+        why = [*record.degraded, *(each["reason"] for each in earlier)]
+        row = {"caveat": DEGRADED_INPUT, "input": path.name}
+        found += [{**row, "reason": reason} for reason in dict.fromkeys(why)]
     return found
+
+
+def record_beside(product: Path) -> Record | None:
+    """Find the record of a product by its name, without reading those of others; None if none is.
+
+    Products and records are named after what they are made of.
+    """
+    stem = product.stem.rpartition("_")[0]
+    for path in product.parent.glob(f"{escape(stem)}*{SUFFIX}") if stem else ():
+        with suppress(InputError):
+            record = read_record(path)
+            if record.names(product):
+                return record
+    return None
 
 
 def find_record(product: Path) -> Record:
@@ -270,7 +282,7 @@ def find_record(product: Path) -> Record:
         except InputError as error:
             unusable.append(f"; {error}")
             continue
-        if any(Path(made.path).name == product.name for made in record.products):
+        if record.names(product):
             return record
     raise InputError(f"{product}: no provenance record beside it names it{''.join(unusable)}")
 

@@ -1,0 +1,130 @@
+"""Making a product again from its record alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..exceptions import ReferenceFileError
+from ..parameters.layers import new_config
+from ..references.cache import prefetch, recall, sha1_of
+from ..references.context import pinned_context
+from ..references.reference import NOT_APPLICABLE, ReferenceFile
+from ..registry import import_object
+from .dependencies import Row, named_files, planned, row_name
+from .fingerprint import FileContent
+from .inputs import folder_of, input_files, opened_input
+from .record import Record
+
+_OF_THE_RUN = ("input_dir", "output_dir")
+"""Parameters that say where files are: the new run has its own folder."""
+
+
+def obstacles(record: Record) -> Iterator[str]:
+    """Say, before anything runs, what of a run is gone, changed or was never recorded.
+
+    Reference files that are not in the cache are fetched, where there is a CRDS server.
+    """
+    made_from = record.dependencies
+    for what in made_from.opaque:
+        yield f"{what} was given as an object, of which the record has only the type"
+    for row in made_from.parameters:
+        if "undeclared" not in row and _has_object(planned(row)):
+            yield f"parameter {row_name(row)} was given as an object: give its dotted path instead"
+        yield from _changed(named_files(row), f"file of parameter {row_name(row)}")
+    for file in made_from.inputs:
+        if file.path.startswith("memory:/"):
+            yield f"input {Path(file.path).name} was given as an open model"
+    yield from _changed(
+        (file for file in made_from.inputs if not file.path.startswith("memory:/")), "input"
+    )
+    yield from _unlike_members(record)
+    for row in made_from.references:
+        if not row["type"].startswith("pars-") and "missing" not in row and row.get("sha1"):
+            yield from _changed_reference(row, record)
+
+
+def configured(record: Record) -> Any:
+    """Make the pipeline or step with all parameters as they were when it began."""
+    step_class = import_object(record.dependencies.pipeline)
+    config = new_config(_parameters(record))
+    return step_class.from_config_section(config, name=step_class.class_alias)
+
+
+def run_again(record: Record, folder: Path) -> list[Path]:
+    """Run what a record describes, with its own parameters and under its context.
+
+    Gives the products in `folder`, in the order of the record.
+    """
+    made_from = record.dependencies
+    data = made_from.inputs[0].path
+    with (
+        pinned_context(made_from.observatory, made_from.context),
+        opened_input(data, record.path.parent) as opened,
+    ):
+        instance = configured(record)
+        instance.output_dir = str(folder)
+        instance.input_dir = folder_of(data)
+        instance.run(opened)
+    return [folder / Path(product.path).name for product in record.products]
+
+
+def _parameters(record: Record) -> dict[str, Any]:
+    """Put the rows of parameters into sections, as a parameter file has them."""
+    values: dict[str, Any] = {}
+    for row in record.dependencies.parameters:
+        if row.get("undeclared") or row["parameter"] in _OF_THE_RUN:
+            continue
+        section = values
+        for name in filter(None, row["step"].split(".")):
+            section = section.setdefault("steps", {}).setdefault(name, {})
+        section[row["parameter"]] = planned(row)
+    return values
+
+
+def _has_object(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_object, value))
+    return isinstance(value, dict) and "class" in value
+
+
+def _changed(files: Iterator[FileContent] | list[FileContent], what: str) -> Iterator[str]:
+    for file in files:
+        if not Path(file.path).exists():
+            yield f"{what} {file.path} is gone"
+        elif not file.is_intact:
+            yield f"{what} {file.path} changed: its sha256 was {file.sha256}"
+
+
+def _unlike_members(record: Record) -> Iterator[str]:
+    """Find inputs that a run would not open from where they were."""
+    recorded = [file.path for file in record.dependencies.inputs]
+    if not recorded:
+        yield "the record names no input"
+    elif all(Path(path).exists() for path in recorded):
+        now = [str(path) for path in input_files(recorded[0], record.path.parent)]
+        for path in recorded:
+            if path not in now:
+                yield f"input {path} is none that {recorded[0]} leads to"
+
+
+def _changed_reference(row: Row, record: Record) -> Iterator[str]:
+    name, made_from = row["file"], record.dependencies
+    what = f"reference {name} of {row['step'] or record.run['pipeline']}"
+    if os.sep in name or name == NOT_APPLICABLE:
+        path = Path(name)
+    else:
+        wanted = ReferenceFile(name, row["type"], made_from.observatory, made_from.context)
+        path = wanted.path
+        if not path.exists():
+            try:
+                prefetch(wanted)
+            except ReferenceFileError as error:
+                yield f"{what} is gone: {error} (it was {row.get('path', '')})"
+                return
+    if not path.exists():
+        yield f"{what} is gone"
+    elif (recall(path) or sha1_of(path)) != row["sha1"]:
+        yield f"{what} changed: the sha1 of {path} was {row['sha1']}"

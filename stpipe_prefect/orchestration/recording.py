@@ -110,7 +110,10 @@ def recorded_products(
         log_file = log_path(record_path(staging.folder, name))
         log_file.write_text(log.getvalue())
         replaced = {record.path for record, _ in others}
-        staging.publish(obsolete=[path, earlier, *replaced], extra=[log_file])
+        obsolete = {path, earlier, *replaced}
+        if earlier != path:
+            obsolete.add(log_path(earlier))
+        staging.publish(obsolete=obsolete, extra=[log_file])
         run = {
             "name": name,
             "pipeline": pipeline,

@@ -8,7 +8,14 @@ from stpipe_prefect.cli.main import main
 from stpipe_prefect.exceptions import InputError
 from stpipe_prefect.provenance.dependencies import Dependencies
 from stpipe_prefect.provenance.fingerprint import FileContent
-from stpipe_prefect.provenance.record import Record, find_record, read_record, record_path, run_name
+from stpipe_prefect.provenance.record import (
+    Record,
+    find_record,
+    find_run,
+    read_record,
+    record_path,
+    run_name,
+)
 
 
 @pytest.fixture
@@ -94,3 +101,57 @@ def test_name_of_a_record_is_never_too_long(tmp_path):
     assert one != other
     record_path(tmp_path, one).touch()
     assert run_name("a_uncal.fits", "calwebb_detector1") == "a_uncal.calwebb_detector1"
+
+
+def associate(path, *products):
+    members = [{"expname": "a_rate.fits", "exptype": "science"}]
+    listed = [{"name": name, "members": members} for name in products]
+    path.write_text(json.dumps({"products": listed}))
+    return path
+
+
+def test_record_is_named_after_what_is_made(tmp_path):
+    one = associate(tmp_path / "l2asn.json", "a")
+    three = associate(tmp_path / "all_asn.json", "a", "b", "c")
+    assert run_name(str(one), "image2") == "a.image2"
+    assert run_name(json.loads(one.read_text()), "image2") == "a.image2"
+    assert run_name(str(three), "image2") == "a+2.image2"
+    assert run_name("a_rate.fits", "image2", "mine.fits") == "mine.image2"
+
+
+def as_first_edition(path, name):
+    """Write a record as the release before the second edition did, under its name."""
+    content = json.loads(path.read_text())
+    for field in ("code", "caveats", "statistics"):
+        del content[field]
+    del content["run"]["outcome"]
+    content["schema"] = "stpipe_prefect/provenance-1.0.0"
+    earlier = path.with_name(f"{name}.provenance.json")
+    path.unlink()
+    earlier.write_text(json.dumps(content))
+    return earlier
+
+
+def test_record_of_the_first_edition_is_found_and_holds(record, capsys):
+    association = associate(record.parent / "l2asn.json", "a")
+    earlier = as_first_edition(record, "l2asn.calibrate")
+    assert find_run(record.parent, str(association), "calibrate") == earlier
+    assert main(["provenance", str(earlier), "--verify"]) == 0
+    assert capsys.readouterr().err == "1 products verified: checksums match\n"
+    associate(association, "b")  # overwritten for the next exposure
+    assert find_run(record.parent, str(association), "calibrate").name.startswith("b.calibrate.")
+
+
+def test_what_a_later_version_adds_is_left_out(record):
+    def add(content):
+        content.update(schema="stpipe_prefect/provenance-2.7.1", more=1)
+        for field in ("inputs", "products", "parameters"):
+            for row in content[field]:
+                row["more"] = {}
+
+    before = read_record(record)
+    edit(record, add)
+    assert read_record(record).dependencies.fingerprint == before.dependencies.fingerprint
+    edit(record, lambda content: content.update(schema="stpipe_prefect/provenance-3.0.0"))
+    with pytest.raises(InputError, match=r"its schema is .*-3\.0\.0, expected .*-2\.0\.0 or an"):
+        read_record(record)

@@ -11,6 +11,7 @@ import ast
 import logging
 import re
 import reprlib
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ logger = logging.getLogger("stpipe.hooks")
 Hook = Callable[..., Any]
 SHELL = "shell:"
 _DOTTED_PATH = re.compile(r"(?P<path>[^\W\d]\w*(\.[^\W\d]\w*)+)\s*(?P<call>\(.*\))?", re.DOTALL)
+_INTERPRETER = re.compile(r"python[\d.]*|bash|sh|zsh|perl")
 _CHUNK = 65536
 
 
@@ -88,13 +90,33 @@ def _shown(hook: Any) -> str:
         return f"<{type(hook).__name__}>"
 
 
+def named_by(hook: Any, config_file: str | None) -> Any:
+    """Import what a hook names by a dotted path, be it to be called; give any other as it is.
+
+    Modules that lie beside the parameter file are found.
+    """
+    path = _DOTTED_PATH.fullmatch(hook.strip()) if isinstance(hook, str) else None
+    if path is None:
+        return hook
+    return import_object(path["path"], Path(config_file).parent if config_file else None)
+
+
+def script_of(hook: str) -> str:
+    """Name the file that a command runs: its first word, or what an interpreter runs."""
+    try:
+        words = shlex.split(hook.strip().removeprefix(SHELL))
+    except ValueError:  # a quote that is not closed
+        return ""
+    is_interpreter = bool(words) and _INTERPRETER.fullmatch(Path(words[0]).name) is not None
+    return next(iter(words[is_interpreter:]), "")
+
+
 def _make_hook(step: Any, name: str, hook: Any) -> Hook:
     if isinstance(hook, str):
         path = _DOTTED_PATH.fullmatch(hook.strip())
         if path is None:
             return _Command(hook.strip().removeprefix(SHELL).strip(), name, step.output_ext)
-        folder = Path(step.config_file).parent if step.config_file else None
-        hook = import_object(path["path"], folder)
+        hook = named_by(hook, step.config_file)
         if path["call"]:
             hook = hook(**{"output_ext": step.output_ext} | _keywords(path["call"]))
     elif hasattr(hook, "get_pars") and not isinstance(hook, type):

@@ -20,6 +20,7 @@ from ..exceptions import (
 )
 from ..parameters.resolution import ResolvedParameter, resolve
 from ..products.staging import was_interrupted
+from ..provenance.code import Code
 from ..provenance.collect import class_path, fingerprint_of_request, gather
 from ..provenance.dependencies import (
     ASPECTS,
@@ -27,12 +28,11 @@ from ..provenance.dependencies import (
     differences,
     mission_of,
     named_files,
-    version_differences,
-    versions,
 )
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import first_exposure, input_contents, input_files, opened_input
 from ..provenance.ownership import changed_since, made_by_another
+from ..provenance.packages import versions
 from ..provenance.record import (
     SUFFIX,
     Record,
@@ -154,6 +154,7 @@ class Planner:
             request.config_file,
             self._class,
         )
+        self._code = Code()
         self._pinned = ExitStack()
         self._contexts: dict[str, str] = {}
         self._records: dict[Path, dict[str, list[Path]]] = {}
@@ -235,6 +236,7 @@ class Planner:
             parameters,
             inputs,
             crds_parameters,
+            self._code,
             observatory=observatory,
             context=self.pinned_context(observatory),
             request=self._fingerprint,
@@ -314,21 +316,24 @@ class Planner:
         The same input and request select the same parameters and references under the
         same context.
         """
-        software = versions(mission_of(self._class))
-        same_software = not [*version_differences(before.software, software)]
         return (
             bool(self._fingerprint and files)
             and not before.opaque
             and self._fingerprint == before.request
             and class_path(self._class) == before.pipeline
             and self.pinned_context(before.observatory) == before.context
-            and (same_software or "versions" in self._ignore)
+            and ("versions" in self._ignore or self._is_same_code(before))
             and [file.path for file in before.inputs] == [str(path) for path in files]
             and all(file.is_untouched for file in before.inputs)
             and all(_is_untouched(row) for row in before.references if "path" in row)
             and not any("missing" in row for row in before.references)
             and all(file.is_untouched for row in before.parameters for file in named_files(row))
         )
+
+    def _is_same_code(self, before: Dependencies) -> bool:
+        if before.code is not None:
+            return self._code.is_still(before.code)
+        return before.software.items() <= versions(mission_of(self._class)).items()
 
 
 def _returned(record: Record, products: tuple[Path, ...]) -> Path | list[Path | None] | None:

@@ -147,12 +147,17 @@ class Resumption:
         made_from = self._dependencies
 
         def concerns(row: Row) -> bool:
-            return row["step"] == "" or row["step"].partition(".")[0] in steps
+            names = row.get("steps", [row.get("step")])
+            return any(name == "" or name.partition(".")[0] in steps for name in names)
 
         return fingerprint(
             {
                 "pipeline": made_from.pipeline,
-                "software": made_from.software,
+                "code": [
+                    [row["name"], row["version"], row["sha256"]]
+                    for row in made_from.code or ()
+                    if concerns(row)
+                ],
                 "inputs": [file.sha256 for file in made_from.inputs],
                 "steps": list(steps),
                 "parameters": [

@@ -9,13 +9,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..hooks import script_of
 from ..parameters.resolution import ResolvedParameter
 from ..references.cache import recall, sha1_of
 from ..references.needs import steps_to_run, types_needed
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from ..references.selection import best_references
-from .dependencies import Dependencies, Row, mission_of, named_files, row_name, versions
+from .code import Code
+from .dependencies import Dependencies, Row, mission_of, named_files, row_name
 from .fingerprint import FileContent, NoFingerprintError, fingerprint
+from .packages import versions
 
 
 def gather(
@@ -23,6 +26,7 @@ def gather(
     settings: Iterable[ResolvedParameter],
     inputs: Sequence[FileContent],
     crds_parameters: Mapping[str, Any],
+    code: Code,
     *,
     observatory: str,
     context: str,
@@ -53,6 +57,7 @@ def gather(
         *selected_references(instance, crds_parameters, observatory, context),
         *_asked_again(before, crds_parameters, observatory, context),
     ]
+    rows, unknown = code.of(instance)
     return Dependencies(
         pipeline=class_path(type(instance)),
         observatory=observatory,
@@ -62,8 +67,9 @@ def gather(
         inputs=[*inputs],
         parameters=parameters,
         references=[described(row, observatory) for row in selected],
-        software=versions(mission_of(type(instance))),
-        opaque=opaque,
+        software=dict(versions(mission_of(type(instance)))),
+        opaque=[*opaque, *unknown],
+        code=rows,
     )
 
 
@@ -124,6 +130,8 @@ def _named_files(row: Row) -> list[Path]:
     if row["parameter"] in _NO_INPUT or row["parameter"].startswith("override_"):
         return []
     values = row["value"] if isinstance(row["value"], list) else [row["value"]]
+    if row["parameter"] in ("pre_hooks", "post_hooks"):
+        values = [script_of(hook) for hook in values if isinstance(hook, str)]
     return [Path(value).absolute() for value in values if _is_file(value)]
 
 
@@ -134,7 +142,7 @@ def _is_file(value: Any) -> bool:
         return False
 
 
-_NO_INPUT = ("output_dir", "output_file", "input_dir", "pre_hooks", "post_hooks")
+_NO_INPUT = ("output_dir", "output_file", "input_dir")
 
 
 def _is_importable(value: Any) -> bool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,10 @@ Row = dict[str, Any]
 ASPECTS = ("inputs", "parameters", "references", "versions")
 """What a plan can ignore."""
 
-RECORDED = ("stcal", "stdatamodels", "roman_datamodels", "crds", "numpy", "stpipe_prefect")
-CALIBRATING = ("stcal", "stdatamodels", "roman_datamodels")
-"""Besides the mission's own package: a change of these can change a product."""
+_FIRST_EDITION = ("stcal", "stdatamodels", "roman_datamodels")
+"""What had a part in the fingerprint besides the mission's own package."""
+_LISTED = 5
+"""So many names are written out."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ class Dependencies:
         run, ``matched``, in what the question differed from one about the input, ``named``, if
         it was for this very file, and ``missing``, why it was not available.
     software : dict of str to str
-        Versions by package.
+        Versions of all that the mission's package requires, for information; in a record of the
+        first edition some of these versions count.
     opaque : list of str
         What has no fingerprint: open data models, functions.
     code : list of dict or None
@@ -86,15 +86,15 @@ class Dependencies:
                     for row in _declared(self.parameters)
                 },
                 "references": [[row["step"], *_file(row)] for row in _used(self.references)],
-                "software": self.calibrating,
+                **self._fingerprint_of_code(),
             }
         )
 
-    @property
-    def calibrating(self) -> dict[str, str]:
-        """Versions of those packages that can change a product."""
-        packages = (self.pipeline.partition(".")[0], *CALIBRATING)
-        return {name: self.software[name] for name in packages if name in self.software}
+    def _fingerprint_of_code(self) -> dict[str, Any]:
+        if self.code is not None:
+            return {"code": [[row["name"], row["version"], row["sha256"]] for row in self.code]}
+        names = (self.pipeline.partition(".")[0], *_FIRST_EDITION)
+        return {"software": {name: self.software[name] for name in names if name in self.software}}
 
 
 def differences(
@@ -111,14 +111,55 @@ def differences(
     if "references" not in ignore:
         yield from _reference_differences(before, now)
     if "versions" not in ignore:
-        yield from version_differences(before.calibrating, now.calibrating)
+        yield from _code_differences(before, now)
 
 
-def version_differences(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    """Say which packages have another version now."""
-    for name in dict.fromkeys((*before, *now)):
-        if before.get(name) != now.get(name):
-            yield f"{name} {before.get(name, 'none')} → {now.get(name, 'none')}"
+def _code_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
+    """Say which packages and modules are others now, for steps that run both times."""
+    later = {row["name"]: row for row in now.code or ()}
+    if before.code is None:
+        earlier = {
+            name: {**row, "version": before.software[name], "sha256": ""}
+            for name, row in later.items()
+            if name in before.software
+        }
+        later = {name: later[name] for name in earlier}
+    else:
+        earlier = {row["name"]: row for row in before.code}
+    running = [
+        {step for row in rows.values() for step in row["steps"]} for rows in (earlier, later)
+    ]
+    sources: dict[str, list[str]] = {}
+    for name in dict.fromkeys((*later, *earlier)):
+        rows = [each[name] for each in (earlier, later) if name in each]
+        if not {*rows[-1]["steps"]} & running[0] & running[1]:
+            continue
+        versions, hashes = (
+            [each.get(name, {}).get(key, "") for each in (earlier, later)]
+            for key in ("version", "sha256")
+        )
+        if versions[0] != versions[1]:
+            change = " → ".join(number or "none" for number in versions)
+            yield f"{name} {change}{_for_steps(rows[-1]['steps'], now)}"
+        elif hashes[0] != hashes[1]:
+            sources[name] = rows[-1]["steps"]
+    if sources:
+        steps = [step for names in sources.values() for step in names]
+        yield f"code of {_listed(sources)} changed{_for_steps(steps, now)}"
+
+
+def _for_steps(steps: Iterable[str], run: Dependencies) -> str:
+    """Name the steps that code concerns, unless these are all that run."""
+    names = dict.fromkeys(name for name in steps if name)
+    others = {step for row in run.code or () for step in row["steps"] if step} - {*names}
+    return f" ({_listed(names)})" if names and others else ""
+
+
+def _listed(names: Collection[str]) -> str:
+    """Write names one after the other; the last of many only as how many they are."""
+    shown = [*names][: _LISTED if len(names) > _LISTED + 1 else None]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _by_name(files: Iterable[FileContent]) -> dict[str, str]:
@@ -248,15 +289,3 @@ def _used(rows: list[Row]) -> list[Row]:
 def mission_of(step_class: type) -> str:
     """Name the package a class of steps comes from."""
     return step_class.__module__.partition(".")[0]
-
-
-@lru_cache
-def versions(mission: str) -> dict[str, str]:
-    """List the versions that are recorded, by package, and Python's."""
-    found = {}
-    for package in dict.fromkeys((mission, *RECORDED)):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {**found, "python": platform.python_version()}

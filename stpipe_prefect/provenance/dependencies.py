@@ -20,6 +20,7 @@ ASPECTS = ("inputs", "parameters", "references", "versions")
 
 _FIRST_EDITION = ("stcal", "stdatamodels", "roman_datamodels")
 """What had a part in the fingerprint besides the mission's own package."""
+_NO_CODE: Row = {"version": "", "sha256": "", "steps": []}
 _LISTED = 5
 """So many names are written out."""
 
@@ -115,37 +116,30 @@ def differences(
 
 
 def _code_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
-    """Say which packages and modules are others now, for steps that run both times."""
+    """Say which packages and modules are different now, for steps that run both times."""
     later = {row["name"]: row for row in now.code or ()}
-    if before.code is None:
-        earlier = {
-            name: {**row, "version": before.software[name], "sha256": ""}
-            for name, row in later.items()
-            if name in before.software
-        }
-        later = {name: later[name] for name in earlier}
-    else:
+    if before.code is not None:
         earlier = {row["name"]: row for row in before.code}
-    running = [
+    else:
+        later = {name: row for name, row in later.items() if name in before.software}
+        earlier = {name: {**row, "version": before.software[name]} for name, row in later.items()}
+    run_before, run_now = (
         {step for row in rows.values() for step in row["steps"]} for rows in (earlier, later)
-    ]
-    sources: dict[str, list[str]] = {}
+    )
+    changed: dict[str, list[str]] = {}
     for name in dict.fromkeys((*later, *earlier)):
-        rows = [each[name] for each in (earlier, later) if name in each]
-        if not {*rows[-1]["steps"]} & running[0] & running[1]:
+        old, new = earlier.get(name, _NO_CODE), later.get(name, _NO_CODE)
+        steps = new["steps"] or old["steps"]
+        if not run_before & run_now & {*steps}:
             continue
-        versions, hashes = (
-            [each.get(name, {}).get(key, "") for each in (earlier, later)]
-            for key in ("version", "sha256")
-        )
-        if versions[0] != versions[1]:
-            change = " → ".join(number or "none" for number in versions)
-            yield f"{name} {change}{_for_steps(rows[-1]['steps'], now)}"
-        elif hashes[0] != hashes[1]:
-            sources[name] = rows[-1]["steps"]
-    if sources:
-        steps = [step for names in sources.values() for step in names]
-        yield f"code of {_listed(sources)} changed{_for_steps(steps, now)}"
+        if old["version"] != new["version"]:
+            change = f"{old['version'] or 'none'} → {new['version'] or 'none'}"
+            yield f"{name} {change}{_for_steps(steps, now)}"
+        elif old["sha256"] != new["sha256"]:
+            changed[name] = steps
+    if changed:
+        steps = [step for steps in changed.values() for step in steps]
+        yield f"code of {_listed(changed)} changed{_for_steps(steps, now)}"
 
 
 def _for_steps(steps: Iterable[str], run: Dependencies) -> str:

@@ -56,7 +56,7 @@ def find_module(name: str) -> ModuleSpec | None:
     loaded = getattr(sys.modules.get(name), "__spec__", None)
     if loaded is not None:
         return loaded if isinstance(loaded, ModuleSpec) else None
-    above, _, _ = name.rpartition(".")
+    above, _, own = name.rpartition(".")
     folders = None
     if above:
         parent = find_module(above)
@@ -64,10 +64,16 @@ def find_module(name: str) -> ModuleSpec | None:
             return None
         folders = list(parent.submodule_search_locations)
     for finder in sys.meta_path:
-        with suppress(ImportError, AttributeError, ValueError):
+        with suppress(ImportError, AttributeError, ValueError, KeyError):
             if (found := finder.find_spec(name, folders)) is not None:
                 return found
-    return None
+    # Python describes a folder without __init__.py only if what is above it was imported.
+    places = [place for folder in folders or () if (place := Path(folder, own)).is_dir()]
+    if not places:
+        return None
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [str(place) for place in places]
+    return spec
 
 
 def imports_within(packages: Mapping[str, str]) -> Imports:
@@ -141,4 +147,4 @@ def _imported(tree: ast.AST, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: -node.level + 1 or None] if node.level else []
             start = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (f"{start}.{each.name}" for each in node.names)
+            yield from (f"{start}.{each.name}" for each in node.names if start)

@@ -31,7 +31,7 @@ CALIBRATING = (
 )
 """Besides those that steps and hooks are from: a change of these can change a product."""
 _ALSO_RECORDED = ("crds", "numpy", "stpipe_prefect")
-_RUNNERS = ("stpipe", "stpipe_prefect")
+_RUNNERS = ("flows", "stpipe", "stpipe_prefect")
 """They run steps: what is calculated is not theirs."""
 
 
@@ -46,13 +46,16 @@ class Package:
     is_settled : bool
         Whether the version says what its code is.
     is_folder : bool
-        Whether it is more than one module.
+        Whether it is a distribution of more than one module.
     """
 
     distribution: str
     version: str
     is_settled: bool
     is_folder: bool
+
+
+_NO_DISTRIBUTION = Package("", "", is_settled=False, is_folder=False)
 
 
 def find_package(name: str, *, counts: bool) -> Package | None:
@@ -66,15 +69,15 @@ def find_package(name: str, *, counts: bool) -> Package | None:
     spec = find_module(name)
     folders = spec.submodule_search_locations if spec is not None else None
     origin = (spec.origin if spec is not None else None) or next(iter(folders or ()), None)
-    if origin is None:
-        return None
+    if origin is None:  # found otherwise than by the import system, or not there at all
+        return _NO_DISTRIBUTION
     is_installed = not {"site-packages", "dist-packages"}.isdisjoint(Path(origin).parts)
     found = _distribution(name, by_files=is_installed and counts)
     is_settled = is_installed if found is None else _is_settled(found, Path(origin))
     if not counts:
-        return None if is_settled else Package("", "", False, folders is not None)
+        return None if is_settled else _NO_DISTRIBUTION
     if found is None:
-        return Package("", "", False, folders is not None)
+        return _NO_DISTRIBUTION
     return Package(normalized(found.name), found.version, is_settled, folders is not None)
 
 

@@ -28,7 +28,11 @@ def summary(record: Record) -> Iterator[str]:
     if "log" in run:
         yield f"  log {run['log']}"
     yield f"  context {made_from.context}, server {made_from.server or 'none'}"
-    yield f"  {', '.join(f'{name} {number}' for name, number in made_from.software.items())}"
+    code = [row for row in made_from.code or () if row["version"]]
+    versions = {row["name"]: row["version"] for row in code} or made_from.software
+    yield f"  {', '.join(f'{name} {number}' for name, number in versions.items())}"
+    if modules := [row["name"] for row in made_from.code or () if row["sha256"]]:
+        yield f"  code of {', '.join(modules)}"
     yield from _files("products", record.products)
     yield from _files("inputs", made_from.inputs)
     yield "steps"

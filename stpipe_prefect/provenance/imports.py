@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,36 +87,36 @@ def imports_within(packages: Mapping[str, str]) -> Imports:
     packages : mapping of str to str
         Versions by the names by which the packages are imported.
     """
-    if "" in packages.values():
-        return _found(packages)
-    from platformdirs import user_cache_path
-
-    key = json.dumps([sorted(packages.items()), version("grimp")])
-    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    file = user_cache_path("stpipe_prefect") / "imports" / name
+    file = _kept_in(packages)
     with suppress(OSError, ValueError):
-        kept = json.loads(file.read_text())
+        kept = json.loads(file.read_text()) if file is not None else None
         if isinstance(kept, dict) and all(isinstance(names, list) for names in kept.values()):
             return kept
-    found = _found(packages)
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=file.parent, delete=False, prefix=".") as temporary:
-            json.dump(found, temporary)
-        Path(temporary.name).replace(file)
-    return found
-
-
-def _found(packages: Collection[str]) -> Imports:
-    """Have grimp read the packages; one that it cannot read may import all others."""
     import grimp
     from grimp.exceptions import GrimpException
 
     try:
         graph = grimp.build_graph(*packages, exclude_type_checking_imports=True, cache_dir=None)
-    except (GrimpException, ValueError):
+    except (GrimpException, ValueError):  # one cannot be read: any may import any
         return {name: sorted(packages) for name in packages}
-    return {name: sorted(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
+    found = {name: sorted(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
+    if file is not None:
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=file.parent, delete=False, prefix=".") as temporary:
+                json.dump(found, temporary)
+            Path(temporary.name).replace(file)
+    return found
+
+
+def _kept_in(packages: Mapping[str, str]) -> Path | None:
+    from platformdirs import user_cache_path
+
+    if "" in packages.values():
+        return None
+    key = json.dumps([sorted(packages.items()), version("grimp")])
+    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    return user_cache_path("stpipe_prefect") / "imports" / name
 
 
 @lru_cache(maxsize=10_000)

@@ -112,6 +112,13 @@ def test_damaged_cache_is_computed_again_and_unwritable_one_does_without(user_ca
     assert imports_within(packages) == found
 
 
+def test_package_that_cannot_be_read_may_import_any(folder, user_cache):
+    (folder / "broken").mkdir()
+    (folder / "broken/__init__.py").write_text("def broken(:")
+    assert imports_within({"broken": "1", "drizzle": "2"})["broken"] == ["broken", "drizzle"]
+    assert not user_cache.exists()
+
+
 def test_reasons_name_the_steps():
     rows, _ = Code().of(image3())
     before = made_with(

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import sys
+from contextlib import contextmanager
 
 import pytest
 from lantern.model import Row
@@ -56,16 +57,16 @@ class SkippedStep(LanternStep):
 from lantern.steps import LanternStep
 from night.skipped import SkippedStep
 from night.steps import GainStep
-from elsewhere import ClipStep
+from elsewhere import LimitStep
 from stpipe_prefect import Pipeline
 
 class NightPipeline(Pipeline, LanternStep):
     class_alias = "night"
     spec = "suffix = string(default='cal')  # Of products"
-    step_defs = {"gain": GainStep, "clip": ClipStep, "skipped": SkippedStep}
+    step_defs = {"gain": GainStep, "limit": LimitStep, "skipped": SkippedStep}
 
     def process(self, data):
-        return self.clip.run(self.gain.run(self.skipped.run(data)))
+        return self.limit.run(self.gain.run(self.skipped.run(data)))
 """,
     "night/others.py": '''
 """Pipelines of other nights."""
@@ -77,12 +78,12 @@ def brighten(row):
     return row
 """,
     "dim.sh": "echo 1.0\n",
-    "elsewhere/__init__.py": "from .clip import ClipStep\n",
-    "elsewhere/clip.py": '''
+    "elsewhere/__init__.py": "from .limit import LimitStep\n",
+    "elsewhere/limit.py": '''
 from lantern.steps import LanternStep
 
-class ClipStep(LanternStep):
-    """Clip."""
+class LimitStep(LanternStep):
+    """Limit."""
 
     def process(self, data):
         return self.open_model(data)
@@ -106,10 +107,10 @@ DARK = "references/jwst/nircam/jwst_nircam_dark_0001.json"
 MATTER = [
     ("night/steps.py", r"0\.5", "code of night.steps changed (gain)"),
     ("hooks.py", r"1\.0", "code of hooks changed (gain)"),
-    ("night.cfg", r"3\.0", "parameter gain.scale 3.0 → NEW (file night.cfg)"),
+    ("night.cfg", r"3\.0", "parameter gain.scale 3.0 → NEW (parameter file night.cfg)"),
     (DARK, r"1\.0", "reference jwst_nircam_dark_0001.json has different content"),
     ("one_raw.row", r"50\.0", "input one_raw.row changed"),
-    ("elsewhere-1.0.dist-info/METADATA", r"(?<=Version: )1\.0", "elsewhere 1.0 → NEW (clip)"),
+    ("elsewhere-1.0.dist-info/METADATA", r"(?<=Version: )1\.0", "elsewhere 1.0 → NEW (limit)"),
     ("night/helper.py", r"2\.0", "code of night.helper changed (gain)"),
     ("dim.sh", r"1\.0", "parameter gain.pre_hooks: dim.sh changed"),
 ]
@@ -120,7 +121,7 @@ OTHERS = [
     ("night/skipped.py", r"4\.0"),
     ("drizzled/__init__.py", r"4\.0"),
     ("drizzled-1.0.dist-info/METADATA", r"(?<=Version: )1\.0"),
-    ("elsewhere/clip.py", r"Clip\."),  # its version says what it is
+    ("elsewhere/limit.py", r"Limit\."),  # its version says what it is
     ("references/jwst/nircam/jwst_nircam_flat_0001.json", r"2\.0"),
     ("mappings/jwst/jwst_0009.pmap", r"0001"),  # an unused context
 ]
@@ -153,24 +154,26 @@ def reasons():
     return [*flow().plan("one_raw.row", output_dir="out", config_file="night.cfg").reasons]
 
 
+@contextmanager
 def edited(path, pattern, choose):
     """Change one place of a file, as somebody might."""
-    new = f"{choose.randint(60, 99)}.{choose.randint(1, 9)}"
-    path.write_text(re.sub(pattern, new, path.read_text(), count=1))
-    return new
+    before, new = path.read_text(), f"{choose.randint(60, 99)}.{choose.randint(1, 9)}"
+    text, count = re.subn(pattern, new, before, count=1)
+    assert count == 1
+    path.write_text(text)
+    yield new
+    path.write_text(before)
 
 
 def test_random_edits_are_noticed_if_they_matter(archive):
     assert reasons() == []
     choose = random.Random(20)
     for name, pattern, reason in [*MATTER, *choose.choices(MATTER, k=12)]:
-        before = (archive / name).read_text()
-        new = edited(archive / name, pattern, choose)
-        assert reasons() == [reason.replace("NEW", new)], name
-        (archive / name).write_text(before)
+        with edited(archive / name, pattern, choose) as new:
+            assert reasons() == [reason.replace("NEW", new)], name
     for name, pattern in [*OTHERS, *choose.choices(OTHERS, k=3)]:
-        edited(archive / name, pattern, choose)
-        assert reasons() == [], name
+        with edited(archive / name, pattern, choose):
+            assert reasons() == [], name
 
 
 def test_archive_of_the_first_edition_is_up_to_date(archive, capsys):
@@ -184,7 +187,8 @@ def test_archive_of_the_first_edition_is_up_to_date(archive, capsys):
     path.write_text(json.dumps(record | {"fingerprint": first.fingerprint}))
     assert main(["provenance", "out/one_cal.row", "--verify"]) == 0, capsys.readouterr()
     assert reasons() == []
-    edited(archive / "night/steps.py", r"0\.5", random.Random(1))
-    assert reasons() == []  # nothing is known of how it was
-    new = edited(archive / "elsewhere-1.0.dist-info/METADATA", r"(?<=: )1\.0", random.Random(1))
-    assert reasons() == [f"elsewhere 1.0 → {new} (clip)"]
+    choose = random.Random(1)
+    with edited(archive / "night/steps.py", r"0\.5", choose):
+        assert reasons() == []  # nothing is known of how it was
+    with edited(archive / "elsewhere-1.0.dist-info/METADATA", r"(?<=: )1\.0", choose) as new:
+        assert reasons() == [f"elsewhere 1.0 → {new} (limit)"]

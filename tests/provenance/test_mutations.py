@@ -97,7 +97,7 @@ class = "night.pipelines.NightPipeline"
 [steps]
 [[gain]]
 scale = 3.0
-pre_hooks = hooks.brighten, "shell: sh dim.sh"
+post_hooks = hooks.brighten, "shell: sh dim.sh"
 [[skipped]]
 skip = True
 """,
@@ -112,7 +112,7 @@ MATTER = [
     ("one_raw.row", r"50\.0", "input one_raw.row changed"),
     ("elsewhere-1.0.dist-info/METADATA", r"(?<=Version: )1\.0", "elsewhere 1.0 → NEW (limit)"),
     ("night/helper.py", r"2\.0", "code of night.helper changed (gain)"),
-    ("dim.sh", r"1\.0", "parameter gain.pre_hooks: dim.sh changed"),
+    ("dim.sh", r"1\.0", "parameter gain.post_hooks: dim.sh changed"),
 ]
 OTHERS = [
     ("night/helper.py", r"Give"),  # a docstring
@@ -140,7 +140,7 @@ def archive(mission, lantern_cache, monkeypatch):
     monkeypatch.syspath_prepend(mission)
     before = {*sys.modules}
     (product,) = flow()("one_raw.row", output_dir="out", config_file="night.cfg")
-    assert Row.open(product).data == [12.5, 66.5, 306.5, 606.5]
+    assert Row.open(product).data == [7.5, 61.5, 301.5, 601.5]
     yield mission
     for name in {*sys.modules} - before:
         del sys.modules[name]

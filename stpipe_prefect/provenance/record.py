@@ -108,7 +108,7 @@ class Record:
         if verify and self.fingerprint not in (None, self.dependencies.fingerprint):
             found.append(
                 f"record {self.path.name} was changed: its fingerprint is not that of the inputs, "
-                "parameters, references and software it lists"
+                "parameters, references and code it lists"
             )
         for product in self.products:
             if not Path(product.path).is_file():

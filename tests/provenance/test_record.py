@@ -92,7 +92,7 @@ def test_verification_tells_that_a_record_was_changed(record, capsys):
     assert main(["provenance", str(record), "--verify"]) == 1
     assert capsys.readouterr().err == (
         f"error: record {record.name} was changed: its fingerprint is not that of the inputs, "
-        "parameters, references and software it lists\n"
+        "parameters, references and code it lists\n"
     )
 
 

@@ -12,15 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any
 
 from ..current import Current
+from ..datamodel import is_library, is_sequence
 from ..exceptions import reason
 from ..products.names import folder_path
 from ..products.staging import Staging
 from ..provenance.collect import described, recordable
 from ..provenance.dependencies import Dependencies, Row, row_name
 from ..provenance.fingerprint import FileContent
+from ..provenance.statistics import statistics_of
 from ..references.lookup import noted_lookups
 from ..references.needs import differing_parameters
 from ..references.reference import ReferenceFile
@@ -54,6 +57,7 @@ class Observation:
         self._placed: set[int] = set()
         self._parameters: dict[str, Row] = {}
         self._references: dict[str, Row] = {}
+        self._statistics: dict[str, Row] = {}
 
     @property
     def parameters(self) -> list[Row]:
@@ -77,6 +81,11 @@ class Observation:
     def asked(self) -> list[Row]:
         """The reference files that were asked for besides those selected before."""
         return [*self._references.values()]
+
+    @property
+    def statistics(self) -> dict[str, Row]:
+        """Statistics of the models that were saved, by file name, in the order of the names."""
+        return {name: found for name, found in sorted(self._statistics.items()) if found}
 
     def run(self, step: Any, args: tuple[Any, ...], run: Callable[..., Any]) -> Any:
         """Run a step, and take note of that."""
@@ -106,6 +115,11 @@ class Observation:
         finally:
             self._placed.remove(id(step))
             step.output_dir = folder
+
+    def note_saved(self, saved: Any, model: Any) -> None:
+        """Measure a model that has been saved; of several, each is saved by itself."""
+        if isinstance(saved, (str, Path)) and not (is_library(model) or is_sequence(model)):
+            self._statistics[Path(saved).name] = statistics_of(model)
 
     def note_reference(
         self,
@@ -189,12 +203,14 @@ def _observed(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _staged(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
-    def save_model(step: Any, *args: Any, **options: Any) -> Any:
+    def save_model(step: Any, model: Any, *args: Any, **options: Any) -> Any:
         observation = _observing.inferred()
         if observation is None:
-            return original(step, *args, **options)
+            return original(step, model, *args, **options)
         with observation.placed(step):
-            return original(step, *args, **options)
+            saved = original(step, model, *args, **options)
+        observation.note_saved(saved, model)
+        return saved
 
     return save_model
 

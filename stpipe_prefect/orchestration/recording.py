@@ -32,6 +32,7 @@ from ..provenance.record import (
     record_path,
     run_name,
 )
+from ..provenance.statistics import caveats_of
 from .observation import Observation, observing
 
 
@@ -56,7 +57,19 @@ class Recording:
             for row in self.steps
             if row["outcome"] == Outcome.SKIPPED and "reason" in row
         ]
-        return [*degraded_inputs(self.observation.inputs), *of_steps]
+        of_products = [
+            {"caveat": caveat, "product": name, "reason": why}
+            for name, found in self.statistics.items()
+            for caveat, why in caveats_of(found)
+        ]
+        return [*degraded_inputs(self.observation.inputs), *of_steps, *of_products]
+
+    @property
+    def statistics(self) -> dict[str, Row]:
+        """Statistics of the products; what was saved elsewhere is none."""
+        products = {product.name for product in self.staging.products}
+        measured = self.observation.statistics
+        return {name: measured[name] for name in sorted(products & measured.keys())}
 
     def note_returned(self, result: Any) -> None:
         """Note the names of what the pipeline returned: a model has that of its product.
@@ -130,7 +143,15 @@ def recorded_products(
             dependencies, parameters=observation.parameters, references=observation.references
         )
         products = [FileContent.of(product.absolute()) for product in staging.products]
-        recording.record = Record(path, used, run, steps, products, caveats=recording.caveats)
+        recording.record = Record(
+            path,
+            used,
+            run,
+            steps,
+            products,
+            caveats=recording.caveats,
+            statistics=recording.statistics,
+        )
         recording.record.write(by_way_of=staging.folder)
 
 

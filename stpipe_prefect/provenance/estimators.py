@@ -86,9 +86,9 @@ def point_sources(image: Any, bad: Any, level: float, noise: float) -> tuple[int
     int
         How many pixels are the largest of the 5 x 5 around them, and stand out from the median of
         a square ring of 13 x 13 pixels by ten times the noise: of the sky or of the ring, whatever
-        is more.
+        is more. What is wider than the ring is not counted.
     float
-        Full width at half maximum, in pixels, geometric mean of both axes; NaN if none has one.
+        Full width at half maximum, in pixels, geometric mean of both axes; NaN without sources.
         It is that of the Gaussian through the peak and the two pixels beside it, which does not
         depend on where the centre is within the pixel. (Three points determine a parabola of
         logarithms: H. Guo 2011, IEEE Signal Processing Magazine 28, 134, on Caruana's method.)
@@ -100,12 +100,11 @@ def point_sources(image: Any, bad: Any, level: float, noise: float) -> tuple[int
     blocks = [slice(top, min(top + rows, image.shape[0] - _RING)) for top in tops]
     widths = [_sources(image, bad, level, noise, block) for block in blocks]
     found = np.concatenate(widths) if widths else np.empty(0)
-    measured = found[np.isfinite(found)]
-    return int(found.size), float(np.median(measured)) if measured.size else math.nan
+    return found.size, float(np.median(found)) if found.size else math.nan
 
 
 def _sources(image: Any, bad: Any, level: float, noise: float, rows: slice) -> Any:
-    """Give the widths of the sources in some rows; NaN for one that has none."""
+    """Give the widths of the sources in some rows."""
     import numpy as np
 
     y, x = np.nonzero(image[rows, _RING:-_RING] > level + _PEAK * noise)
@@ -134,7 +133,7 @@ def _sources(image: Any, bad: Any, level: float, noise: float, rows: slice) -> A
     slopes = np.log(peak) - np.log(beside)  # of the logarithm: (1 -/+ 2 x centre) / (2 sigma^2)
     variances = 1 / (slopes[::2] + slopes[1::2])
     widths = FWHM_TO_SIGMA * np.sqrt(np.sqrt(variances[0] * variances[1]))
-    return widths[real]
+    return widths[real & (widths <= 2 * _RING)]
 
 
 def _medians(values: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ _FLAGS = {
 """Where a package of data models says what the bits of data quality arrays mean."""
 _PARTS = ("slits", "exposures", "spec")
 """What models call the list of their parts, each with arrays of its own."""
+_FIT = re.compile(r"FIT RMSE: (\S+)")
+"""What tweakwcs logs of the residuals of each image that it aligns, in arcsec."""
 _BLOCK = 2**20
 """Array elements that are looked at at a time."""
 _DIGITS = 9
@@ -62,11 +65,11 @@ def caveats_of(statistics: Mapping[str, float | int | None]) -> list[tuple[str, 
     """Name what somebody who uses a product must know, each as a short kind and a reason."""
     caveats = []
     if 1 in (statistics.get("do_not_use_fraction"), statistics.get("spectrum_flagged_fraction")):
-        caveats.append(("all DO_NOT_USE", "all pixels are flagged DO_NOT_USE"))
+        caveats.append(("all DO_NOT_USE", "every pixel has this flag"))
     if statistics.get("nan_fraction") == 1:
-        caveats.append(("all NaN", "the result holds no number, only NaN"))
+        caveats.append(("all NaN", "there is no number in it"))
     if statistics.get("sources") == 0:
-        caveats.append(("no sources", "no point source stands out from the sky"))
+        caveats.append(("no sources", "nothing stands out from the sky"))
     return caveats
 
 
@@ -136,6 +139,7 @@ def _spectra(model: Any) -> Iterator[tuple[str, float]]:
     flagged = quality & do_not_use != 0
     yield "spectra", len(tables)
     yield "spectrum_flagged_fraction", flagged.mean()
+    yield "nan_fraction", np.isnan(flux).mean()
     ratio = flux[~flagged] / error[~flagged]
     ratio = ratio[np.isfinite(ratio)]
     if ratio.size:
@@ -150,9 +154,14 @@ def _alignment(model: Any) -> Iterator[tuple[str, float]]:
         moved_v2, moved_v3 = wcs.get_transform("v2v3", "v2v3corr")(v2, v3)
         across = (moved_v2 - v2) * math.cos(math.radians(v3 / 3600))
         yield "tweakreg_offset_arcsec", math.hypot(across, moved_v3 - v3)
-    rmse = _held(model, "meta.wcs_fit_results.rmse")
+    rmse = _held(model, "meta.wcs_fit_results.rmse")  # Roman's tweakreg keeps what it has found
     if rmse is not None:
         yield "tweakreg_scatter_arcsec", rmse
+        return
+    logs = _held(model, "cal_logs")  # of JWST's only the log, which is part of the product, tells
+    lines = [line for log in logs.values() for line in log] if isinstance(logs, Mapping) else []
+    if fits := [float(fit[1]) for line in lines if (fit := _FIT.search(line))]:
+        yield "tweakreg_scatter_arcsec", max(fits)
 
 
 def _bits(model: Any) -> dict[str, int]:
@@ -237,7 +246,7 @@ def _share(arrays: Sequence[Any], holds: Any) -> float:
     for array in arrays:
         flat = array.reshape(-1)
         for first in range(0, flat.size, _BLOCK):
-            count += np.count_nonzero(holds(flat[first : first + _BLOCK]))
+            count += int(np.count_nonzero(holds(flat[first : first + _BLOCK])))
     return count / total if total else math.nan
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 
 from .fingerprint import FileContent
 from .record import Record
+
+WIDTH = 100
+"""Characters of a line of statistics."""
 
 
 def summary(record: Record) -> Iterator[str]:
@@ -35,6 +39,15 @@ def summary(record: Record) -> Iterator[str]:
         yield f"  code of {', '.join(modules)}"
     yield from _files("products", record.products)
     yield from _files("inputs", made_from.inputs)
+    if record.caveats:
+        yield "caveats"
+    yield from (f"  {line}" for line in record.remarks)
+    if record.statistics:
+        yield "statistics"
+    for name, found in record.statistics.items():
+        yield f"  {name}"
+        values = ", ".join(f"{each} {value:.4g}" for each, value in found.items())
+        yield from wrap(values, WIDTH, initial_indent="    ", subsequent_indent="    ")
     yield "steps"
     for step in record.steps:
         yield f"  {step['step']:24} {step['outcome']:10} {step.get('seconds', 0.0):9.2f} s"

@@ -3,7 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from flows.sample import nircam
+from flows.sample.ramps import SKY_BRIGHTNESS
+from flows.sample.truth import Truth
+from stpipe_prefect.provenance.estimators import FWHM_TO_SIGMA
+from stpipe_prefect.provenance.record import find_record
 
 AS_FLOWS = """
 import json, sys
@@ -76,6 +83,26 @@ def test_comparison_notices_one_pixel(products, differences, tmp_path):
     assert len(found) == 2
     assert "FILTER" in found[0]
     assert "SCI: other values" in found[1]
+
+
+def test_statistics_in_the_records_give_back_what_was_put_in(made_by_flows, sample):
+    def statistics(product):
+        return find_record(made_by_flows / product).statistics[product]
+
+    truth = Truth.load(sample.truth)
+    for number, exposure in enumerate(truth.exposures, 1):
+        calibrated = statistics(f"{exposure.name}_cal.fits")
+        print(calibrated, len(truth.stars))
+        assert calibrated["sky"] == pytest.approx(SKY_BRIGHTNESS * (1 + 0.05 * number), rel=0.01)
+        width = FWHM_TO_SIGMA * nircam.PSF_SIGMA
+        assert calibrated["source_fwhm_pixels"] == pytest.approx(width, rel=0.1)
+        hits = {(hit.y, hit.x) for hit in exposure.cosmic_rays}
+        print(statistics(f"{exposure.name}_rate.fits"), len(hits))
+    for record in made_by_flows.glob("*.provenance.json"):
+        for name, found in find_record(record).statistics.items():
+            print(name, found)
+        print(find_record(record).caveats)
+    assert np.nan == 0
 
 
 def _names(folder: Path) -> list[str]:

@@ -66,3 +66,28 @@ def test_other_uses_of_a_record_do_without_them(record, tmp_path):
     assert changed_since(read_record(path)).startswith(
         f"{product} was changed since lantern.pipelines.CalibratePipeline made it (at an "
     )
+
+
+def test_caveats_and_statistics_are_shown_by_product(record, capsys):
+    path = record()
+    content = json.loads(path.read_text())
+    assert cli.main(["provenance", str(path)]) == 0
+    assert not {"caveats", "statistics"} & set(capsys.readouterr().out.splitlines())
+    found = {"sky": 0.5000123, "sources": 0, **{f"further_{number}": 1 for number in range(10)}}
+    content["statistics"] = {"one_cal.json": found}
+    content["caveats"] = [
+        {"product": "one_cal.json", "caveat": "no sources", "reason": "none stands out"},
+        {"step": "dark", "caveat": "not applied", "reason": "nothing to do"},
+    ]
+    path.write_text(json.dumps(content))
+    assert cli.main(["provenance", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = lines.index("caveats")
+    assert lines[first + 1 : first + 5] == [
+        "  one_cal.json: no sources: none stands out",
+        "  dark: not applied: nothing to do",
+        "statistics",
+        "  one_cal.json",
+    ]
+    assert lines[first + 5].startswith("    sky 0.5, sources 0, further_0 1, ")
+    assert max(map(len, lines[first + 5 :])) <= 100

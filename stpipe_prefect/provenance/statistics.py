@@ -84,8 +84,8 @@ def _flags(model: Any) -> Iterator[tuple[str, float]]:
     of_pixels = [
         each for part in parts for name in names if (each := _array(part, name)) is not None
     ]
-    for name, flag in (("saturated", "SATURATED"), ("jump", "JUMP_DET")):
-        yield f"{name}_fraction", _fraction(of_groups or of_pixels, bits[flag])
+    yield "saturated_fraction", _fraction(of_groups or of_pixels, bits["SATURATED"])
+    yield "jump_fraction", _fraction(of_groups or of_pixels, bits["JUMP_DET"])
     yield "do_not_use_fraction", _fraction(of_pixels, bits["DO_NOT_USE"])
 
 
@@ -148,6 +148,8 @@ def _spectra(model: Any) -> Iterator[tuple[str, float]]:
 
 def _alignment(model: Any) -> Iterator[tuple[str, float]]:
     """Give how far tweakreg moved an image, and what was left between it and the catalogue."""
+    if not _image(model):
+        return
     wcs = _held(model, "meta.wcs")
     if "v2v3corr" in getattr(wcs, "available_frames", ()):  # which tweakreg inserts
         v2, v3 = (float(_held(model, f"meta.wcsinfo.{name}")) for name in ("v2_ref", "v3_ref"))

@@ -56,13 +56,15 @@ def test_every_command_is_in_the_reference():
     assert {c for block in blocks(DOCS / "cli.md") for c in block.commands} == expected
 
 
-def test_every_field_of_the_provenance_record():
+def test_every_field_and_statistic_of_the_provenance_record():
     from dataclasses import fields
 
     from stpipe_prefect.provenance.dependencies import Dependencies
 
     known = {f.name for f in fields(Record)} - {"path", "dependencies"}
     known |= {f.name for f in fields(Dependencies)} | {"fingerprint"}
+    code = (ROOT / "stpipe_prefect/provenance/statistics.py").read_text()
+    known |= set(re.findall(r'yield "(\w+)"', code))
     named = {name for cell in rows(DOCS / "provenance.md") for name in re.findall(r"`(\w+)`", cell)}
     assert named == known
 

@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lantern.model import Row
 from lantern.pipelines import CalibratePipeline
@@ -85,6 +86,36 @@ class SavingPipeline(DarkPipeline):
         step = FlatStep()
         row = step.run(self.dark.run(data))
         step.save_model(row, "divided", force=True)
+        return row
+
+
+class Frame(Row):
+    """A data model with an image, which its file does not hold: it is not read again."""
+
+    def __init__(self, image):
+        super().__init__([], filename="one_raw.row")
+        self.data = image
+
+    def save(self, path):
+        self.data, image = [], self.data
+        saved = super().save(path)
+        self.data = image
+        return saved
+
+
+class ImagingPipeline(DarkPipeline):
+    """Makes images: one is saved where no products are, and one over another."""
+
+    def process(self, data):
+        nothing, one = np.full((20, 20), np.nan), np.ones((20, 20))
+        row = self.dark.run(data)
+        for suffix, image in (("none", one), ("none", nothing), ("one", one)):
+            self.save_model(Frame(image), suffix, force=True)
+        self.save_model([Frame(one), Frame(one)], "each", force=True)
+        self.output_dir, place = "elsewhere", self.output_dir
+        Path("elsewhere").mkdir()
+        self.save_model(Frame(one), "aside", force=True)
+        self.output_dir = place
         return row
 
 
@@ -324,6 +355,17 @@ def test_what_a_step_saves_after_it_has_run_is_a_product(cache, mission):
     record = find_record(Path("out/one_cal.row"))
     assert "one_divided.row" in [Path(product.path).name for product in record.products]
     assert not list(mission.glob("*divided*"))
+
+
+def test_models_are_measured_when_they_are_saved(cache):
+    as_flow(ImagingPipeline)("one_raw.row", output_dir="out")
+    record = find_record(Path("out/one_cal.row"))
+    sky = {name: found.get("sky") for name, found in record.statistics.items()}
+    each = {"one_0_each.row": 1.0, "one_1_each.row": 1.0}
+    assert sky == {**each, "one_none.row": None, "one_one.row": 1.0}
+    assert record.statistics["one_none.row"] == {"nan_fraction": 1.0}
+    (row,) = record.caveats
+    assert (row["product"], row["caveat"]) == ("one_none.row", "all NaN")
 
 
 def test_what_a_hook_saves_is_beside_the_products_of_its_step(cache, mission):

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..datamodel import file_name
 from .estimators import clipped_level, point_sources, scatter_of_rows, thinned
 
 logger = logging.getLogger(__name__)
@@ -54,11 +53,13 @@ def statistics_of(model: Any) -> dict[str, float | int]:
     for measure in (_flags, _pixels, _spectra, _alignment):
         try:
             with np.errstate(all="ignore"):  # NaN are usual in images
-                found.update(measure(model))
+                for name, value in measure(model):
+                    if math.isfinite(value):
+                        found[name] = _rounded(value)
         except Exception as error:  # nothing that a model holds may end the run that made it
-            name, what = file_name(model), measure.__name__.strip("_")
-            logger.debug("%s: no statistics of %s: %r", name, what, error, exc_info=True)
-    return {name: _rounded(value) for name, value in found.items() if math.isfinite(value)}
+            kind, what = type(model).__name__, measure.__name__.strip("_")
+            logger.debug("%s: no statistics of %s: %r", kind, what, error, exc_info=True)
+    return found
 
 
 def caveats_of(statistics: Mapping[str, float | int | None]) -> list[tuple[str, str]]:

@@ -196,7 +196,7 @@ def test_what_cannot_be_measured_is_left_out(caplog):
     model.instance["meta"]["exposure"]["type"] = 5
     found = statistics_of(model)
     assert "sky" in found and "sources" not in found
-    assert "one_cal.fits: no statistics of pixels: TypeError" in caplog.text
+    assert "ImageModel: no statistics of pixels: TypeError" in caplog.text
     caplog.clear()
     assert statistics_of(object()) == {}
     catalogue = datamodels.SegmentationMapModel(np.ones((30, 30), "uint32"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import StpipePrefectError
+from .volatile import is_volatile
 
 
 class NoFingerprintError(StpipePrefectError):
@@ -119,10 +120,6 @@ class FileContent:
         return cls(**{item.name: row[item.name] for item in fields(cls)})
 
 
-DATES = ("meta.date", "meta.file_date", "meta.filename", "cal_logs", "history", "_fits_hash")
-"""What two models with the same data may differ in: when they were made, and where they lie."""
-
-
 def content_of_model(model: Any, name: str) -> FileContent:
     """Describe the content of an open data model as that of a file.
 
@@ -134,7 +131,7 @@ def content_of_model(model: Any, name: str) -> FileContent:
         raise NoFingerprintError(f"an open {type(model).__name__}")
     digest, size = hashlib.sha256(type(model).__qualname__.encode()), 0
     for key, value in model.to_flat_dict().items():
-        if _is_one_of(key.removeprefix("roman."), DATES):
+        if is_volatile(key):
             continue
         if hasattr(value, "__array__"):
             array = np.asarray(value)
@@ -152,10 +149,6 @@ def content_of_model(model: Any, name: str) -> FileContent:
 def content_of_association(association: Mapping[str, Any], name: str) -> FileContent:
     """Describe an association that is in memory as if it were a file."""
     return FileContent(f"memory:/{name}", 0, 0, 0, fingerprint(association))
-
-
-def _is_one_of(key: str, names: Iterable[str]) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 def _text_of(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""The command ``python -m flows.compare``: what differs between two products, and why."""

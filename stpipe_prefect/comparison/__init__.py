@@ -1,0 +1,1 @@
+"""Two products compared: what differs, by how much, and why."""

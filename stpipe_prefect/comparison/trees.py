@@ -1,0 +1,157 @@
+"""Trees of ASDF: their values by path, their arrays and their WCS objects."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import IO, Any
+
+Path = tuple[str | int, ...]
+
+
+@dataclass
+class Tree:
+    """What is in a tree of ASDF, by dotted path; tags aside.
+
+    Attributes
+    ----------
+    values : dict
+        What is neither array nor part of a WCS.
+    arrays : dict
+        Where the arrays of this file are; those that are extensions of FITS are left out.
+    wcs : dict of dict
+        The values of each WCS, those of its arrays included.
+    """
+
+    stream: IO[bytes]
+    stack: ExitStack
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Path] = field(default_factory=dict)
+    wcs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _places: dict[str, Path] = field(default_factory=dict)
+    _raw: Any = None
+
+    def array(self, name: str) -> Any:
+        """Read one of the arrays."""
+        import numpy as np
+
+        return np.asarray(_at(self._raw_tree(), self.arrays[name]))
+
+    def wcs_object(self, name: str) -> Any:
+        """Make the object of a WCS; None where the package that can is missing."""
+        import asdf
+
+        self.stream.seek(0)
+        found = _at(asdf.open(self.stream).tree, self._places[name])
+        return found if hasattr(found, "pixel_to_world_values") else None
+
+    def _raw_tree(self) -> Any:
+        """Open it with asdf's own types alone: no package of a mission has to be there."""
+        import asdf
+
+        if self._raw is None:
+            with asdf.config_context() as config:
+                for extension in config.extensions:
+                    if extension.package_name != "asdf":
+                        config.remove_extension(extension)
+                self.stream.seek(0)
+                self._raw = self.stack.enter_context(asdf.open(self.stream))
+        return self._raw.tree
+
+    def sort(self, node: Any) -> None:
+        """Find out what there is."""
+        for path, value in _walk(node):
+            name = dotted(path)
+            if _is_wcs(path, value):
+                self._places[name] = path
+                self.wcs[name] = dict(self._values_of_wcs(value, path))
+            elif not _is_array(value):
+                self.values[name] = value
+            elif isinstance(value["source"], int):
+                self.arrays[name] = path
+
+    def _values_of_wcs(self, node: Any, at: Path) -> Iterator[tuple[str, Any]]:
+        for path, value in _walk(node):
+            if _is_array(value):
+                array = _at(self._raw_tree(), (*at, *path))
+                yield from leaves(array.tolist(), path)
+            else:
+                yield dotted(path), value
+
+
+def open_tree(content: bytes | IO[bytes], stack: ExitStack) -> Tree:
+    """Read the tree at the beginning of a file of ASDF."""
+    from asdf.util import load_yaml
+
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    tree = Tree(stream, stack)
+    tree.sort(load_yaml(stream))
+    return tree
+
+
+def leaves(node: Any, at: Path = ()) -> Iterator[tuple[str, Any]]:
+    """Go through the values of a tree, each with its dotted path."""
+    return ((dotted(path), value) for path, value in _walk(node, at))
+
+
+def dotted(path: Path) -> str:
+    """Write a path as people do: ``slits[0].meta.name``."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def is_in_header(model_type: str, name: str) -> bool:
+    """Tell whether a value of a model of jwst is a card of the same FITS file as well."""
+    return name.startswith("extra_fits.") or re.sub(r"\[\d+\]", "", name) in _cards_of(model_type)
+
+
+@lru_cache
+def _cards_of(model_type: str) -> frozenset[str]:
+    """List the paths of a model whose values are cards; without indices."""
+    import asdf
+    from stdatamodels.jwst import datamodels
+    from stdatamodels.schema import walk_schema
+
+    def note(schema: Any, path: list[str], combiner: Any, found: set[str], recurse: Any) -> None:
+        if "fits_keyword" in schema:
+            found.add(".".join(part for part in path if part not in _STRUCTURE))
+
+    model = getattr(datamodels, model_type, datamodels.JwstDataModel)
+    found: set[str] = set()
+    walk_schema(asdf.schema.load_schema(model.schema_url, resolve_references=True), note, found)
+    return frozenset(found)
+
+
+_STRUCTURE = ("items", "anyOf", "oneOf")
+
+
+def _walk(node: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Go through a tree down to values, arrays and, below its top, WCS objects."""
+    if _is_array(node) or (at and _is_wcs(at, node)):
+        yield at, node
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _walk(value, (*at, key))
+    elif isinstance(node, (list, tuple)):
+        for number, value in enumerate(node):
+            yield from _walk(value, (*at, number))
+    else:
+        yield at, node
+
+
+def _is_array(node: Any) -> bool:
+    return isinstance(node, Mapping) and {"source", "datatype"} <= node.keys()
+
+
+def _is_wcs(path: Path, node: Any) -> bool:
+    return bool(path) and path[-1] == "wcs" and isinstance(node, Mapping) and "steps" in node
+
+
+def _at(tree: Any, path: Path) -> Any:
+    for part in path:
+        tree = tree[part]
+    return tree

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import starmap
 from typing import Any
 
 from stpipe_prefect.comparison.figures import Figures
+from stpipe_prefect.comparison.flags import Flag
 from stpipe_prefect.comparison.folders import FolderComparison
 from stpipe_prefect.comparison.products import Comparison, Part
 
@@ -37,9 +39,7 @@ def row_of(part: Part) -> tuple[str, ...]:
     if part.figures and part.figures.one_sided:
         remarks.append(f"{part.figures.one_sided} finite in one only")
     if part.flags:
-        remarks.append(
-            ", ".join(f"{name} +{flag.gained} -{flag.lost}" for name, flag in part.flags.items())
-        )
+        remarks.append(", ".join(starmap(_flag, part.flags.items())))
     if part.sources:
         remarks.append(_sources(part))
     if part.columns:
@@ -51,6 +51,8 @@ def row_of(part: Part) -> tuple[str, ...]:
     if part.changes:
         remarks.append(counted(len(part.changes), "value"))
     shape = " × ".join(map(str, part.shape[::-1]))  # noqa: RUF001 - as people write sizes
+    if part.shape and not part.figures:
+        shape = counted(part.shape[0], "row")
     return part.name, shape, *figures_of(part.figures), "; ".join(remarks)
 
 
@@ -119,6 +121,11 @@ def shown(text: str) -> str:
     """Cut what is too long for a cell."""
     line = " ".join(text.split())
     return line if len(line) <= 80 else f"{line[:79]}…"
+
+
+def _flag(name: str, flag: Flag) -> str:
+    gained = f" +{flag.gained}" if flag.gained else ""
+    return f"{name}{gained}" + (f" -{flag.lost}" if flag.lost else "")
 
 
 def _sources(part: Part) -> str:

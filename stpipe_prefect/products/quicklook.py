@@ -36,25 +36,45 @@ def quick_look(product: Path) -> QuickLook | None:
     An image is stretched by asinh between the limits zscale finds; of a cube the last plane is
     shown, and what holds several spectra is shown by its first.
     """
+    if product.suffix == ".fits":
+        from astropy.io import fits
+
+        with fits.open(product) as hdus:
+            for name in SPECTRA:
+                if name in hdus:
+                    return _spectrum(product, hdus[name].data, hdus[name].columns)
+    found = image_in(product)
+    return _look_at(product, found) if found else None
+
+
+@dataclass(frozen=True)
+class ScienceImage:
+    """The science data of a product: their last plane, the shape of all, and the unit."""
+
+    plane: Any
+    shape: tuple[int, ...]
+    unit: str = ""
+
+
+def image_in(product: Path) -> ScienceImage | None:
+    """Read the science data of a product; None if it holds no image."""
     if product.suffix == ".asdf":
-        return _of_asdf(product)
-    return _of_fits(product) if product.suffix == ".fits" else None
+        return _in_asdf(product)
+    return _in_fits(product) if product.suffix == ".fits" else None
 
 
-def _of_fits(product: Path) -> QuickLook | None:
+def _in_fits(product: Path) -> ScienceImage | None:
     from astropy.io import fits
 
     with fits.open(product) as hdus:
-        for name in SPECTRA:
-            if name in hdus:
-                return _spectrum(product, hdus[name].data, hdus[name].columns)
         image = hdus["SCI"] if "SCI" in hdus else hdus[0]
         if getattr(image, "is_image", False) and image.data is not None and image.data.ndim >= 2:
-            return _image(product, image.data, str(image.header.get("BUNIT", "")))
+            unit = str(image.header.get("BUNIT", ""))
+            return ScienceImage(_last_plane(image.data), image.data.shape, unit)
     return None
 
 
-def _of_asdf(product: Path) -> QuickLook | None:
+def _in_asdf(product: Path) -> ScienceImage | None:
     import asdf
 
     # asdf takes a path for a URI, in which # ? and % have a meaning.
@@ -63,31 +83,54 @@ def _of_asdf(product: Path) -> QuickLook | None:
         data = data.get("data") if isinstance(data, Mapping) else getattr(data, "data", None)
         if data is None or np.ndim(data) < 2:
             return None
-        return _image(product, np.asarray(data), "")
+        return ScienceImage(_last_plane(np.asarray(data)), data.shape)
 
 
-def _image(product: Path, data: Any, unit: str) -> QuickLook:
-    from astropy.visualization import AsinhStretch, ZScaleInterval
-    from PIL import Image
+def _last_plane(data: Any) -> Any:
+    return np.array(data[(-1,) * (data.ndim - 2)], dtype=float)
 
-    plane = np.asarray(data[(-1,) * (data.ndim - 2)], dtype=float)
-    step = -(-max(plane.shape) // SIZE)
-    shown = plane[::step, ::step]
-    finite = shown[np.isfinite(shown)]
+
+def _look_at(product: Path, image: ScienceImage) -> QuickLook:
+    step = -(-max(image.plane.shape) // SIZE)
+    shown = image.plane[::step, ::step]
+    low, high = limits_of(shown)
+    shape = " × ".join(map(str, image.shape[::-1]))  # noqa: RUF001 - as people write sizes
+    limits = f"asinh from {low:.4g} to {high:.4g} {image.unit}".rstrip()
+    return QuickLook(
+        png_of(stretched(shown, low, high), SIZE), f"{product.name}: {shape} pixels, {limits}"
+    )
+
+
+def limits_of(plane: Any) -> tuple[float, float]:
+    """Find between which values a plane is shown: zscale."""
+    from astropy.visualization import ZScaleInterval
+
+    finite = plane[np.isfinite(plane)]
     low, high = ZScaleInterval().get_limits(finite) if finite.size else (0.0, 1.0)
     if low == high:  # mostly one value, as in a map of segments
         low, high = finite.min(), finite.max()
-    stretched = AsinhStretch()(np.clip((shown - low) / ((high - low) or 1), 0, 1))
-    times = max(1, round(SIZE / max(shown.shape)))
-    enlarged = np.kron(stretched, np.ones((times, times)))
+    return float(low), float(high)
+
+
+def stretched(plane: Any, low: float, high: float) -> Any:
+    """Stretch a plane by asinh to 0 … 1."""
+    from astropy.visualization import AsinhStretch
+
+    return AsinhStretch()(np.clip((plane - low) / ((high - low) or 1), 0, 1))
+
+
+def png_of(values: Any, size: int) -> bytes:
+    """Make a PNG of values from 0 to 1, grey or in three colours; a small one is enlarged.
+
+    Blank pixels are black, and the first row is at the bottom, as in other viewers.
+    """
+    from PIL import Image
+
+    times = max(1, round(size / max(values.shape[:2])))
+    enlarged = values[::-1].repeat(times, axis=0).repeat(times, axis=1)
     buffer = io.BytesIO()
-    # Blank pixels are black, and the first row is at the bottom, as in other viewers.
-    Image.fromarray((255 * np.nan_to_num(enlarged[::-1])).astype(np.uint8)).save(buffer, "PNG")
-    shape = " × ".join(map(str, data.shape[::-1]))  # noqa: RUF001 - as people write sizes
-    return QuickLook(
-        buffer.getvalue(),
-        f"{product.name}: {shape} pixels, asinh from {low:.4g} to {high:.4g} {unit}".rstrip(),
-    )
+    Image.fromarray((255 * np.nan_to_num(enlarged)).astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _spectrum(product: Path, table: Any, columns: Any) -> QuickLook:

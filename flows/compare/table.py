@@ -17,6 +17,7 @@ from .words import (
     FIGURES,
     changes_of,
     columns_of,
+    counted,
     row_of,
     science_of,
     shown,
@@ -55,23 +56,22 @@ def _of_products(found: Comparison) -> Iterator[RenderableType]:
 
 
 def _of_folders(found: FolderComparison) -> Iterator[RenderableType]:
+    different = [product for product in found.products if not product.is_identical]
     rows = [
         *((name, "only in A") for name in found.only_in_a),
         *((name, "only in B") for name in found.only_in_b),
         *((name, "cannot be read") for name in found.unreadable),
-        *(
-            (product.a.name, unlisted(product), *science_of(product))
-            for product in found.products
-            if not product.is_identical
-        ),
+        *((product.a.name, unlisted(product), *science_of(product)) for product in different),
     ]
     yield from _list("product", rows, ("differs in", "max |Δ|/ERR", "median |Δ|/ERR"))
-    same = [product for product in found.products if product.is_identical]
-    if same:
-        yield f"identical: {len(same)} of {len(found.products)} products"
+    if same := len(found.products) - len(different):
+        yield f"identical: {same} of {len(found.products)} products"
         yield ""
-    causes = [cause for each in found.products for cause in each.explanation.causes]
-    unknown = [text for each in found.products for text in each.explanation.unknown]
+    causes = [cause for each in different for cause in each.explanation.causes]
+    count = sum(bool(each.explanation.unknown) for each in different)
+    unknown = (
+        [f"{counted(count, 'product')} without a provenance record in A or B"] if count else []
+    )
     yield from _causes(causes, unknown, found.is_identical)
 
 
@@ -87,7 +87,7 @@ def _causes(
         yield "why: the provenance records list nothing that differs"
         yield ""
     if not is_identical:
-        yield from (f"why is not known: {text}" for text in unknown[:LISTED])
+        yield from (f"why is not known: {text}" for text in unknown)
         yield from ([""] if unknown else [])
 
 

@@ -18,6 +18,8 @@ from ..provenance.ownership import is_whole
 from .trees import Tree, is_in_header, leaves, open_tree
 
 CATALOGUES = (".ecsv", ".parquet")
+COMMENT = " (comment)"
+"""What the name of a card is followed by where its comment is meant."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _cards(header: Any) -> dict[str, Any]:
         if card.keyword:
             name = _new_name(card.keyword, found)
             found[name] = card.value
-            found[f"{name} (comment)"] = card.comment
+            found[f"{name}{COMMENT}"] = card.comment
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..exceptions import InputError, StpipePrefectError, reason
 from ..provenance.volatile import is_volatile
 from .causes import Explanation, Records
-from .contents import Content, Piece, opened
+from .contents import COMMENT, Content, Piece, opened
 from .figures import Figures, Tolerance, figures_of
 from .flags import Flag, flags_changed, holds_flags
 from .sky import Offset, Sources, match, offset_of
@@ -196,7 +196,8 @@ def _changes(a: Piece, b: Piece, tolerance: Tolerance) -> Iterator[Change]:
         in_a, in_b = a.values.get(name), b.values.get(name)
         if (
             diff_values(in_a, in_b, tolerance.rtol, tolerance.atol)
-            and not is_volatile(name.removesuffix(" (comment)"))
+            and not is_volatile(name.removesuffix(COMMENT))
+            and not (name.endswith(COMMENT) and None in (in_a, in_b))
             and not (a.is_repeated and a.is_repeated(name))
         ):
             yield Change(name, in_a, in_b)

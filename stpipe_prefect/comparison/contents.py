@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from ..exceptions import InputError, NoInputError, reason
 from ..provenance.fingerprint import sha256_of
 from ..provenance.ownership import is_whole
-from .trees import Tree, is_in_header, leaves, open_tree
+from .trees import Tree, is_in_header, leaves
 
 CATALOGUES = (".ecsv", ".parquet")
 COMMENT = " (comment)"
@@ -95,7 +96,7 @@ def _of_fits(path: Path, stack: ExitStack) -> Content:
     pieces: dict[str, Piece] = {}
     for hdu in hdus:
         if hdu.name == "ASDF" and not hdu.is_image:
-            tree = open_tree(hdu.data.tobytes(), stack)
+            tree = Tree(io.BytesIO(hdu.data.tobytes()), stack)
             pieces |= _of_tree(tree, "ASDF", partial(is_in_header, primary.get("DATAMODL", "")))
             continue
         name = _new_name(hdu.name if hdu.ver == 1 else f"{hdu.name},{hdu.ver}", pieces)
@@ -130,7 +131,7 @@ def _columns_of_fits(hdu: Any) -> dict[str, Any]:
 
 def _of_asdf(path: Path, stack: ExitStack) -> Content:
     # As bytes: asdf takes a path for a URI, in which # ? and % have a meaning.
-    tree = open_tree(stack.enter_context(path.open("rb")), stack)
+    tree = Tree(stack.enter_context(path.open("rb")), stack)
     pieces = _of_tree(tree, "metadata")
     telescope = pieces["metadata"].values.get("roman.meta.telescope", "")
     return Content(pieces, str(telescope).upper())

@@ -16,7 +16,7 @@ from .causes import Explanation, Records
 from .contents import COMMENT, Content, Piece, opened
 from .figures import Figures, Tolerance, figures_of
 from .flags import Flag, flags_changed, holds_flags
-from .sky import Offset, Sources, match, offset_of
+from .sky import Offset, Sources, match_sources, offset_of
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,9 @@ def _changes(a: Piece, b: Piece, tolerance: Tolerance) -> Iterator[Change]:
 
 
 def _of_arrays(name: str, a: Any, b: Any, err: Any, telescope: str, tolerance: Tolerance) -> Part:
+    if a.dtype.names and b.dtype.names:
+        one, other = ({each: table[each] for each in table.dtype.names} for table in (a, b))
+        return _of_tables(name, one, other, False, tolerance)
     note = _mismatch(a, b)
     if a.shape != b.shape:
         return Part(name, note)
@@ -218,10 +221,11 @@ def _of_arrays(name: str, a: Any, b: Any, err: Any, telescope: str, tolerance: T
 
 def _name_of_errors(name: str) -> str:
     """Name the array of the errors that stands beside one of science data."""
-    for data, errors in (("SCI", "ERR"), ("data", "err")):
-        if re.search(rf"(^|\.){data}(,\d+)?$", name):
-            return name.replace(data, errors) if data == "SCI" else f"{name[: -len(data)]}{errors}"
-    return ""
+    match = re.fullmatch(r"(.*\.)?(SCI|data)(,\d+)?", name)
+    return f"{match[1] or ''}{_ERRORS[match[2]]}{match[3] or ''}" if match else ""
+
+
+_ERRORS = {"SCI": "ERR", "data": "err"}
 
 
 def _of_tables(
@@ -233,7 +237,7 @@ def _of_tables(
 ) -> Part:
     rows = [len(next(iter(columns.values()), ())) for columns in (a, b)]
     sources = None
-    if is_catalogue and (matched := match(a, b)):
+    if is_catalogue and (matched := match_sources(a, b)):
         rows_a, rows_b, sources = matched
         a = {name: column[rows_a] for name, column in a.items()}
         b = {name: column[rows_b] for name, column in b.items()}

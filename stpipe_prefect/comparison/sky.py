@@ -78,7 +78,7 @@ def offset_of(a: Any, b: Any) -> Offset:
     apart, wavelength = np.array([]), None
     if {"pos.eq.ra", "pos.eq.dec"} <= set(kinds):
         ra, dec = kinds.index("pos.eq.ra"), kinds.index("pos.eq.dec")
-        apart = _distances((in_a[ra], in_a[dec]), (in_b[ra], in_b[dec]))
+        apart = _distances(in_a[[ra, dec]], in_b[[ra, dec]])
         apart = apart[np.isfinite(apart)]
     for number, kind in enumerate(kinds):
         if kind and kind.startswith("em."):
@@ -89,48 +89,58 @@ def offset_of(a: Any, b: Any) -> Offset:
     return Offset(float(apart.max()), float(np.median(apart)), wavelength)
 
 
-def match(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Any, Any, Sources] | None:
+def match_sources(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Any, Any, Sources] | None:
     """Match two catalogues: the rows of either that are pairs, and a summary.
 
     None if they have no columns with positions.
     """
     import numpy as np
-    from astropy.coordinates import SkyCoord
 
     names = _position(a)
     if not names or not set(names) <= b.keys():
         return None
-    positions = [tuple(np.asarray(table[name], float) for name in names) for table in (a, b)]
-    good = [np.flatnonzero(np.isfinite(ra) & np.isfinite(dec)) for ra, dec in positions]
-    counts = len(positions[0][0]), len(positions[1][0])
-    rows_a = rows_b = np.array([], int)
-    if all(rows.size for rows in good):
-        one, other = (
-            SkyCoord(ra[rows], dec[rows], unit="deg")
-            for (ra, dec), rows in zip(positions, good, strict=True)
-        )
-        nearest, distance, _ = one.match_to_catalog_sky(other)
-        back, _, _ = other.match_to_catalog_sky(one)
-        pairs = (back[nearest] == np.arange(len(one))) & (distance.arcsec <= MATCH)
-        rows_a, rows_b = good[0][pairs], good[1][nearest[pairs]]
+    in_a, in_b = (np.array([table[name] for name in names], float) for table in (a, b))
+    rows_a, rows_b = _pairs(in_a, in_b)
     if not rows_a.size:
-        return rows_a, rows_b, Sources(*counts, 0)
-    apart = _distances(
-        *(
-            tuple(axis[rows] for axis in position)
-            for position, rows in zip(positions, (rows_a, rows_b), strict=True)
-        )
-    )
+        return rows_a, rows_b, Sources(in_a.shape[1], in_b.shape[1], 0)
+    apart = _distances(in_a[:, rows_a], in_b[:, rows_b])
+    apart = apart[np.isfinite(apart)]
     flux = next((name for name in a if name.endswith("flux") and name in b), "")
-    ratio = None
-    if flux:
-        in_a, in_b = np.asarray(a[flux])[rows_a], np.asarray(b[flux])[rows_b]
-        usable = np.isfinite(in_a) & np.isfinite(in_b) & (in_a != 0)
-        ratio = float(np.median(in_b[usable] / in_a[usable])) if usable.any() else None
     summary = Sources(
-        *counts, len(rows_a), float(apart.max()), float(np.median(apart)), flux, ratio
+        in_a.shape[1],
+        in_b.shape[1],
+        rows_a.size,
+        float(apart.max()) if apart.size else None,
+        float(np.median(apart)) if apart.size else None,
+        flux,
+        _ratio(a[flux][rows_a], b[flux][rows_b]) if flux else None,
     )
     return rows_a, rows_b, summary
+
+
+def _pairs(a: Any, b: Any) -> tuple[Any, Any]:
+    """Pair positions: those of the same list one by one, else each with its nearest."""
+    import numpy as np
+    from astropy.coordinates import SkyCoord
+
+    if np.array_equal(a, b, equal_nan=True):
+        return np.arange(a.shape[1]), np.arange(a.shape[1])
+    rows_a, rows_b = (np.flatnonzero(np.isfinite(position).all(axis=0)) for position in (a, b))
+    if not rows_a.size or not rows_b.size:
+        return rows_a[:0], rows_b[:0]
+    one, other = SkyCoord(*a[:, rows_a], unit="deg"), SkyCoord(*b[:, rows_b], unit="deg")
+    nearest, distance, _ = one.match_to_catalog_sky(other)
+    back, _, _ = other.match_to_catalog_sky(one)
+    pairs = (back[nearest] == np.arange(len(one))) & (distance.arcsec <= MATCH)
+    return rows_a[pairs], rows_b[nearest[pairs]]
+
+
+def _ratio(a: Any, b: Any) -> float | None:
+    """Give the median of B / A."""
+    import numpy as np
+
+    usable = np.isfinite(a) & np.isfinite(b) & (a != 0)
+    return float(np.median(b[usable] / a[usable])) if usable.any() else None
 
 
 def _position(columns: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -145,8 +155,8 @@ def _position(columns: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _distances(a: tuple[Any, Any], b: tuple[Any, Any]) -> Any:
-    """Give the distances of positions in degrees, in arcseconds."""
+def _distances(a: Any, b: Any) -> Any:
+    """Give the distances in arcseconds of positions: right ascensions and declinations, degrees."""
     import numpy as np
     from astropy.coordinates import angular_separation
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -29,11 +28,25 @@ class Tree:
 
     stream: IO[bytes]
     stack: ExitStack
+    """Closes what has to stay open while arrays are read."""
     values: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, Path] = field(default_factory=dict)
     wcs: dict[str, dict[str, Any]] = field(default_factory=dict)
     _places: dict[str, Path] = field(default_factory=dict)
     _raw: Any = None
+
+    def __post_init__(self) -> None:
+        from asdf.util import load_yaml
+
+        for path, value in _walk(load_yaml(self.stream)):
+            name = dotted(path)
+            if _is_wcs(path, value):
+                self._places[name] = path
+                self.wcs[name] = dict(self._values_of_wcs(value, path))
+            elif not _is_array(value):
+                self.values[name] = value
+            elif isinstance(value["source"], int):
+                self.arrays[name] = path
 
     def array(self, name: str) -> Any:
         """Read one of the arrays."""
@@ -46,7 +59,8 @@ class Tree:
         import asdf
 
         self.stream.seek(0)
-        found = _at(asdf.open(self.stream).tree, self._places[name])
+        tree = self.stack.enter_context(asdf.open(self.stream)).tree
+        found = _at(tree, self._places[name])
         return found if hasattr(found, "pixel_to_world_values") else None
 
     def _raw_tree(self) -> Any:
@@ -62,18 +76,6 @@ class Tree:
                 self._raw = self.stack.enter_context(asdf.open(self.stream))
         return self._raw.tree
 
-    def sort(self, node: Any) -> None:
-        """Find out what there is."""
-        for path, value in _walk(node):
-            name = dotted(path)
-            if _is_wcs(path, value):
-                self._places[name] = path
-                self.wcs[name] = dict(self._values_of_wcs(value, path))
-            elif not _is_array(value):
-                self.values[name] = value
-            elif isinstance(value["source"], int):
-                self.arrays[name] = path
-
     def _values_of_wcs(self, node: Any, at: Path) -> Iterator[tuple[str, Any]]:
         for path, value in _walk(node):
             if _is_array(value):
@@ -81,16 +83,6 @@ class Tree:
                 yield from leaves(array.tolist(), path)
             else:
                 yield dotted(path), value
-
-
-def open_tree(content: bytes | IO[bytes], stack: ExitStack) -> Tree:
-    """Read the tree at the beginning of a file of ASDF."""
-    from asdf.util import load_yaml
-
-    stream = io.BytesIO(content) if isinstance(content, bytes) else content
-    tree = Tree(stream, stack)
-    tree.sort(load_yaml(stream))
-    return tree
 
 
 def leaves(node: Any, at: Path = ()) -> Iterator[tuple[str, Any]]:

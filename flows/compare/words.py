@@ -35,7 +35,9 @@ def verdict(found: Comparison | FolderComparison) -> str:
 
 def row_of(part: Part) -> tuple[str, ...]:
     """Fill the cells of a part: its name, its shape, figures and remarks."""
-    remarks = [part.note] if part.note else []
+    remarks = ["identical"] if part.is_identical else []
+    if part.note:
+        remarks.append(part.note)
     if part.figures and part.figures.one_sided:
         remarks.append(f"{part.figures.one_sided} finite in one only")
     if part.flags:

@@ -51,7 +51,8 @@ def _of_products(found: Comparison) -> Iterator[RenderableType]:
         yield f"identical: {', '.join(identical)}"
         yield ""
     yield from _list("column", columns_of(different), (*FIGURES, ""), figures=True)
-    yield from _list("card or metadata", changes_of(different), ("A", "B"))
+    changes = [tuple(map(shown, row)) for row in changes_of(different)]
+    yield from _list("card or metadata", changes, ("A", "B"))
     yield from _causes(found.explanation.causes, found.explanation.unknown, found.is_identical)
 
 
@@ -81,7 +82,7 @@ def _causes(
     """List what was made differently; of several products, in how many it matters."""
     counts = Counter((cause.pipeline, cause.text) for cause in causes)
     title = "made differently, with the same result" if is_identical else "why"
-    rows = [(*cause, f"{n} times" if n > 1 else "") for cause, n in counts.items()]
+    rows = [(*cause, counted(n, "product") if n > 1 else "") for cause, n in counts.items()]
     yield from _list(title, rows, ("", ""))
     if not is_identical and not rows and not unknown:
         yield "why: the provenance records list nothing that differs"
@@ -108,5 +109,5 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, figures: boo
         justify = "right" if figures and title in FIGURES else "left"
         table.add_column(title, overflow="fold", justify=justify)  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(*map(shown, row))
+        table.add_row(*row)
     return table

@@ -181,16 +181,16 @@ def _parameter_differences(before: Dependencies, now: Dependencies) -> Iterator[
     earlier = {row_name(row): row for row in _declared(before.parameters)}
     for row in _declared(now.parameters):
         old = earlier.get(row_name(row), {"value": None, "source": ""})
-        if planned(old) == row["value"]:
+        if planned(old) == planned(row):
             for change in _changed_files(named_files(old), named_files(row)):
                 yield f"parameter {row_name(row)}: {change}"
-        if planned(old) != row["value"]:
+        else:
             said_by = [
                 short_name(each["source"] or _parameter_file(run, row["step"]))
                 for each, run in ((old, before), (row, now))
             ]
             why = _change(*said_by)
-            yield f"parameter {row_name(row)} {planned(old)} → {row['value']}" + (
+            yield f"parameter {row_name(row)} {planned(old)} → {planned(row)}" + (
                 f" ({why})" if why else ""
             )
 

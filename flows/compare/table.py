@@ -65,7 +65,7 @@ def _of_folders(found: FolderComparison) -> Iterator[RenderableType]:
         *((product.a.name, unlisted(product), *science_of(product)) for product in different),
     ]
     yield from _list("product", rows, ("differs in", "max |Δ|/ERR", "median |Δ|/ERR"))
-    if same := len(found.products) - len(different):
+    if different and (same := len(found.products) - len(different)):
         yield f"identical: {same} of {len(found.products)} products"
         yield ""
     causes = [cause for each in different for cause in each.explanation.causes]

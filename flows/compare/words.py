@@ -18,11 +18,10 @@ FIGURES = ("differ", "max |Δ|", "median |Δ|", "max |Δ|/ERR", "median |Δ|/ERR
 def verdict(found: Comparison | FolderComparison) -> str:
     """Say in one line what was found."""
     what = found.parts if isinstance(found, Comparison) else found.products
-    noun = "parts" if isinstance(found, Comparison) else "products"
+    every = counted(len(what), "part" if isinstance(found, Comparison) else "product")
     if found.is_identical:
-        return f"identical: {len(what)} {noun}"
-    count = sum(not each.is_identical for each in what)
-    text = f"different: {count} of {len(what)} {noun}"
+        return f"identical: {every}"
+    text = f"different: {sum(not each.is_identical for each in what)} of {every}"
     if isinstance(found, FolderComparison):
         for names, where in (
             (found.only_in_a, "only in A"),

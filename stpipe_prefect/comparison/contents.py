@@ -154,8 +154,18 @@ def _of_catalogue(path: Path, stack: ExitStack) -> Content:
     table = Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "parquet")
     units = {f"{name} (unit)": str(table[name].unit or "") for name in _with_units(table)}
     values = {**dict(leaves(dict(table.meta))), **units}
+    if path.suffix == ".parquet":
+        values |= _metadata_of_roman(path)
     columns = _columns_of_table(table)
     return Content({"sources": Piece(values, columns=lambda: columns, is_catalogue=True)})
+
+
+def _metadata_of_roman(path: Path) -> dict[str, str]:
+    """Read what astropy leaves out: the metadata that roman_datamodels puts into the schema."""
+    from pyarrow.parquet import read_schema
+
+    found = (read_schema(path).metadata or {}).items()
+    return {name.decode(): value.decode() for name, value in found if name.startswith(b"roman.")}
 
 
 def _with_units(table: Any) -> list[str]:

@@ -105,7 +105,7 @@ def match_sources(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Any, Any,
         return rows_a, rows_b, Sources(in_a.shape[1], in_b.shape[1], 0)
     apart = _distances(in_a[:, rows_a], in_b[:, rows_b])
     apart = apart[np.isfinite(apart)]
-    flux = next((name for name in a if name.endswith("flux") and name in b), "")
+    flux = next((name for name in a if _is_flux(name) and name in b), "")
     summary = Sources(
         in_a.shape[1],
         in_b.shape[1],
@@ -133,6 +133,11 @@ def _pairs(a: Any, b: Any) -> tuple[Any, Any]:
     back, _, _ = other.match_to_catalog_sky(one)
     pairs = (back[nearest] == np.arange(len(one))) & (distance.arcsec <= MATCH)
     return rows_a[pairs], rows_b[nearest[pairs]]
+
+
+def _is_flux(name: str) -> bool:
+    """Tell it of the flux of a source; the background around it has columns of its own."""
+    return name.endswith("flux") and "bkg" not in name
 
 
 def _ratio(a: Any, b: Any) -> float | None:

@@ -131,6 +131,8 @@ def _walk(node: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
     elif isinstance(node, (list, tuple)):
         for number, value in enumerate(node):
             yield from _walk(value, (*at, number))
+    elif hasattr(node, "tolist"):  # an array in the metadata of a table
+        yield from _walk(node.tolist(), at)
     else:
         yield at, node
 
@@ -140,7 +142,8 @@ def _is_array(node: Any) -> bool:
 
 
 def _is_wcs(path: Path, node: Any) -> bool:
-    return bool(path) and path[-1] == "wcs" and isinstance(node, Mapping) and "steps" in node
+    steps = node.get("steps") if path and isinstance(node, Mapping) else None
+    return isinstance(steps, list) and all(isinstance(s, Mapping) and "frame" in s for s in steps)
 
 
 def _at(tree: Any, path: Path) -> Any:

@@ -5,6 +5,8 @@ Fingerprints of open models leave it out, and so does the comparison of products
 
 from __future__ import annotations
 
+import re
+
 VOLATILE = (
     # In the tree of a data model, of jwst or roman.
     "meta.date",
@@ -28,7 +30,11 @@ VOLATILE = (
 """Names of values; what is below one of them belongs to it."""
 
 
+_ELEMENT = re.compile(r"^(roman|\w+\[\d+\]|\w+\.\d+)\.")
+"""What the names of values begin with in models of roman, and in the elements of a model's list."""
+
+
 def is_volatile(name: str) -> bool:
     """Tell it of a value by its dotted name, as a card, a column or the tree of a model has it."""
-    name = name.removeprefix("roman.")
+    name = _ELEMENT.sub("", name)
     return any(name == each or name.startswith((f"{each}.", f"{each}[")) for each in VOLATILE)

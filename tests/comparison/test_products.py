@@ -187,7 +187,7 @@ def test_sources_are_matched_on_the_sky(tmp_path, extension):
         )
         table = Table(
             {"label": np.arange(len(order)), **columns, "aper_flux": factor * flux[order]},
-            meta={"date": name, "aperture": {"radius": factor}},
+            meta={"date": name, "aperture": {"radius": factor}, "ee": np.array([0.5, factor])},
         )
         table.write(tmp_path / name, format="ascii.ecsv" if extension == "ecsv" else "parquet")
         return tmp_path / name
@@ -201,6 +201,7 @@ def test_sources_are_matched_on_the_sky(tmp_path, extension):
     assert sources.largest == pytest.approx(0.05, rel=1e-5)
     assert (sources.flux, sources.flux_ratio) == ("aper_flux", pytest.approx(1.5))
     assert Change("aperture.radius", 1.0, 1.5) in part.changes
+    assert Change("ee[1]", 1.0, 1.5) in part.changes
     assert "date" not in {change.name for change in part.changes}
     delta = {column.name: column.figures for column in part.columns}["aper_flux"]
     assert delta.largest == pytest.approx(0.5 * flux[fewer].max())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..exceptions import InputError
-from ..provenance.dependencies import Dependencies, differences, version_differences
+from ..provenance.dependencies import Dependencies, differences
 from ..provenance.fingerprint import FileContent
 from ..provenance.record import SUFFIX, Record, read_record
 
@@ -96,8 +96,12 @@ class Records:
                 explained.add(f"input {_name(file_a)} changed")
         said = [text for text in differences(before, now) if text not in explained]
         # The other packages are recorded for such a case: they may explain what nothing else does.
-        said += version_differences(before.software, now.software)
-        yield from (Cause(pipeline, text) for text in said)
+        others = [
+            text
+            for text in _versions(before.software, now.software)
+            if not any(each.startswith(text) for each in said)  # with the steps it concerns
+        ]
+        yield from (Cause(pipeline, text) for text in (*said, *others))
 
     def _made(self, file: FileContent, folder: Path) -> Path | None:
         """Find an input beside the record of its making: where it was, or where a copy may be."""
@@ -127,6 +131,12 @@ def _inputs_changed(
         other = later.get(_name(file))
         if other is not None and other.sha256 != file.sha256:
             yield file, other
+
+
+def _versions(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in dict.fromkeys((*before, *now)):
+        if before.get(name) != now.get(name):
+            yield f"{name} {before.get(name, 'none')} → {now.get(name, 'none')}"
 
 
 def _name(file: FileContent) -> str:

@@ -102,23 +102,12 @@ def environment(small, prefect_url, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def campaign(small, environment, tmp_path_factory):
-    """Run two exposures and their association, spoiled, with further options."""
-    folder = tmp_path_factory.mktemp("degraded")
+def degraded(small, environment, tmp_path_factory):
+    """Run two exposures and their association, spoiled; gives what is said and made."""
+    folder = tmp_path_factory.mktemp("degraded") / "out"
     files = [*small.program.exposures, small.program.association]
-
-    def run(*options, out="out"):
-        command = [sys.executable, "-m", "flows.calwebb", *files, *SPOILED, *options]
-        command += ["--output-dir", folder / out]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        return done, folder / out
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def degraded(campaign):
-    done, folder = campaign()
+    command = [sys.executable, "-m", "flows.calwebb", *files, *SPOILED, "--output-dir", folder]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done, folder
 
@@ -166,55 +155,85 @@ def test_server_shows_it(degraded, environment):
     assert {"persistence", "tweakreg"} & {task["name"].partition("-")[0] for task in tasks}
 
 
-def test_plan_says_it_and_a_strict_run_stops_there(degraded, campaign):
-    _, folder = degraded
-    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    done, _ = campaign("--plan", "--json")
-    plans = json.loads(done.stdout)
-    assert all(plan["up_to_date"] for plan in plans)
-    assert [plan["degraded"] for plan in plans if plan["pipeline"].endswith("r1")] == [
-        [PERSISTENCE],
-        [PERSISTENCE],
-    ]
-    done, _ = campaign("--strict")
-    assert done.returncode == 1
-    assert "persistence could not do its work, and the run is strict: " in done.stderr
-    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-
-
 ALONE = {
     "jwst::master_background": "cannot be handled without user-supplied background",
     "jwst::assign_mtwcs": "Input data type is not supported.",
     "jwst::adaptive_trace_model": "not implemented for datamodel type",
 }
-IN_PYTHON = """
+AFTERWARDS = """
 import json, sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from flows.calwebb.__main__ import main
+
+files, spoiled, folder, cal, alone = json.loads(sys.argv[1])
+found = {}
+for name, options in {
+    "plan": [*files, *spoiled, "--plan", "--json"],
+    "strict": [files[0], *spoiled[:2], "--stage=1", "--strict"],
+}.items():
+    sys.argv[1:] = [*options, "--output-dir", folder]
+    with open("out", "w") as out, open("err", "w") as err:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main()
+    found[name] = [code, Path("out").read_text(), Path("err").read_text()]
+
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import DegradedError
 
-found = {}
-for step in sys.argv[2:]:
+for step in alone:
     flow = as_flow(step)
-    state = flow(sys.argv[1], output_dir="made", skip=False, return_state=True)
+    state = flow(cal, output_dir="made", skip=False, return_state=True)
     try:
-        flow(sys.argv[1], output_dir="strict", skip=False, strict=True)
+        flow(cal, output_dir="strict", skip=False, strict=True)
     except DegradedError as error:
         strict = str(error)
     found[step] = [state.name, state.message, strict]
-left = [path.name for path in Path("strict").iterdir()]
-Path("found.json").write_text(json.dumps([found, left]))
+found["left"] = [path.name for path in Path("strict").iterdir()]
+Path("found.json").write_text(json.dumps(found))
 """
 
 
-def test_steps_alone(degraded, environment, tmp_path):
-    cal = next(degraded[1].glob("*_cal.fits"))
-    command = [sys.executable, "-c", IN_PYTHON, cal, *ALONE]
-    subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
-    found, left = json.loads((tmp_path / "found.json").read_text())
-    assert left == []
-    for step, reason in ALONE.items():
-        name, message, strict = found[step]
-        assert name == "Degraded"
-        assert message.startswith(f"{step[6:]}: ")
-        assert reason in message and reason in strict
+@pytest.fixture(scope="module")
+def afterwards(degraded, small, environment, tmp_path_factory):
+    """Plan, run strictly, and run steps alone, all in one process: jwst is imported once."""
+    folder = degraded[1]
+    before = times(folder)
+    here = tmp_path_factory.mktemp("afterwards")
+    files = [*map(str, small.program.exposures), str(small.program.association)]
+    given = [files, SPOILED, str(folder), str(next(folder.glob("*_cal.fits"))), [*ALONE]]
+    command = [sys.executable, "-c", AFTERWARDS, json.dumps(given)]
+    done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert times(folder) == before
+    return json.loads((here / "found.json").read_text())
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_plan_says_it(afterwards):
+    code, out, _ = afterwards["plan"]
+    plans = json.loads(out)
+    assert code == 0
+    assert all(plan["up_to_date"] for plan in plans)
+    assert [plan["degraded"] for plan in plans if plan["pipeline"].endswith("r1")] == [
+        [PERSISTENCE],
+        [PERSISTENCE],
+    ]
+
+
+def test_strict_run_stops_there(afterwards):
+    code, _, err = afterwards["strict"]
+    assert code == 1
+    assert "persistence could not do its work, and the run is strict: " in err
+
+
+@pytest.mark.parametrize("step", ALONE)
+def test_step_alone(afterwards, step):
+    name, message, strict = afterwards[step]
+    assert name == "Degraded"
+    assert message.startswith(f"{step[6:]}: ")
+    assert ALONE[step] in message and ALONE[step] in strict
+    assert afterwards["left"] == []

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,16 +33,10 @@ class Archive:
 
 
 @pytest.fixture(scope="session")
-def crds_path(small, made_once):
-    """The CRDS cache that the archive is calibrated with: each process's own differs in times."""
-    return made_once("calibrated-crds", partial(shutil.copytree, small.crds_path))
-
-
-@pytest.fixture(scope="session")
-def environment(crds_path, prefect_url, tmp_path_factory):
+def environment(small, prefect_url, tmp_path_factory):
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     return inherited | {
-        "CRDS_PATH": str(crds_path),
+        "CRDS_PATH": str(small.crds_path),
         "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
     }
@@ -90,13 +83,13 @@ def archive(calibrated, tmp_path):
 
 
 @pytest.fixture
-def crds(crds_path, monkeypatch):
+def crds(small, monkeypatch):
     """The small cache, for what is done in this process."""
     from crds.core import utils
 
     for name in ("CRDS_SERVER_URL", "CRDS_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CRDS_PATH", str(crds_path))
+    monkeypatch.setenv("CRDS_PATH", str(small.crds_path))
     utils.clear_function_caches()
     yield
     utils.clear_function_caches()

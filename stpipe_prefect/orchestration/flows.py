@@ -29,7 +29,7 @@ from ..provenance.inputs import folder_of, opened_input
 from ..provenance.record import Record
 from ..references.needs import read_crds_parameters
 from ..registry import find_step
-from . import artifacts
+from . import artifacts, tasks
 from .deployments import DeploymentSettings, check_association, products_folder
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
@@ -41,7 +41,7 @@ from .request import Request, frozen_parameters, given_to
 from .resume import Resumption, revealed
 from .run_logs import captured_logs
 from .server import prefect_api
-from .tasks import as_task, is_strict, no_science_as_state, reported, run_without_task
+from .tasks import as_task, no_science_as_state, reported, run_without_task
 
 
 class LocalFlow(Flow[..., Any]):
@@ -189,7 +189,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         with (
             captured_logs(pipeline_class) as log,
             Planner(request, crds_context, ignore or (), strict=strict) as planner,
-            is_strict.set(bool(strict)),
+            tasks.is_strict.set(bool(strict)),  # by its module: a flow that is served is pickled
             ExitStack() as opening,
         ):
             plan = None if overwrite else planner.plan(data, place)

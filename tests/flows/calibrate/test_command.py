@@ -86,6 +86,7 @@ def test_pipeline_by_alias(name, found):
     ("arguments", "problem"),
     [
         (["--pipeline=lantern.steps.ClapStep"], "has no class 'ClapStep' (did you mean 'ClipS"),
+        (["--pipeline=calwebb_detector"], "(did you mean 'calwebb_detector1'?); choose from"),
         (["--pipeline=any.cfg"], "--pipeline any.cfg: names no class"),
         (["--pipeline=any.cfg", "--config-file=x"], "is a parameter file: leave --config-file"),
         (["--pipeline=lantern.steps.ClipStep", "--steps.a.b=1"], "no parameter 'steps.a.b'"),

@@ -111,7 +111,6 @@ def test_only_bad_files(environment, with_header, out, tmp_path):
     [
         (["--stage", "3"], "none of stage 3"),
         (["--stage", "4"], "argument --stage: invalid choice: 4 (choose from 1, 2, 3)"),
-        (["--pipeline", "calwebb_detector"], "(did you mean 'calwebb_detector1'?); choose from"),
         (["--context"], "argument --context: expected one argument"),
         (["--verbosely"], "--verbosely: expected a value (did you mean '--verbose'?)"),
         (["--steps.jump.skip"], "argument --steps.jump.skip: expected a value"),

@@ -98,7 +98,7 @@ def test_bad_files_and_parameters(romancal, roman, tmp_path):
     absent, truncated = run.stderr.splitlines()
     assert absent == "romancal: absent_uncal.asdf: no such file"
     assert truncated.startswith(f"romancal: {half}: truncated: 50000 bytes, its blocks declare ")
-    run = romancal(roman.exposures[0], "--steps.rampfit.algoritm=likely")
+    run = romancal(roman.exposures[0], "--steps.rampfit.algoritm=likely", "--plan")
     assert (run.returncode, run.stderr) == (
         2,
         "romancal: roman_elp: there is no parameter 'steps.rampfit.algoritm' "

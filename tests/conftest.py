@@ -47,7 +47,8 @@ LONGEST = (
     "tests/e2e/test_drop_in.py",
     "tests/faults/test_ended.py",
     "tests/flows/romancal/test_command.py",
-    "tests/operations/test_security.py",
+    "tests/e2e/test_degraded.py",
+    "tests/operations/test_service.py",
 )
 """Files that take the longest: they begin first, so that no process is left with one at the end."""
 

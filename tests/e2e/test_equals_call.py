@@ -38,19 +38,18 @@ def products(calibrated):
 
 
 @pytest.fixture(scope="module")
-def made_by_flows(
-    products, calibration_jobs, run_python, sample, new_prefect_home, tmp_path_factory
-):
-    """Run what plain jwst ran for `products`, as flows, on an embedded Prefect server."""
+def made_by_flows(products, calibration_jobs, run_python, sample, prefect_url, tmp_path_factory):
+    """Run what plain jwst ran for `products`, as flows."""
     out = tmp_path_factory.mktemp("flows")
-    run_python(
-        AS_FLOWS,
-        json.dumps(calibration_jobs(out)),
-        out,
-        products.context,
-        CRDS_PATH=sample.crds_path,
-        PREFECT_HOME=new_prefect_home(),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", prefect_url)
+        run_python(
+            AS_FLOWS,
+            json.dumps(calibration_jobs(out)),
+            out,
+            products.context,
+            CRDS_PATH=sample.crds_path,
+        )
     return out
 
 

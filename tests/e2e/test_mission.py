@@ -78,9 +78,9 @@ def by_flow(step_class, data, out):
     ],
 )
 def test_every_door_leads_to_the_same_products(
-    mission, new_prefect_home, monkeypatch, step_class, data, names
+    mission, prefect_url, monkeypatch, step_class, data, names
 ):
-    monkeypatch.setenv("PREFECT_HOME", str(new_prefect_home()))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_url)
     Row([2.0, 20.0, 30.0, 40.0], detector="NRCB2").save("two_raw.row")
     Path("all.night").write_text("one_raw.row\ntwo_raw.row\n")
     Path("pars.cfg").write_text(CONFIG.format(cls=f"{step_class.__module__}.{step_class.__name__}"))

@@ -67,6 +67,5 @@ def machine_of_tests(small: Any, tmp_path_factory: pytest.TempPathFactory) -> It
             hdus[0].header["FILENAME"] = name
             hdus.writeto(folder / "archive" / name)
     with machine(folder, crds_path) as made:
-        assert made.ended(made.start("watch-context"))["type"] == "COMPLETED"
         assert made.ended(made.start("reprocess"))["type"] == "COMPLETED"
         yield made

@@ -1,4 +1,7 @@
-"""The form of calwebb_detector1 in a real browser, as a person fills it in."""
+"""The form of calwebb_detector1 in a real browser, with nothing typed into it.
+
+With a value typed it is in tests/operations/test_make_up.py.
+"""
 
 import json
 import os
@@ -107,22 +110,6 @@ def submit(page):
     return json.loads(answer.request.post_data)["parameters"], answer.json()["id"]
 
 
-def typed(page, parameter, value, step="jump"):
-    heading = page.get_by_text(f"{step} (Optional)", exact=True)
-    label = heading.locator(f"xpath=following::*[starts-with(text(), '{parameter}')][1]")
-    label.locator("xpath=following::input[1]").fill(value)
-
-
-def test_typed_threshold_runs_and_is_shown_with_its_source(server, form):
-    typed(form, "rejection_threshold", "7.5")
-    parameters, run_id = submit(form)
-    assert parameters["steps"] == {"jump": {"rejection_threshold": 7.5}}
-    rows = server.rows(server.finished(run_id))
-    (row,) = (row for row in rows if row["parameter"] == "rejection_threshold")
-    assert (row["value"], row["source"]) == ("7.5", "flow run")
-    assert row["instead of"].startswith("5.0 (CRDS step file ")
-
-
 @pytest.mark.slow
 def test_untouched_form_resolves_as_no_parameters(server, form, small):
     exposure = str(small.program.exposures[0])
@@ -137,10 +124,3 @@ def test_untouched_form_resolves_as_no_parameters(server, form, small):
     )
     assert server.rows(server.finished(bare["id"])) == rows
     assert not any(row["source"] == "flow run" for row in rows)
-
-
-def test_long_list_of_steps_is_bearable(form):
-    height = form.evaluate(
-        "Math.max(...[...document.querySelectorAll('*')].map(e => e.scrollHeight))"
-    )
-    assert height < 22_000  # 20 steps, 208 fields

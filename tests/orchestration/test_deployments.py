@@ -13,6 +13,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
 
+from flows.calwebb.flow import calwebb
+from flows.reprocess.flow import reprocess
 from stpipe_prefect import as_flow
 from stpipe_prefect.cli.main import main
 from stpipe_prefect.exceptions import ParameterError
@@ -330,22 +332,21 @@ def test_refused_in_a_flow_of_a_deployed_flow(prefect_server, mission):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("flow", "given", "words"),
     [
-        ({"inputs": ["/etc/passwd"]}, "input = '/etc/passwd' is not below"),
-        ({"inputs": [], "config_file": "x.cfg"}, "config_file is not allowed in a deployment"),
-        ({"inputs": [], "output_dir": "/"}, "output_dir = '/' is not below"),
-        ({"inputs": [], "parameters": {"steps": HOOK}}, "steps.dark.pre_hooks is not allowed"),
+        (calwebb, {"inputs": ["/etc/passwd"]}, "input = '/etc/passwd' is not below"),
+        (calwebb, {"inputs": [], "config_file": "x.cfg"}, "config_file is not allowed in a"),
+        (calwebb, {"inputs": [], "output_dir": "/"}, "output_dir = '/' is not below"),
+        (calwebb, {"inputs": [], "parameters": {"steps": HOOK}}, "steps.dark.pre_hooks is not"),
+        (reprocess, {"crds_context": "/tmp/x.pmap"}, "expected the name of a context"),
     ],
 )
 def test_deployment_of_the_campaign_reads_nothing_it_may_not(
-    prefect_server, mission, monkeypatch, given, words
+    prefect_server, mission, monkeypatch, flow, given, words
 ):
-    from flows.calwebb.flow import calwebb
-
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
     with pytest.raises(ParameterError) as caught:
-        calwebb.fn(**given)
+        flow.fn(**given)
     assert words in str(caught.value)
 
 

@@ -63,10 +63,62 @@ def thresholds(text):
     return re.findall(r"CR rejection threshold = (\S+) sigma", text)
 
 
-def test_bad_files_among_good_ones(calwebb, uncal, tmp_path):
-    half = tmp_path / "half_uncal.fits"
+SEVERAL = """
+import json, os, sys
+from pathlib import Path
+from flows.calwebb.__main__ import main
+
+codes = {}
+for name, arguments in json.loads(sys.argv[1]).items():
+    for descriptor, stream in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{name}.{stream}", os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.argv[1:] = arguments
+    if name == "no cache":
+        del os.environ["CRDS_PATH"]
+    codes[name] = main()
+Path("codes.json").write_text(json.dumps(codes))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("several")
+
+
+@pytest.fixture(scope="module")
+def several(environment, uncal, folder):
+    """Runs of the command by name, one after the other in one process: each needs jwst."""
+    half = folder / "half_uncal.fits"
     half.write_bytes(uncal.read_bytes()[:50_000])
-    run = calwebb("absent.fits", uncal, half)
+    given = {
+        "bad files": ("made", "absent.fits", uncal, half),
+        "another context": ("made", uncal, "--plan", "--json", "--context", "jwst_0002.pmap"),
+        "and back": ("made", uncal, "--plan"),
+        "wrong parameters": (
+            *("none", uncal, "--steps.jmp.skip=true", "--steps.jump.rejection_treshold=5"),
+            "--steps.jump.rejection_threshold=high",
+        ),
+        "wrong pipeline": ("none", uncal, "--pipeline", "calwebb_spec2"),  # fails on an image
+        "no context": ("none", uncal, "--context", "jwst_0009.pmap"),
+        "no cache": ("none", uncal),
+    }
+    commands = {
+        name: [*map(str, arguments), "--output-dir", out]
+        for name, (out, *arguments) in given.items()
+    }
+    command = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
+    subprocess.run(command, env=environment, cwd=folder, check=True)
+    codes = json.loads((folder / "codes.json").read_text())
+
+    def run(name):
+        said = [(folder / f"{name}.{stream}").read_text() for stream in ("out", "err")]
+        return Run(codes[name], *said, products(folder / given[name][0]))
+
+    return {name: run(name) for name in given}
+
+
+def test_bad_files_among_good_ones(several, uncal, folder):
+    run, half = several["bad files"], folder / "half_uncal.fits"
     assert run.code == 1
     absent, truncated = run.err.splitlines()
     assert absent == "calwebb: absent.fits: no such file"
@@ -123,13 +175,8 @@ def test_wrong_usage(calwebb, uncal, arguments, problem):
     assert line.startswith("calwebb: ") and problem in line
 
 
-def test_wrong_parameters_are_named_before_anything_runs(calwebb, uncal, tmp_path):
-    run = calwebb(
-        uncal,
-        "--steps.jmp.skip=true",
-        "--steps.jump.rejection_treshold=5",
-        "--steps.jump.rejection_threshold=high",
-    )
+def test_wrong_parameters_are_named_before_anything_runs(several):
+    run = several["wrong parameters"]
     assert (run.code, run.out, run.products) == (2, "", [])
     assert run.err.splitlines() == [
         "calwebb: calwebb_detector1: steps.jump.rejection_threshold = 'high' is not allowed: "
@@ -157,19 +204,16 @@ def test_output_folder_that_cannot_be(environment, uncal, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("variables", "arguments", "problem"),
+    ("name", "problem"),
     [
-        ({"CRDS_PATH": None}, [], "CRDS_PATH is not set: point it at a CRDS cache folder"),
-        ({}, ["--context", "jwst_0009.pmap"], "Context jwst_0009.pmap is not in the CRDS cache"),
-        (
-            {"PREFECT_API_URL": "http://127.0.0.1:1/api"},
-            [],
-            "http://127.0.0.1:1/api",
-        ),
+        ("no cache", "CRDS_PATH is not set: point it at a CRDS cache folder"),
+        ("no context", "Context jwst_0009.pmap is not in the CRDS cache"),
+        ("no server", "http://127.0.0.1:1/api"),
     ],
 )
-def test_unusable_surroundings(calwebb, uncal, variables, arguments, problem):
-    run = calwebb(uncal, *arguments, **variables)
+def test_unusable_surroundings(calwebb, several, uncal, name, problem):
+    no_server = {"PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    run = several.get(name) or calwebb(uncal, **no_server)
     assert (run.code, run.out, run.products) == (1, "", [])
     (line,) = run.err.splitlines()
     assert line.startswith("calwebb: ") and problem in line
@@ -196,8 +240,8 @@ def test_absent_reference(calwebb, uncal, crds_copy, name, kind):
     assert run.out.splitlines()[-2].startswith("FAIL ")
 
 
-def test_error_of_jwst_itself_names_file_and_pipeline(calwebb, uncal):
-    run = calwebb(uncal, "--pipeline", "calwebb_spec2")  # which fails on an image
+def test_error_of_jwst_itself_names_file_and_pipeline(several, uncal):
+    run = several["wrong pipeline"]
     assert (run.code, run.products) == (1, [])
     assert run.err == (
         f"calwebb: {uncal.name}: calwebb_spec2: RuntimeError: Cannot determine WCS.\n"
@@ -220,9 +264,8 @@ def test_parameters_of_the_context_beat_those_of_the_code(calwebb, uncal, out):
         assert fits.getheader(out / product)["R_GAIN"].endswith("gain_0002.fits")
 
 
-def test_plan_of_another_context_and_back(calwebb, uncal):
-    assert calwebb(uncal).code == 0
-    planned = json.loads(calwebb(uncal, "--plan", "--json", "--context", "jwst_0002.pmap").out)
+def test_plan_of_another_context_and_back(several, uncal):
+    planned = json.loads(several["another context"].out)
     rate = uncal.name.replace("_uncal", "_rate")
     assert [(plan["input"], plan["pipeline"], *plan["reasons"]) for plan in planned] == [
         (
@@ -239,7 +282,7 @@ def test_plan_of_another_context_and_back(calwebb, uncal):
             f"input {rate} will be remade",
         ),
     ]
-    assert calwebb(uncal, "--plan").out.splitlines()[-1] == "0 of 2 will run"
+    assert several["and back"].out.splitlines()[-1] == "0 of 2 will run"
 
 
 @pytest.mark.slow

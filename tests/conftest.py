@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copy
 
@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from flows.romancal.sample import store as roman_store
 from flows.romancal.sample.store import Sample as RomanSample
-from flows.sample import Program, Sample, ensure_sample, make_crds_cache, make_program
+from flows.sample import Program, Sample, Truth, ensure_sample, make_crds_cache, make_program
 
 FLIGHT = Path(__file__).parents[1] / "../shared/data/flight"
 ACQUISITION = FLIGHT / "jw01019001001_gs-acq1_2022117003102_uncal.fits"
@@ -213,17 +213,21 @@ for pipeline, exposure in json.loads(sys.argv[1]):
 """
 
 
+CALIBRATED = 2
+"""How many of the sample's exposures are calibrated for comparisons."""
+
+
 @pytest.fixture(scope="session")
 def calibration_jobs(sample: Sample) -> Callable[[Path], list[tuple[str, str]]]:
     """List what to calibrate, with its pipeline, when products go to a given folder.
 
-    That is two of the exposures and their combination, and one exposure of each other kind.
+    That is some of the exposures and their combination, and one exposure of each other kind.
     """
 
     def jobs(out: Path) -> list[tuple[str, str]]:
-        exposures = sample.exposures[:2]
+        exposures = sample.exposures[:CALIBRATED]
         table = json.loads(sample.association.read_text())
-        del table["products"][0]["members"][len(exposures) :]
+        del table["products"][0]["members"][CALIBRATED:]
         association = out / sample.association.name
         association.write_text(json.dumps(table))
         rates = [out / exposure.name.replace("_uncal", "_rate") for exposure in exposures]
@@ -237,6 +241,15 @@ def calibration_jobs(sample: Sample) -> Callable[[Path], list[tuple[str, str]]]:
         ]
 
     return jobs
+
+
+@pytest.fixture(scope="session")
+def truth(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of what was put into those exposures."""
+    known = Truth.load(sample.truth)
+    path = tmp_path_factory.mktemp("truth") / "truth.json"
+    replace(known, exposures=known.exposures[:CALIBRATED]).save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

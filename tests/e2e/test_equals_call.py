@@ -93,16 +93,16 @@ def test_comparison_notices_one_pixel(products, differences, tmp_path):
     assert "SCI: other values" in found[1]
 
 
-def test_statistics_in_the_records_give_back_what_was_put_in(made_by_flows, sample):
+def test_statistics_in_the_records_give_back_what_was_put_in(made_by_flows, truth):
     def statistics(product):
         return find_record(made_by_flows / product).statistics[product]
 
     width = FWHM_TO_SIGMA * (nircam.PSF_SIGMA**2 + 1 / 12) ** 0.5  # pixels are not points
-    truth = Truth.load(sample.truth)
-    for number, exposure in enumerate(truth.exposures, 1):
+    known = Truth.load(truth)
+    for number, exposure in enumerate(known.exposures, 1):
         found = statistics(f"{exposure.name}_cal.fits")
         assert found["sky"] == pytest.approx(SKY_BRIGHTNESS * (1 + 0.05 * number), rel=0.01)
-        assert found["sources"] == pytest.approx(len(truth.stars), rel=0.05)
+        assert found["sources"] == pytest.approx(len(known.stars), rel=0.05)
         assert found["source_fwhm_pixels"] == pytest.approx(width, rel=0.03)
         # All but the first are pointed a little beside where they say; see `POINTING_ERROR`.
         aligned = statistics(f"{exposure.name}_o001_crf.fits")

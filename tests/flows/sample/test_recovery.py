@@ -1,6 +1,5 @@
 """Real pipelines on the sample give its truth back, under either context."""
 
-from dataclasses import replace
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-from flows.sample import Sample, Truth, measure_flux_ratio, measure_recovery
+from flows.sample import measure_flux_ratio, measure_recovery
 
 
 @pytest.fixture(
@@ -17,18 +16,6 @@ from flows.sample import Sample, Truth, measure_flux_ratio, measure_recovery
 )
 def products(request: pytest.FixtureRequest, calibrated: Any) -> Any:
     return calibrated(request.param)
-
-
-@pytest.fixture
-def truth(products: Any, sample: Sample, tmp_path: Path) -> Path:
-    """The truth of those exposures of the sample that `products` are made of."""
-    known = Truth.load(sample.truth)
-    made = {path.name for path in products.folder.glob("*_rate.fits")}
-    exposures = tuple(each for each in known.exposures if f"{each.name}_rate.fits" in made)
-    assert len(exposures) > 1
-    path = tmp_path / "truth.json"
-    replace(known, exposures=exposures).save(path)
-    return path
 
 
 def test_truth_is_recovered(products: Any, truth: Path) -> None:

@@ -12,6 +12,7 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels.dqflags import pixel
 
 from flows.compare.main import main as compare
+from flows.reprocess.main import main
 
 NOWHERE = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
 """A Prefect server that does not answer: for what needs none."""
@@ -121,13 +122,17 @@ def test_limit_and_failure(command, archive):
     assert dark.exists()
 
 
-def test_wrong_usage_is_one_line(command, tmp_path):
-    for arguments, code, words in (
-        ([tmp_path / "no"], 1, "no: no such folder or list of exposures"),
-        ([tmp_path, "--limit", "none"], 2, "expected a number of exposures, not 'none'"),
-        ([tmp_path, "--context", "new"], None, "'new' is not a context"),
-    ):
-        done = command(*arguments)
-        assert done.returncode == code or (code is None and done.returncode)
-        assert words in done.stderr.splitlines()[-1]
-        assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["no"], 1, "no: no such folder or list of exposures"),
+        ([".", "--limit", "none"], 2, "expected a number of exposures, not 'none'"),
+        ([".", "--context", "new"], 1, "'new' is not a context"),
+    ],
+)
+def test_wrong_usage_is_one_line(crds, tmp_path, monkeypatch, capfd, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    out, err = capfd.readouterr()
+    (line,) = err.splitlines()
+    assert out == "" and line.startswith("reprocess: ") and words in line

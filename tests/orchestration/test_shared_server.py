@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import httpx
 import psutil
 import pytest
+from lantern.model import Row
 from machine import until
 
 from stpipe_prefect.exceptions import StpipePrefectError
@@ -91,37 +92,51 @@ def python(**variables):
         process.stdin.close()
 
 
-SERVE = """
-import json, sys
-from stpipe_prefect.orchestration.shared_server import SharedServer
+FORKED = """
+import json, multiprocessing, sys
+sys.path.insert(0, sys.argv[1])
+from lantern.pipelines import CalibratePipeline
+from stpipe_prefect import as_flow
+from stpipe_prefect.orchestration.shared_server import shared_server
 
-server = SharedServer()
-server.wait()
-print(json.dumps([server.api_url, server.auth_string, server.caution]), flush=True)
+flow = as_flow(CalibratePipeline)
+
+def run(folder):
+    return flow("one_raw.row", output_dir=folder)[0]
+
+made = [run("a")]  # as a notebook does; then its pool is forked
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    made += pool.map(run, ["b", "c", "d"])
+server = shared_server()
+print(json.dumps([server.api_url, server.auth_string, server.caution, made]), flush=True)
 sys.stdin.read()
 """
 
 
 @pytest.fixture(scope="module")
-def server(new_prefect_home):
-    """A server that was started where the usual database is broken, and who started it."""
-    home = new_prefect_home()
+def server(new_prefect_home, lantern_cache, tmp_path_factory):
+    """A server that was started where the usual database is broken, and what ran there."""
+    home, folder = new_prefect_home(), tmp_path_factory.mktemp("forked")
     (home / "prefect.db").rename(home / "prefect-2.db")
     (home / "prefect.db").write_text("no database")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    Row([1.0, 10.0, 50.0, 100.0]).save(str(folder / "one_raw.row"))
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
     with (
         (home / "said").open("w") as said,
         subprocess.Popen(
-            [sys.executable, "-c", SERVE],
-            env=environment | {"PREFECT_HOME": str(home)},
+            [sys.executable, "-c", FORKED, MISSION],
+            cwd=folder,
+            env=kept | {"CRDS_PATH": str(lantern_cache), "PREFECT_HOME": str(home)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
         ) as process,
     ):
-        url, auth, caution = json.loads(process.stdout.readline())
-        yield SimpleNamespace(home=home, url=url, auth=tuple(auth.split(":")), caution=caution)
+        url, auth, caution, made = json.loads(process.stdout.readline())
+        yield SimpleNamespace(
+            home=home, url=url, auth=tuple(auth.split(":")), caution=caution, made=made
+        )
         process.stdin.close()
 
 
@@ -132,6 +147,14 @@ def test_broken_database_does_not_stop_a_run(server):
         f"in {other}; repair or move the file, or set PREFECT_HOME to another folder"
     )
     assert server.caution in (server.home / "said").read_text()
+
+
+def test_processes_forked_after_a_run_report_to_its_server(server):
+    assert server.made == [f"{out}/one_cal.row" for out in "abcd"]
+    assert len(servers(server.home)) == 1
+    with closing(sqlite3.connect(server.home / "prefect-2.db")) as database:
+        runs = database.execute("SELECT state_name FROM flow_run").fetchall()
+    assert runs == [("Completed",)] * 4
 
 
 def test_nobody_is_sent_away_because_others_write(server):
@@ -199,30 +222,6 @@ def test_users_come_and_go_and_so_does_the_server(mission, home):
         ).fetchall()
     assert runs == [("Completed",)] * 5
     assert {name for (name,) in tasks} >= {"dark", "flat", "clip"}
-
-
-FORKED = """
-import multiprocessing, sys
-sys.path.insert(0, sys.argv[1])
-from lantern.pipelines import CalibratePipeline
-from stpipe_prefect import as_flow
-
-flow = as_flow(CalibratePipeline)
-
-def run(folder):
-    return flow("one_raw.row", output_dir=folder)[0]
-
-run("a")  # as a notebook does; then its pool is forked
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    print(*pool.map(run, ["b", "c", "d"]))
-"""
-
-
-def test_processes_forked_after_a_run_report_to_its_server(
-    mission, home, run_python, lantern_cache
-):
-    printed = run_python(FORKED, MISSION, CRDS_PATH=lantern_cache)
-    assert printed.split() == ["b/one_cal.row", "c/one_cal.row", "d/one_cal.row"]
 
 
 def test_proxy_that_cannot_be_asked_is_named(mission, home):

@@ -83,7 +83,7 @@ def server(small, prefect_url, tmp_path_factory):
         yield server
     finally:
         serving.terminate()
-        serving.wait(30)
+        serving.wait(120)
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ class Composed:
         """Ask the server, with credentials."""
         user, _, password = CREDENTIALS.partition(":")
         answer = httpx.request(
-            method, f"{self.url}{route}", json=query, auth=(user, password), timeout=30
+            method, f"{self.url}{route}", json=query, auth=(user, password), timeout=120
         )
         return answer.raise_for_status().json()
 

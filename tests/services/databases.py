@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 @contextmanager

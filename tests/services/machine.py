@@ -107,7 +107,7 @@ class Machine:
                 f"{self.url}/api{route}",
                 json=query or None,
                 auth=(user, password),
-                timeout=30,
+                timeout=120,
             )
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break

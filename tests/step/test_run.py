@@ -128,10 +128,10 @@ def test_two_threads_keep_their_logs_apart():
 
     class WaitingStep(EchoStep):
         def process(self, *args):
-            together.wait(10)
+            together.wait(60)
             for _ in range(20):
                 super().process(*args)
-            together.wait(10)
+            together.wait(60)
 
     steps = [WaitingStep("one"), WaitingStep("two")]
     threads = [threading.Thread(target=step.run, args=(step.name,)) for step in steps]

@@ -63,6 +63,7 @@ def _command(argv: list[str]) -> int:
     commands = {
         "list": _list,
         "provenance": _provenance,
+        "reproduce": _reproduce,
         "checkpoints": _checkpoints,
     }
     if args.command in commands:
@@ -96,6 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     written.add_argument("--json", action="store_true", help="show the whole record, or graph")
     written.add_argument(
         "--prov", action="store_true", help="show the graph as W3C PROV (PROV-JSON)"
+    )
+    again = commands.add_parser("reproduce", help="make products again and compare them")
+    again.add_argument("products", nargs="+", metavar="PRODUCT", help="or its .provenance.json")
+    where = again.add_mutually_exclusive_group()
+    where.add_argument("--output-dir", metavar="DIR", help="keep what is made, in this folder")
+    where.add_argument(
+        "--export",
+        metavar="DIR",
+        help="run nothing; write the record, its parameters as .asdf, and the command for strun",
     )
     kept = commands.add_parser("checkpoints", help="list checkpoints")
     kept.add_argument("--clear", action="store_true", help="remove all checkpoints")
@@ -162,6 +172,12 @@ def _graph(args: argparse.Namespace) -> int:
     else:
         screen().print(tree(made), soft_wrap=True)
     return 0
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from .reproduce import reproduce
+
+    return reproduce(args)
 
 
 def _checkpoints(args: argparse.Namespace) -> int:

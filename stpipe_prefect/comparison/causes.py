@@ -94,14 +94,9 @@ class Records:
             if product_a and product_b and (earlier := self._causes(product_a, product_b)):
                 yield from earlier
                 explained.add(f"input {_name(file_a)} changed")
-        said = [text for text in differences(before, now) if text not in explained]
-        # The other packages are recorded for such a case: they may explain what nothing else does.
-        others = [
-            text
-            for text in _versions(before.software, now.software)
-            if not any(each.startswith(text) for each in said)  # with the steps it concerns
-        ]
-        yield from (Cause(pipeline, text) for text in (*said, *others))
+        for text in all_differences(before, now):
+            if text not in explained:
+                yield Cause(pipeline, text)
 
     def _made(self, file: FileContent, folder: Path) -> Path | None:
         """Find an input beside the record of its making: where it was, or where a copy may be."""
@@ -133,10 +128,24 @@ def _inputs_changed(
             yield file, other
 
 
+def all_differences(before: Dependencies, now: Dependencies) -> list[str]:
+    """Say all that differs in what two runs were made from.
+
+    Packages that do not count are recorded for this: they may explain what nothing else does.
+    """
+    said = list(differences(before, now))
+    return said + [
+        text
+        for text in _versions(before.software, now.software)
+        if not any(each.startswith(text) for each in said)  # with the steps it concerns
+    ]
+
+
 def _versions(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
-    for name in dict.fromkeys((*before, *now)):
-        if before.get(name) != now.get(name):
-            yield f"{name} {before.get(name, 'none')} → {now.get(name, 'none')}"
+    """Compare what both records list: records of earlier releases list less."""
+    for name in before:
+        if name in now and before[name] != now[name]:
+            yield f"{name} {before[name]} → {now[name]}"
 
 
 def _name(file: FileContent) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from ..exceptions import ReferenceFileError
 from ..parameters.layers import new_config
 from ..references.cache import prefetch, recall, sha1_of
-from ..references.context import pinned_context
+from ..references.context import pinned_context, resolve_context
 from ..references.reference import NOT_APPLICABLE, ReferenceFile
 from ..registry import import_object
 from .dependencies import Row, named_files, planned, row_name
@@ -26,8 +26,14 @@ def obstacles(record: Record) -> Iterator[str]:
     """Say, before anything runs, what of a run is gone, changed or was never recorded.
 
     Reference files that are not in the cache are fetched, where there is a CRDS server.
+
+    Raises
+    ------
+    ContextError
+        There is no cache that can be used, or not this context.
     """
     made_from = record.dependencies
+    resolve_context(made_from.observatory, made_from.context)
     for what in made_from.opaque:
         yield f"{what} was given as an object, of which the record has only the type"
     for row in made_from.parameters:
@@ -92,10 +98,12 @@ def _has_object(value: Any) -> bool:
 
 def _changed(files: Iterator[FileContent] | list[FileContent], what: str) -> Iterator[str]:
     for file in files:
-        if not Path(file.path).exists():
-            yield f"{what} {file.path} is gone"
-        elif not file.is_intact:
+        if file.is_intact:
+            continue
+        if os.access(file.path, os.R_OK):
             yield f"{what} {file.path} changed: its sha256 was {file.sha256}"
+        else:
+            yield f"{what} {file.path} is gone, or cannot be read"
 
 
 def _unlike_members(record: Record) -> Iterator[str]:
@@ -103,10 +111,10 @@ def _unlike_members(record: Record) -> Iterator[str]:
     recorded = [file.path for file in record.dependencies.inputs]
     if not recorded:
         yield "the record names no input"
-    elif all(Path(path).exists() for path in recorded):
-        now = [str(path) for path in input_files(recorded[0], record.path.parent)]
+    elif all(os.access(path, os.R_OK) for path in recorded):
+        opened = [path for path in input_files(recorded[0], record.path.parent) if path.exists()]
         for path in recorded:
-            if path not in now:
+            if not any(each.samefile(path) for each in opened):
                 yield f"input {path} is none that {recorded[0]} leads to"
 
 
@@ -118,13 +126,13 @@ def _changed_reference(row: Row, record: Record) -> Iterator[str]:
     else:
         wanted = ReferenceFile(name, row["type"], made_from.observatory, made_from.context)
         path = wanted.path
-        if not path.exists():
+        if not os.access(path, os.F_OK):
             try:
                 prefetch(wanted)
             except ReferenceFileError as error:
                 yield f"{what} is gone: {error} (it was {row.get('path', '')})"
                 return
-    if not path.exists():
-        yield f"{what} is gone"
+    if not os.access(path, os.R_OK):
+        yield f"{what} is gone, or cannot be read"
     elif (recall(path) or sha1_of(path)) != row["sha1"]:
         yield f"{what} changed: the sha1 of {path} was {row['sha1']}"

@@ -14,6 +14,8 @@ VOLATILE = (
     "meta.filename",
     "cal_logs",
     "meta.cal_logs",
+    "individual_image_cal_logs",
+    "meta.image.file_date",
     "history",
     "_fits_hash",
     # Around it in ASDF: which release of asdf wrote it.

@@ -1,0 +1,135 @@
+"""Products made again from their records alone, of the miniature mission."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from lantern.model import Row
+from lantern.pipelines import CalibratePipeline
+
+from stpipe_prefect import as_flow
+from stpipe_prefect.cli.main import main
+
+pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
+
+CALIBRATE = as_flow(CalibratePipeline)
+DARK = "references/jwst/nircam/jwst_nircam_dark_0001.json"
+
+
+def scale(data):
+    """Double the pixels, as a hook."""
+    return Row([2 * pixel for pixel in data.data])
+
+
+@pytest.fixture
+def product(mission, lantern_cache, monkeypatch, prefect_server):
+    """A product of parameters of its own, with a cache of its own."""
+    cache = shutil.copytree(lantern_cache, mission / "crds")
+    monkeypatch.setenv("CRDS_PATH", str(cache))
+    clip = {"low": 3.0, "save_results": True}
+    steps = {"dark": {"scale": 2.0}, "clip": clip}
+    made = CALIBRATE("one_raw.row", output_dir="archive", steps=steps)
+    return next(Path(path) for path in made if path.endswith("_cal.row"))
+
+
+def reproduce(*arguments):
+    return main(["reproduce", *map(str, arguments)])
+
+
+def test_is_the_same_from_another_folder_and_nothing_is_left(
+    product, tmp_path, monkeypatch, capsys
+):
+    before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
+    elsewhere = tmp_path / "elsewhere"
+    monkeypatch.chdir(tmp_path.parent)
+    assert reproduce(product.absolute() if product.is_absolute() else tmp_path / product) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "one_cal.row: bit-identical",
+        "one_clip.row: bit-identical",
+    ]
+    assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+    assert reproduce(tmp_path / product, "--output-dir", elsewhere) == 0
+    assert (elsewhere / "one_cal.row").read_bytes() == (tmp_path / product).read_bytes()
+    assert reproduce(tmp_path / product, "--output-dir", elsewhere) == 1
+    assert capsys.readouterr().err == (
+        f"error: {elsewhere} has one_cal.row: choose an empty folder\n"
+    )
+
+
+def test_context_is_that_of_the_record(product, monkeypatch):
+    monkeypatch.setenv("CRDS_CONTEXT", "jwst_0002.pmap")
+    assert reproduce(product) == 0
+
+
+def test_what_is_gone_or_changed_is_named_before_anything_runs(product, tmp_path, capsys):
+    raw, dark = tmp_path / "one_raw.row", tmp_path / "crds" / DARK
+    Row([1.0]).save(str(raw))
+    dark.write_text("7.0 \n")
+    folder = tmp_path / "new"
+    assert reproduce(product, "--output-dir", folder) == 1
+    record = "one_raw.lantern_calibrate.provenance.json"
+    changed, other = capsys.readouterr().err.splitlines()
+    assert changed.startswith(f"error: {record}: input {raw} changed: its sha256 was ")
+    assert other.startswith(
+        f"error: {record}: reference {dark.name} of dark changed: the sha1 of {dark} was "
+    )
+    assert not folder.exists()
+    raw.unlink()
+    dark.unlink()
+    assert reproduce(product) == 1
+    gone, other = capsys.readouterr().err.splitlines()
+    assert gone == f"error: {record}: input {raw} is gone, or cannot be read"
+    assert other.startswith(f"error: {record}: reference {dark.name} of dark is gone: ")
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_what_was_given_as_an_object_is_named(capsys):
+    steps = {"flat": {"post_hooks": [lambda data: data]}}
+    (product,) = CALIBRATE(Row.open("one_raw.row"), output_dir="made", steps=steps)
+    assert reproduce(product) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: one_raw.lantern_calibrate.provenance.json: parameter flat.post_hooks was given as "
+        "an object, of which the record has only the type",
+        "error: one_raw.lantern_calibrate.provenance.json: input one_raw.row was given as an open "
+        "model",
+    ]
+
+
+def test_difference_is_said_with_what_could_be_its_cause(product, capsys):
+    row = Row.open(product)
+    row.data[0] += 1
+    row.save(str(product))
+    assert reproduce(product) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "one_clip.row: bit-identical"
+    assert out[1].startswith("one_cal.row: different: ")
+    assert out[2:] == [f"  possible cause: {product} was changed since it was made"]
+
+
+def test_version_is_a_possible_cause(product, capsys):
+    path = next(product.parent.glob("*.provenance.json"))
+    record = json.loads(path.read_text())
+    record["software"]["numpy"] = "1.0"
+    path.write_text(json.dumps(record))
+    row = Row.open(product)
+    row.save(str(product.with_name("one_cal.row")))
+    product.write_text(product.read_text() + "\n")
+    assert reproduce(path) == 1
+    assert "  possible cause: numpy 1.0 → " in capsys.readouterr().out
+
+
+def test_export_is_all_that_another_command_needs(product, tmp_path, monkeypatch, capsys):
+    assert reproduce(product, "--export", "paper") == 0
+    name = "one_raw.lantern_calibrate"
+    assert capsys.readouterr().out.splitlines() == [
+        f"paper/{name}.{kind}" for kind in ("provenance.json", "asdf", "sh")
+    ]
+    *about, command = Path(f"paper/{name}.sh").read_text().splitlines()
+    assert about[-1] == "export CRDS_CONTEXT=jwst_0001.pmap"
+    program, *arguments = command.split()
+    assert program == "strun"
+    monkeypatch.chdir("paper")
+    monkeypatch.setenv("CRDS_CONTEXT", "jwst_0001.pmap")
+    assert main(["run", *arguments]) == 0  # takes what strun takes
+    assert Path("one_cal.row").read_bytes() == (tmp_path / product).read_bytes()

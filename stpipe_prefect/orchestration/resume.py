@@ -18,10 +18,12 @@ import wrapt
 
 from ..datamodel import is_model
 from ..exceptions import UsageError, nearest, reason
+from ..outcomes import Outcome
 from ..provenance import checkpoints as store
 from ..provenance.collect import described
 from ..provenance.dependencies import Dependencies, Row, named_files
 from ..provenance.fingerprint import fingerprint
+from ..provenance.statuses import judged
 from .tasks import cached_task
 
 logger = logging.getLogger("stpipe.checkpoints")
@@ -77,6 +79,8 @@ class Resumption:
             cached_task(name)()
             return found[0]
         result = compute()
+        if judged(getattr(self._pipeline, name), result, ()).outcome is Outcome.DEGRADED:
+            self.keep_no_more()  # a run that went on from there could not tell
         self._ran(name, result)
         return result
 

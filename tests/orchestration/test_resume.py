@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from astropy.io import fits
+from lantern.pipelines import CalibratePipeline
+from lantern.steps import FlatStep
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow as carry_out
 
@@ -13,6 +15,23 @@ from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.orchestration.resume import Pending, revealed
 from stpipe_prefect.provenance.checkpoints import checkpoints
 from stpipe_prefect.provenance.record import find_record
+
+
+class DullFlatStep(FlatStep):
+    """Cannot do its work."""
+
+    def process(self, data):
+        row = self.open_model(data)
+        row.meta.cal_step.flat = "FAILED"
+        return row
+
+
+class DullPipeline(CalibratePipeline):
+    """Has a step that cannot do its work."""
+
+    class_alias = "lantern_dull"
+    step_defs = {**CalibratePipeline.step_defs, "flat": DullFlatStep}
+
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
 
@@ -66,6 +85,16 @@ def test_damaged_checkpoint_is_none(first, run_flow, small):
     run = run_flow("calwebb_detector1", small.program.exposures[0], checkpoint=["jump"])
     assert states(run)["dq_init"] == "Completed"
     assert_same_arrays(run, first)
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_run_that_goes_on_does_not_pass_a_step_that_could_not_do_its_work():
+    for low in (1.0, 2.0):
+        steps = {"clip": {"low": low}}
+        given = {"output_dir": "out", "checkpoint": ["all"], "steps": steps}
+        state = as_flow(DullPipeline)("one_raw.row", **given, return_state=True)
+        assert (state.name, state.message) == ("Degraded", "flat: it did not say why")
+    assert [kept.steps for kept in checkpoints() if "lantern_dull" in kept.run] == [("dark",)]
 
 
 def test_unknown_step(run_flow, small):

@@ -99,10 +99,11 @@ def tree(made: Made) -> Tree:
     return drawn
 
 
-def _made(file: FileContent, record: Record | None) -> Made:
-    if record is None:
+def _made(file: FileContent, record: Record | None, above: tuple[Path, ...] = ()) -> Made:
+    if record is None or record.path.absolute() in above:  # of a run that replaced its own input
         return Made(file)
-    inputs = [_made(each, _record_of(each)) for each in record.dependencies.inputs]
+    above = (*above, record.path.absolute())
+    inputs = [_made(each, _record_of(each), above) for each in record.dependencies.inputs]
     own = next(each for each in record.products if Path(each.path).name == Path(file.path).name)
     return Made(file, record, inputs, is_changed=own.sha256 != file.sha256)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .fingerprint import sha256_of
 from .graph import Made
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _describe(document: ProvDocument, made: Made) -> Any:
     if made.record is None:
         return entity
     run, made_from = made.record.run, made.record.dependencies
-    name = f"run:{run.get('flow_run') or run.get('name') or made.record.path.name}"
+    name = f"run:{sha256_of(made.record.path)}"  # a flow run may be of several
     about = {"stpipe:pipeline": made_from.pipeline, "stpipe:context": made_from.context}
     activity = document.activity(name, run.get("started"), None, about)
     document.wasGeneratedBy(entity, activity)

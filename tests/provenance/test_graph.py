@@ -37,7 +37,9 @@ def make(product, pipeline, inputs, *references):
     )  # fmt: skip
     stem = Path(inputs[0]).stem if pipeline != "image3" else "m"
     path = record_path(Path(product).parent.absolute(), f"{stem}.{pipeline}")
-    run = {"pipeline": pipeline, "name": f"{stem}.{pipeline}", "started": "2026-01-01T00:00:00"}
+    started = f"2026-01-01T00:00:{len(list(Path().rglob('*.json'))):02}"
+    run = {"pipeline": pipeline, "name": f"{stem}.{pipeline}", "started": started}
+    run["flow_run"] = "one-batch"  # of all of them
     staging = path.parent / "staging"
     staging.mkdir(exist_ok=True)
     Record(path, made_from, run, [], [FileContent.of(Path(product).absolute())]).write(staging)
@@ -94,3 +96,13 @@ def test_prov_is_read_by_its_library(archive, capsys):
     }
     assert len(list(document.get_records(ProvActivity))) == 5
     assert len(list(document.get_records(ProvDerivation))) == 7
+
+
+def test_run_that_replaced_its_own_input_ends_the_tree(archive, capsys):
+    make("cal/a_rate.fits", "clean", ["cal/a_rate.fits"])
+    for path in Path("cal").glob("a_uncal.detector1*"):
+        path.unlink()  # as the run did that replaced its product
+    assert main(["provenance", "cal/a_rate.fits", "--graph"]) == 0
+    by = "clean, jwst 3.0.0, jwst_0001.pmap"
+    assert capsys.readouterr().out.splitlines() == [f"a_rate.fits  {by}", "└── a_rate.fits"]
+    assert main(["provenance", "cal/a_rate.fits", "--prov"]) == 0

@@ -61,7 +61,7 @@ def folder_of(data: Any) -> str:
 def product_names(data: Any) -> list[str]:
     """List what the associations of an input call their products."""
     if is_library(data):
-        data = data.asn
+        data = dict(data.asn)
     if is_sequence(data) and not is_model(data):
         return [name for item in data for name in product_names(item)]
     association = association_of(data)

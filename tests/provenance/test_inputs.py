@@ -18,7 +18,7 @@ from stpipe_prefect.provenance.inputs import (
     input_files,
     opened_input,
 )
-from stpipe_prefect.provenance.record import find_record
+from stpipe_prefect.provenance.record import find_record, run_name
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
 
@@ -90,6 +90,16 @@ def test_model_is_known_by_its_content(changed_model, small, tmp_path):
     second = content(changed_model)
     changed_model.meta.instrument.filter = "F150W"
     assert len({first, second, content(changed_model)}) == 3
+
+
+def test_run_on_a_library_is_named_after_its_product(calibrated_small, tmp_path):
+    from jwst.datamodels import ModelLibrary
+
+    members = [{"expname": calibrated_small[0].save(str(tmp_path / "0_cal.fits"))}]
+    members[0] |= {"exptype": "science"}
+    table = {"asn_id": "a1", "asn_pool": "p", "products": [{"name": "mosaic", "members": members}]}
+    library = ModelLibrary(table)
+    assert run_name(library, "image3") == run_name(table, "image3") == "mosaic.image3"
 
 
 def test_models_of_a_library_are_looked_at_and_given_back(calibrated_small, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,7 @@ from ..products.staging import check_output_dir
 from ..provenance.code import Code
 from ..provenance.packages import versions
 from ..provenance.record import Record, find_record
-from ..provenance.reproduction import configured, obstacles, run_again
+from ..provenance.reproduction import configured, obstacles, run_again, unrecorded
 from ..user import check_user
 from .exit import quiet
 
@@ -34,23 +33,24 @@ def reproduce(options: argparse.Namespace) -> int:
     for product in map(Path, options.products):
         record = find_record(product)
         records[record.path] = record
+    find_problems = unrecorded if options.export else obstacles
+    problems = [
+        f"{record.path.name}: {problem}"
+        for record in records.values()
+        for problem in find_problems(record)
+    ]
+    if problems:
+        raise InputError("\n".join(problems))
     if options.export:
         for record in records.values():
             _export(record, folder_path(options.export))
         return 0
-    problems = [
-        f"{record.path.name}: {problem}"
-        for record in records.values()
-        for problem in obstacles(record)
-    ]
-    if problems:
-        raise InputError("\n".join(problems))
-    with ExitStack() as stack:
-        folder = folder_path(
-            options.output_dir or stack.enter_context(TemporaryDirectory(prefix="reproduced-"))
-        )
-        check_output_dir(folder)
-        same = [_reproduced(record, folder, options.debug) for record in records.values()]
+    same = []
+    for record in records.values():  # those of two folders may have products of the same names
+        with TemporaryDirectory(prefix="reproduced-") as temporary:
+            folder = folder_path(options.output_dir or temporary)
+            check_output_dir(folder)
+            same.append(_reproduced(record, folder, options.debug))
     return 0 if all(same) else 1
 
 

@@ -34,22 +34,26 @@ def obstacles(record: Record) -> Iterator[str]:
     """
     made_from = record.dependencies
     resolve_context(made_from.observatory, made_from.context)
+    yield from unrecorded(record)
+    for row in made_from.parameters:
+        yield from _changed(named_files(row), f"file of parameter {row_name(row)}")
+    yield from _changed((file for file in made_from.inputs if not _is_open(file)), "input")
+    for row in made_from.references:
+        if not row["type"].startswith("pars-") and "missing" not in row and row.get("sha1"):
+            yield from _changed_reference(row, record)
+
+
+def unrecorded(record: Record) -> Iterator[str]:
+    """Say what of a run the record cannot tell another one."""
+    made_from = record.dependencies
     for what in made_from.opaque:
         yield f"{what} was given as an object, of which the record has only the type"
     for row in made_from.parameters:
         if "undeclared" not in row and _has_object(planned(row)):
             yield f"parameter {row_name(row)} was given as an object: give its dotted path instead"
-        yield from _changed(named_files(row), f"file of parameter {row_name(row)}")
-    for file in made_from.inputs:
-        if file.path.startswith("memory:/"):
-            yield f"input {Path(file.path).name} was given as an open model"
-    yield from _changed(
-        (file for file in made_from.inputs if not file.path.startswith("memory:/")), "input"
-    )
+    for file in filter(_is_open, made_from.inputs):
+        yield f"input {Path(file.path).name} was given as an open model"
     yield from _unlike_members(record)
-    for row in made_from.references:
-        if not row["type"].startswith("pars-") and "missing" not in row and row.get("sha1"):
-            yield from _changed_reference(row, record)
 
 
 def configured(record: Record) -> Any:
@@ -94,6 +98,10 @@ def _has_object(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(_has_object, value))
     return isinstance(value, dict) and "class" in value
+
+
+def _is_open(file: FileContent) -> bool:
+    return file.path.startswith("memory:/")
 
 
 def _changed(files: Iterator[FileContent] | list[FileContent], what: str) -> Iterator[str]:

@@ -57,6 +57,12 @@ def test_is_the_same_from_another_folder_and_nothing_is_left(
     )
 
 
+def test_products_of_the_same_name_may_be_in_two_folders(product, tmp_path, capsys):
+    shutil.copytree(product.parent, "copy")
+    assert reproduce(product, Path("copy", product.name)) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
 def test_context_is_that_of_the_record(product, monkeypatch):
     monkeypatch.setenv("CRDS_CONTEXT", "jwst_0002.pmap")
     assert reproduce(product) == 0
@@ -87,13 +93,15 @@ def test_what_is_gone_or_changed_is_named_before_anything_runs(product, tmp_path
 def test_what_was_given_as_an_object_is_named(capsys):
     steps = {"flat": {"post_hooks": [lambda data: data]}}
     (product,) = CALIBRATE(Row.open("one_raw.row"), output_dir="made", steps=steps)
-    assert reproduce(product) == 1
-    assert capsys.readouterr().err.splitlines() == [
-        "error: one_raw.lantern_calibrate.provenance.json: parameter flat.post_hooks was given as "
-        "an object, of which the record has only the type",
-        "error: one_raw.lantern_calibrate.provenance.json: input one_raw.row was given as an open "
-        "model",
-    ]
+    for options in ((), ("--export", "paper")):  # which would be another run
+        assert reproduce(product, *options) == 1
+        assert capsys.readouterr().err.splitlines() == [
+            "error: one_raw.lantern_calibrate.provenance.json: parameter flat.post_hooks was given "
+            "as an object, of which the record has only the type",
+            "error: one_raw.lantern_calibrate.provenance.json: input one_raw.row was given as an "
+            "open model",
+        ]
+    assert not Path("paper").exists()
 
 
 def test_difference_is_said_with_what_could_be_its_cause(product, capsys):

@@ -17,7 +17,7 @@ from ..products.names import folder_path
 from ..products.staging import check_output_dir
 from ..provenance.code import Code
 from ..provenance.packages import versions
-from ..provenance.record import Record, find_record
+from ..provenance.record import SUFFIX, Record, find_record
 from ..provenance.reproduction import configured, obstacles, run_again, unrecorded
 from ..user import check_user
 from .exit import quiet
@@ -103,14 +103,15 @@ def _causes(record: Record) -> list[str]:
 
 def _export(record: Record, folder: Path) -> None:
     """Write the record, a parameter file, and the shell line with which plain stpipe makes it."""
+    instance = configured(record)
     folder.mkdir(parents=True, exist_ok=True)
-    made_from, name = record.dependencies, record.run["name"]
+    made_from, name = record.dependencies, record.path.name.removesuffix(SUFFIX)
     (folder / record.path.name).write_text(
         json.dumps(record.as_json(), indent=1, ensure_ascii=False) + "\n"
     )
     parameters = folder / f"{name}.asdf"
-    configured(record).export_config(parameters, include_metadata=True)
-    software = " ".join(f"{each}=={number}" for each, number in made_from.software.items())
+    instance.export_config(parameters, include_metadata=True)
+    software = [f"{each}=={number}" for each, number in made_from.software.items()]
     server = f"export CRDS_SERVER_URL={shlex.quote(made_from.server)}\n" if made_from.server else ""
     data = Path(made_from.inputs[0].path)
     if association := association_of(data):  # whose members need not lie beside it
@@ -120,7 +121,8 @@ def _export(record: Record, folder: Path) -> None:
     command = ["strun", parameters.name, str(data), "--disable-crds-steppars"]
     script = folder / f"{name}.sh"
     script.write_text(
-        f"# {software}\n{server}export CRDS_CONTEXT={made_from.context}\n{shlex.join(command)}\n"
+        f"# {' '.join(' '.join(software).split())}\n"  # whoever wrote the record: one line
+        f"{server}export CRDS_CONTEXT={shlex.quote(made_from.context)}\n{shlex.join(command)}\n"
     )
     for path in (record.path.name, parameters.name, script.name):
         print(folder / path)

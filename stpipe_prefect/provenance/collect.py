@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -106,6 +107,8 @@ def recordable(value: Any) -> tuple[Any, bool]:
     if isinstance(value, (list, tuple)):
         items = [recordable(item) for item in value]
         return [item for item, _ in items], any(is_opaque for _, is_opaque in items)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value), False  # which JSON has no numbers for, and configspecs read as such
     if hasattr(value, "get_pars") and not isinstance(value, type):
         given = value.get_pars()
         if given.get("suffix") == value.default_suffix():  # which its first run leaves there

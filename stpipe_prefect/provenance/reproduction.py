@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import ReferenceFileError
+from ..exceptions import ReferenceFileError, UnknownStepError
+from ..hooks import named_by
 from ..parameters.layers import new_config
+from ..parameters.validation import check_parameters
 from ..references.cache import prefetch, recall, sha1_of
 from ..references.context import pinned_context, resolve_context
 from ..references.reference import NOT_APPLICABLE, ReferenceFile
@@ -53,13 +55,16 @@ def unrecorded(record: Record) -> Iterator[str]:
             yield f"parameter {row_name(row)} was given as an object: give its dotted path instead"
     for file in filter(_is_open, made_from.inputs):
         yield f"input {Path(file.path).name} was given as an open model"
+    yield from _hooks_gone(record)
     yield from _unlike_members(record)
 
 
 def configured(record: Record) -> Any:
     """Make the pipeline or step with all parameters as they were when it began."""
     step_class = import_object(record.dependencies.pipeline)
-    config = new_config(_parameters(record))
+    parameters = _parameters(record)
+    check_parameters(step_class, parameters)
+    config = new_config(parameters)
     return step_class.from_config_section(config, name=step_class.class_alias)
 
 
@@ -98,6 +103,19 @@ def _has_object(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(_has_object, value))
     return isinstance(value, dict) and "class" in value
+
+
+def _hooks_gone(record: Record) -> Iterator[str]:
+    """Find hooks that were code, and that a run would take for commands here."""
+    code = tuple(row["name"] for row in record.dependencies.code or ())
+    for row in record.dependencies.parameters:
+        hooks = planned(row) if row["parameter"] in ("pre_hooks", "post_hooks") else None
+        for hook in filter(lambda hook: isinstance(hook, str), hooks or ()):
+            try:
+                named_by(hook, None)
+            except UnknownStepError as error:
+                if hook.startswith(code):
+                    yield f"{row_name(row)}: {error}"
 
 
 def _is_open(file: FileContent) -> bool:

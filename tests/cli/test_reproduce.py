@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,7 @@ def product(mission, lantern_cache, monkeypatch, prefect_server):
     """A product of parameters of its own, with a cache of its own."""
     cache = shutil.copytree(lantern_cache, mission / "crds")
     monkeypatch.setenv("CRDS_PATH", str(cache))
-    clip = {"low": 3.0, "save_results": True}
+    clip = {"low": 3.0, "high": float("inf"), "save_results": True}
     steps = {"dark": {"scale": 2.0}, "clip": clip}
     made = CALIBRATE("one_raw.row", output_dir="archive", steps=steps)
     return next(Path(path) for path in made if path.endswith("_cal.row"))
@@ -49,6 +51,8 @@ def test_is_the_same_from_another_folder_and_nothing_is_left(
         "one_clip.row: bit-identical",
     ]
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+    assert main(["provenance", str(tmp_path / product), "--json"]) == 0
+    json.loads(capsys.readouterr().out, parse_constant=pytest.fail)  # has no infinity
     assert reproduce(tmp_path / product, "--output-dir", elsewhere) == 0
     assert (elsewhere / "one_cal.row").read_bytes() == (tmp_path / product).read_bytes()
     assert reproduce(tmp_path / product, "--output-dir", elsewhere) == 1
@@ -102,6 +106,37 @@ def test_what_was_given_as_an_object_is_named(capsys):
             "open model",
         ]
     assert not Path("paper").exists()
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_hook_whose_module_is_elsewhere_is_named(tmp_path, monkeypatch, capsys):
+    Path("aside").mkdir()
+    Path("aside/nearby_hooks.py").write_text("def leave(data):\n    return data\n")
+    steps = {"flat": {"post_hooks": ["nearby_hooks.leave"]}}
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path / "aside")
+        (product,) = CALIBRATE("one_raw.row", output_dir="made", steps=steps)
+        assert reproduce(product) == 0
+    monkeypatch.delitem(sys.modules, "nearby_hooks")
+    assert reproduce(product) == 1
+    assert "flat.post_hooks: " in (err := capsys.readouterr().err) and "nearby_hooks" in err
+
+
+def test_record_of_another_release_or_hand(product, monkeypatch, capsys):
+    path = next(product.parent.glob("*.provenance.json"))
+    record = json.loads(path.read_text())
+    row = {"step": "clip", "parameter": "width", "value": 3, "source": "default"}
+    path.write_text(json.dumps({**record, "parameters": [*record["parameters"], row]}))
+    assert reproduce(product) == 2
+    assert capsys.readouterr().err.startswith("error: lantern_calibrate: there is no parameter")
+    record["run"]["name"], record["context"] = "../elsewhere", "jwst_0001.pmap\ntouch touched"
+    record["software"]["lantern"] = "1.0\ntouch touched"
+    path.write_text(json.dumps(record))
+    assert reproduce(product, "--export", "paper") == 0
+    assert len(list(Path("paper").iterdir())) == 3
+    bash = {"PATH": "/nowhere"}
+    subprocess.run(["/bin/sh", *Path("paper").glob("*.sh")], env=bash, stderr=subprocess.PIPE)
+    assert not Path("touched").exists()
 
 
 def test_difference_is_said_with_what_could_be_its_cause(product, capsys):

@@ -103,13 +103,19 @@ def _made(file: FileContent, record: Record | None, above: tuple[Path, ...] = ()
     if record is None or record.path.absolute() in above:  # of a run that replaced its own input
         return Made(file)
     above = (*above, record.path.absolute())
-    inputs = [_made(each, _record_of(each), above) for each in record.dependencies.inputs]
+    inputs = [
+        _made(each, _record_of(each, record.path.parent), above)
+        for each in record.dependencies.inputs
+    ]
     own = next(each for each in record.products if Path(each.path).name == Path(file.path).name)
     return Made(file, record, inputs, is_changed=own.sha256 != file.sha256)
 
 
-def _record_of(file: FileContent) -> Record | None:
-    return None if file.path.startswith("memory:/") else record_beside(Path(file.path))
+def _record_of(file: FileContent, folder: Path) -> Record | None:
+    """Find the record of an input: where it was, or in the folder of what was made of it."""
+    if file.path.startswith("memory:/"):
+        return None
+    return record_beside(Path(file.path)) or record_beside(folder / Path(file.path).name)
 
 
 def _label(made: Made) -> str:

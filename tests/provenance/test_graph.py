@@ -98,6 +98,14 @@ def test_prov_is_read_by_its_library(archive, capsys):
     assert len(list(document.get_records(ProvDerivation))) == 7
 
 
+def test_archive_may_be_moved(archive, capsys):
+    assert main(["provenance", "cal/a_cal.fits", "--graph"]) == 0
+    before = capsys.readouterr().out
+    Path("cal").rename("moved")
+    assert main(["provenance", "moved/a_cal.fits", "--graph"]) == 0
+    assert capsys.readouterr().out == before and "a_uncal.fits" in before
+
+
 def test_run_that_replaced_its_own_input_ends_the_tree(archive, capsys):
     make("cal/a_rate.fits", "clean", ["cal/a_rate.fits"])
     for path in Path("cal").glob("a_uncal.detector1*"):

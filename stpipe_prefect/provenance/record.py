@@ -221,7 +221,7 @@ def read_record(path: Path) -> Record:
     try:
         content = json.loads(text)
         schema = content.get("schema", SCHEMA)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: no provenance record, because {reason(error)}") from error
     if not _EDITIONS.fullmatch(str(schema)):
         raise InputError(f"{path}: its schema is {schema}, expected {SCHEMA} or an earlier one")

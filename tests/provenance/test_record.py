@@ -70,7 +70,18 @@ def test_damaged_record_is_none(record, change, why):
     assert str(caught.value).startswith(f"{record}: no provenance record, because {why}")
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"a": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"a": 1}',
+        pytest.param(b"[" * 99_999, id="deep"),
+    ],
+)
 def test_what_is_no_record_is_said_to_be_none(record, content):
     record.write_bytes(content)
     with pytest.raises(InputError, match="no provenance record, because"):

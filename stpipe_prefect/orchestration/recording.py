@@ -122,10 +122,8 @@ def recorded_products(
             check_replaceable(places, earlier, dependencies.pipeline, others)
         log_file = log_path(record_path(staging.folder, name))
         log_file.write_text(log.getvalue())
-        replaced = {record.path for record, _ in others}
-        obsolete = {path, earlier, *replaced}
-        if earlier != path:
-            obsolete.add(log_path(earlier))
+        replaced = {earlier, *(record.path for record, _ in others)} - {path}
+        obsolete = {path, *replaced, *map(log_path, replaced)}
         staging.publish(obsolete=obsolete, extra=[log_file])
         run = {
             "name": name,

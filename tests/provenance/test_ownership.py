@@ -113,6 +113,7 @@ def test_one_record_claims_a_file_after_it_was_replaced(made):
     assert calibrate(OtherPipeline, overwrite=True).name == "Completed"
     (record,) = Path("out").glob("*.provenance.json")
     assert record.name == "one_raw.lantern_other.provenance.json"
+    assert [log.name for log in Path("out").glob("*.log")] == ["one_raw.lantern_other.log"]
     assert find_record(made).run["pipeline"] == "lantern_other"
 
 

@@ -66,7 +66,11 @@ def _reproduced(record: Record, folder: Path, debug: bool) -> bool:
         if not now.is_file():
             different.append(f"{now.name}: not made again")
             continue
-        compared = compare_products(Path(before.path), now)
+        try:
+            compared = compare_products(Path(before.path), now)
+        except InputError as error:  # of one that is lost: that is why it is made again
+            different.append(f"{now.name}: made again, but not compared: {error}")
+            continue
         if compared.is_identical:
             print(f"{now.name}: bit-identical")
         else:

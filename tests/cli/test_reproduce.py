@@ -150,6 +150,16 @@ def test_difference_is_said_with_what_could_be_its_cause(product, capsys):
     assert out[2:] == [f"  possible cause: {product} was changed since it was made"]
 
 
+def test_product_that_is_lost_does_not_end_it(product, tmp_path, capsys):
+    clipped = product.with_name("one_clip.row")
+    clipped.unlink()
+    assert reproduce(product, "--output-dir", "new") == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "one_cal.row: bit-identical"
+    assert out[1].startswith("one_clip.row: made again, but not compared: ")
+    assert Path("new/one_clip.row").is_file()
+
+
 def test_version_is_a_possible_cause(product, capsys):
     path = next(product.parent.glob("*.provenance.json"))
     record = json.loads(path.read_text())

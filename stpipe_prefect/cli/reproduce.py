@@ -18,7 +18,7 @@ from ..products.staging import check_output_dir
 from ..provenance.code import Code
 from ..provenance.packages import versions
 from ..provenance.record import SUFFIX, Record, find_record
-from ..provenance.reproduction import configured, obstacles, run_again, unrecorded
+from ..provenance.reproduction import configured, moved, obstacles, run_again, unrecorded
 from ..user import check_user
 from .exit import quiet
 
@@ -31,7 +31,7 @@ def reproduce(options: argparse.Namespace) -> int:
     check_user()  # jwst, too, asks for the user's name
     records = {}
     for product in map(Path, options.products):
-        record = find_record(product)
+        record = moved(find_record(product))
         records[record.path] = record
     find_problems = unrecorded if options.export else obstacles
     problems = [

@@ -21,7 +21,7 @@ from ..outcomes import Outcome
 from ..products.names import shortened
 from ..products.staging import synced
 from .dependencies import Dependencies, Row
-from .fingerprint import FileContent
+from .fingerprint import FileContent, fingerprint
 from .inputs import product_names
 from .record_schema import mismatch
 
@@ -196,7 +196,8 @@ def _named_after(data: Any, output_file: Any) -> str:
         return Path(output_file).stem
     first, *others = product_names(data) or [""]
     if first:
-        return Path(first).name + (f"+{len(others)}" if others else "")
+        which = fingerprint(others)[:6]  # associations may share their first product
+        return Path(first).name + (f"+{len(others)}-{which}" if others else "")
     return Path(file_name(data) or "").stem
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ def obstacles(record: Record) -> Iterator[str]:
     for row in made_from.references:
         if not row["type"].startswith("pars-") and "missing" not in row and row.get("sha1"):
             yield from _changed_reference(row, record)
+
+
+def moved(record: Record) -> Record:
+    """Take inputs that are not where they were from beside the record, if they are the same."""
+    inputs = [_moved(file, record.path.absolute().parent) for file in record.dependencies.inputs]
+    return replace(record, dependencies=replace(record.dependencies, inputs=inputs))
+
+
+def _moved(file: FileContent, folder: Path) -> FileContent:
+    beside = replace(file, path=str(folder / Path(file.path).name))
+    return beside if not os.access(file.path, os.F_OK) and beside.is_intact else file
 
 
 def unrecorded(record: Record) -> Iterator[str]:

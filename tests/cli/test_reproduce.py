@@ -67,6 +67,12 @@ def test_products_of_the_same_name_may_be_in_two_folders(product, tmp_path, caps
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
+def test_archive_may_be_moved(product, tmp_path):
+    (tmp_path / "archive").rename(tmp_path / "moved")
+    (tmp_path / "one_raw.row").rename(tmp_path / "moved/one_raw.row")
+    assert reproduce(tmp_path / "moved" / product.name) == 0
+
+
 def test_context_is_that_of_the_record(product, monkeypatch):
     monkeypatch.setenv("CRDS_CONTEXT", "jwst_0002.pmap")
     assert reproduce(product) == 0

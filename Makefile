@@ -17,8 +17,8 @@ up: $(INSTALLED)  ## start server, worker and deployments here: make up PORT=420
 down: $(INSTALLED)  ## end what make up has started
 	$(BIN)/python deployments/local.py down --state $(STATE)
 
-test: $(INSTALLED)  ## run the tests, two files at a time: some wait for services
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED)  ## run the tests, three files at a time: many wait for services
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(INSTALLED)  ## run the tests that need neither jwst nor a server
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not heavy"

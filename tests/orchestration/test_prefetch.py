@@ -90,14 +90,17 @@ def test_products_record_the_same_references_as_without_a_server(cold_run, detec
         assert cold["R_DARK"] == "crds://jwst_nircam_dark_0001.fits"
 
 
-def test_damaged_reference_stops_the_run_before_a_step_uses_it(run_flow, small, crds_path):
+def test_damaged_reference_stops_the_run_before_a_step_uses_it(
+    run_flow, small, crds_path, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CRDS_PATH", str(copytree(crds_path, tmp_path / "crds")))
+    utils.clear_function_caches()
     dark = ReferenceFile("jwst_nircam_dark_0001.fits", "dark", "jwst", "jwst_0001.pmap")
     good = prefetch(dark).path.read_bytes()
     dark.path.write_bytes(good[:-3000] + bytes([good[-3000] ^ 1]) + good[-2999:])
-    try:
-        run = run_flow("calwebb_detector1", small.program.exposures[0])
-    finally:
-        dark.path.write_bytes(good)
+    run = run_flow("calwebb_detector1", small.program.exposures[0])
+    monkeypatch.undo()
+    utils.clear_function_caches()
     assert run.state.is_failed()
     assert "dark reference jwst_nircam_dark_0001.fits (jwst_0001.pmap) for jw" in run.state.message
     assert "dark_current" not in run.tasks()

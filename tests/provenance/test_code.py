@@ -69,6 +69,9 @@ def user_cache(tmp_path, monkeypatch):
 def folder(tmp_path, monkeypatch):
     """A folder of modules that are in no distribution."""
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [*sys.modules]:  # other tests in this process have modules of such names
+        if name.partition(".")[0] in ("aside", "hook", "mine"):
+            monkeypatch.delitem(sys.modules, name)
     before = {*sys.modules}
     yield tmp_path
     for name in {*sys.modules} - before:

@@ -319,7 +319,7 @@ def _observed_run(
         result = runner(Handle(*data), made_by=lineage.of(data), wait_for=awaited)
         lineage.add(result)
         if resumption is not None and observation is not None and observation.asked:
-            resumption.keep_no_more()
+            resumption.keep_no_more(f"{name} asked for reference files that depend on its data")
         return result.take()
 
     if resumption is None:

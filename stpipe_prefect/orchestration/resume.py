@@ -65,6 +65,9 @@ class Resumption:
         self._called: list[str] = []
         self._latest: Any = None
         self._is_linear = bool(wanted) and not dependencies.opaque
+        self._why_not = "each step must take what the one before returned"
+        if dependencies.opaque:
+            self._why_not = f"{dependencies.opaque[0]} cannot be compared between runs"
         self._checkpoint = self._find() if self._is_linear else None
         if self._checkpoint is not None:
             save_model = pipeline.save_model
@@ -80,13 +83,14 @@ class Resumption:
             return found[0]
         result = compute()
         if judged(getattr(self._pipeline, name), result, ()).outcome is Outcome.DEGRADED:
-            self.keep_no_more()  # a run that went on from there could not tell
+            self.keep_no_more(f"{name} could not do its work, which a resumed run would not say")
         self._ran(name, result)
         return result
 
-    def keep_no_more(self) -> None:
-        """Keep nothing from here on: what steps make depends on more than was known before."""
-        self._is_linear = False
+    def keep_no_more(self, why: str) -> None:
+        """Keep nothing from here on."""
+        if self._is_linear:
+            self._is_linear, self._why_not = False, why
 
     def _cached(self, name: str, args: tuple[Any, ...], compute: Compute) -> tuple[Any, ...]:
         number = len(self._called)
@@ -114,7 +118,10 @@ class Resumption:
 
     def _ran(self, name: str, result: Any) -> None:
         self._latest = result if self._is_linear else None
-        if self._is_linear and name in self._wanted:
+        if name in self._wanted and not self._is_linear:
+            logger.warning("No checkpoint after %s and later steps: %s", name, self._why_not)
+            self._wanted = set()
+        elif name in self._wanted:
             try:
                 store.keep(
                     self._run,

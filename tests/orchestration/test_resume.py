@@ -1,6 +1,7 @@
 """A run goes on where an earlier one stopped, and makes the same."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +96,9 @@ def test_run_that_goes_on_does_not_pass_a_step_that_could_not_do_its_work():
         state = as_flow(DullPipeline)("one_raw.row", **given, return_state=True)
         assert (state.name, state.message) == ("Degraded", "flat: it did not say why")
     assert [kept.steps for kept in checkpoints() if "lantern_dull" in kept.run] == [("dark",)]
+    log = Path("out/one_raw.lantern_dull.log").read_text()
+    assert log.count("No checkpoint after ") == 1
+    assert "after flat and later steps: flat could not do its work" in log
 
 
 def test_unknown_step(run_flow, small):

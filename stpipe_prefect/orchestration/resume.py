@@ -82,10 +82,15 @@ class Resumption:
             cached_task(name)()
             return found[0]
         result = compute()
-        if judged(getattr(self._pipeline, name), result, ()).outcome is Outcome.DEGRADED:
+        # Looking at the members of a library opens each of them: only where it matters.
+        if self._is_linear and self._is_degraded(name, result):
             self.keep_no_more(f"{name} could not do its work, which a resumed run would not say")
         self._ran(name, result)
         return result
+
+    def _is_degraded(self, name: str, result: Any) -> bool:
+        step = getattr(self._pipeline, name)
+        return judged(step, result, ()).outcome is Outcome.DEGRADED
 
     def keep_no_more(self, why: str) -> None:
         """Keep nothing from here on."""

@@ -148,7 +148,7 @@ def _provenance(args: argparse.Namespace) -> int:
     record = find_record(Path(args.product))
     problems = record.problems(verify=True) if args.verify else []
     if args.json:
-        print(json.dumps(record.as_json(), indent=1, ensure_ascii=False))
+        print(record.as_text(), end="")
     else:
         print("\n".join(summary(record)))
     for problem in problems:

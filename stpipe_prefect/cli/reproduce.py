@@ -110,9 +110,7 @@ def _export(record: Record, folder: Path) -> None:
     instance = configured(record)
     folder.mkdir(parents=True, exist_ok=True)
     made_from, name = record.dependencies, record.path.name.removesuffix(SUFFIX)
-    (folder / record.path.name).write_text(
-        json.dumps(record.as_json(), indent=1, ensure_ascii=False) + "\n"
-    )
+    (folder / record.path.name).write_text(record.as_text())
     parameters = folder / f"{name}.asdf"
     instance.export_config(parameters, include_metadata=True)
     software = [f"{each}=={number}" for each, number in made_from.software.items()]

@@ -17,6 +17,9 @@ from typing import Any
 from ..exceptions import StpipePrefectError
 from .volatile import is_volatile
 
+_IN_MEMORY = "memory:/"
+"""What stands for the folder of what is in no file."""
+
 
 class NoFingerprintError(StpipePrefectError):
     """Nobody can say of such a thing whether it is the same as another time."""
@@ -110,6 +113,11 @@ class FileContent:
         except OSError:
             return False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was no file, but an open model or an association in memory."""
+        return self.path.startswith(_IN_MEMORY)
+
     def as_json(self) -> dict[str, Any]:
         """Give what is recorded of it."""
         return asdict(self)
@@ -143,12 +151,12 @@ def content_of_model(model: Any, name: str) -> FileContent:
                 digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
         else:
             digest.update(f"\n{key} {_text_of(value)}".encode())
-    return FileContent(f"memory:/{name}", size, 0, 0, digest.hexdigest())
+    return FileContent(f"{_IN_MEMORY}{name}", size, 0, 0, digest.hexdigest())
 
 
 def content_of_association(association: Mapping[str, Any], name: str) -> FileContent:
     """Describe an association that is in memory as if it were a file."""
-    return FileContent(f"memory:/{name}", 0, 0, 0, fingerprint(association))
+    return FileContent(f"{_IN_MEMORY}{name}", 0, 0, 0, fingerprint(association))
 
 
 def _text_of(value: Any) -> str:

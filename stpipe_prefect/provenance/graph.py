@@ -113,7 +113,7 @@ def _made(file: FileContent, record: Record | None, above: tuple[Path, ...] = ()
 
 def _record_of(file: FileContent, folder: Path) -> Record | None:
     """Find the record of an input: where it was, or in the folder of what was made of it."""
-    if file.path.startswith("memory:/"):
+    if file.is_open:
         return None
     return record_beside(Path(file.path)) or record_beside(folder / Path(file.path).name)
 

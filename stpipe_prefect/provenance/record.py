@@ -120,10 +120,14 @@ class Record:
     def write(self, by_way_of: Path) -> None:
         """Write it into a folder of the same file system, then move it to its place."""
         temporary = by_way_of / self.path.name
-        temporary.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n")
+        temporary.write_text(self.as_text())
         synced(temporary)
         temporary.replace(self.path)
         synced(self.path.parent)
+
+    def as_text(self) -> str:
+        """Give the text of the file."""
+        return json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n"
 
     def as_json(self) -> dict[str, Any]:
         """Give the content of the file."""

@@ -40,7 +40,7 @@ def obstacles(record: Record) -> Iterator[str]:
     yield from unrecorded(record)
     for row in made_from.parameters:
         yield from _changed(named_files(row), f"file of parameter {row_name(row)}")
-    yield from _changed((file for file in made_from.inputs if not _is_open(file)), "input")
+    yield from _changed((file for file in made_from.inputs if not file.is_open), "input")
     for row in made_from.references:
         if not row["type"].startswith("pars-") and "missing" not in row and row.get("sha1"):
             yield from _changed_reference(row, record)
@@ -65,8 +65,9 @@ def unrecorded(record: Record) -> Iterator[str]:
     for row in made_from.parameters:
         if "undeclared" not in row and _has_object(planned(row)):
             yield f"parameter {row_name(row)} was given as an object: give its dotted path instead"
-    for file in filter(_is_open, made_from.inputs):
-        yield f"input {Path(file.path).name} was given as an open model"
+    for file in made_from.inputs:
+        if file.is_open:
+            yield f"input {Path(file.path).name} was given as an open model"
     yield from _hooks_gone(record)
     yield from _unlike_members(record)
 
@@ -128,10 +129,6 @@ def _hooks_gone(record: Record) -> Iterator[str]:
             except UnknownStepError as error:
                 if hook.startswith(code):
                     yield f"{row_name(row)}: {error}"
-
-
-def _is_open(file: FileContent) -> bool:
-    return file.path.startswith("memory:/")
 
 
 def _changed(files: Iterator[FileContent] | list[FileContent], what: str) -> Iterator[str]:

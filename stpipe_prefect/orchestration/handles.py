@@ -21,19 +21,18 @@ class Handle:
     ----------
     *contents : object
         What a step's ``run`` takes or gives: data models, file names, lists of them, `None`.
-
-    Attributes
-    ----------
-    label : str
-        Name of the first object in it.
     """
 
-    __slots__ = ("__weakref__", "_carried", "_contents", "label")
+    __slots__ = ("__weakref__", "_carried", "_contents")
 
     def __init__(self, *contents: Any) -> None:
         self._contents: tuple[Any, ...] | None = contents
-        self.label = label_of(contents[0]) if contents else "nothing"
         self._carried = tuple(weakref.ref(item) for item in _models(contents))
+
+    @property
+    def label(self) -> str:
+        """Name of the first object that is in it."""
+        return label_of(self._contents[0]) if self._contents else "nothing"
 
     def take_all(self) -> tuple[Any, ...]:
         """Empty the handle.
@@ -76,7 +75,11 @@ def boxed(data: Any) -> Any:
     if isinstance(data, dict):
         return {name: boxed(value) for name, value in data.items()}
     items = data if isinstance(data, (list, tuple)) else [data]
-    return Handle(data) if any(is_library(item) or is_model(item) for item in items) else data
+    return Handle(data) if any(map(_is_data, items)) else data
+
+
+def _is_data(item: Any) -> bool:
+    return not isinstance(item, Handle) and (is_library(item) or is_model(item))
 
 
 def unboxed(data: Any) -> Any:

@@ -8,6 +8,7 @@ observed, on whichever base it is written, and every question for a reference fi
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -55,6 +56,9 @@ class Observation:
         self._paths = dict(_paths(pipeline, ""))
         self._known = list(_steps(pipeline))  # so that no other gets the identity of one
         self._placed: set[int] = set()
+        self._planned: dict[str, list[Row]] = defaultdict(list)
+        for row in dependencies.parameters:
+            self._planned[row["step"]].append(row)
         self._parameters: dict[str, Row] = {}
         self._references: dict[str, Row] = {}
         self._statistics: dict[str, Row] = {}
@@ -155,14 +159,13 @@ class Observation:
         return f"{above}.{step.name}".lstrip(".")
 
     def _note_parameters(self, step: Any, path: str, declared: bool) -> None:
-        rows = [row for row in self._dependencies.parameters if row["step"] == path]
         if not declared:
             for name, value in _parameters(step).items():
                 row = {"step": path, "parameter": name, "value": recordable(value)[0]}
                 row |= {"source": SET_IN_CODE, "undeclared": True}
                 self._parameters[row_name(row)] = row
             return
-        for row in rows:
+        for row in self._planned[path]:
             name = row["parameter"]
             value = recordable(getattr(step, name, None))[0]
             by_run = name == "suffix" and value == step.default_suffix()  # from the run before

@@ -215,7 +215,7 @@ class Planner:
         with opened_input(data, folder) as opened:
             exposure = first_exposure(opened, folder)
             crds_parameters, observatory = read_crds_parameters(self._class, exposure)
-            instance, _ = self.configured(crds_parameters, observatory, again=True)
+            instance, _ = self.configured(crds_parameters, observatory)
             context = self.pinned_context(observatory)
             refuse_absent(files_needed(instance, opened, crds_parameters, observatory, context))
 
@@ -263,18 +263,18 @@ class Planner:
         return self._contexts[observatory]
 
     def configured(
-        self, crds_parameters: Mapping[str, Any], observatory: str, *, again: bool = False
+        self, crds_parameters: Mapping[str, Any], observatory: str
     ) -> tuple[Any, list[ResolvedParameter]]:
         """Make the pipeline with its merged parameters, and say where they come from.
 
-        With `again` one will do that was made for another exposure with the same parameter files.
+        Once for all exposures with the same parameter files: who runs it has a planner for that.
         """
         context = self.pinned_context(observatory)
         files = []
         if self._request.frozen is None:
             files = parameter_files(self._class, crds_parameters, observatory, context)
         key = tuple(sorted(file.name for file in files))
-        if not again or key not in self._configured:
+        if key not in self._configured:
             fetch(files)  # upstream's stpipe goes on with the code's defaults where one is missing
             layers = self._request.layers(crds_parameters, observatory, context)
             instance = self._request.configure(crds_parameters, observatory)
@@ -306,7 +306,7 @@ class Planner:
             return missing
         exposure = first_exposure(data, folder)
         crds_parameters, observatory = read_crds_parameters(self._class, exposure)
-        instance, settings = self.configured(crds_parameters, observatory, again=True)
+        instance, settings = self.configured(crds_parameters, observatory)
         now = self.gather(instance, settings, data, folder, crds_parameters, observatory, before)
         return list(differences(before, now, self._ignore))
 

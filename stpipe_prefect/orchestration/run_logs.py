@@ -26,13 +26,14 @@ def captured_logs(step_class: Any, level: int = logging.INFO) -> Iterator[String
     text = StringIO()
     # Steps of others keep their own records.
     formatter = step_class._log_records_formatter if issubclass(step_class, Step) else None
-    with logged_run(
-        names,
-        formatter,
-        level=level,
-        handlers=[logging.StreamHandler(text), *map(_To, handlers_for_steps())],
-    ):
+    with logged_run(names, formatter, level=level, handlers=_handlers(text)):
         yield text
+
+
+def _handlers(text: StringIO) -> Iterator[logging.Handler]:
+    """Make the handlers of a run; a step that is part of another run does not ask for them."""
+    yield logging.StreamHandler(text)
+    yield from map(_To, handlers_for_steps())
 
 
 class _To(logging.Handler):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial, wraps
+from copy import copy
+from functools import cache, partial, wraps
 from typing import Any
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.results import ResultRecord
 from prefect.states import Completed, Failed
 
 from ..association import exemplar
@@ -48,6 +50,8 @@ class StepTask(Task[..., Any]):
         """Run the step in this thread; see `as_task` for the arguments."""
         result = super().__call__(*map(boxed, args), **boxed(kwargs))
         if isinstance(result, State) and not kwargs.get("return_state"):
+            if isinstance(result.data, ResultRecord) and result.is_completed():
+                return result.data.result  # State.result asks for it in another thread
             return result.result()
         return result
 
@@ -93,25 +97,9 @@ def as_task(step: Any) -> StepTask:
         model = data.take()
     """
     if not isinstance(step, (str, type)):
-
-        def run_instance(data: Any, *further: Any, made_by: Iterable[Handle] = ()) -> State[Handle]:
-            with captured_logs(type(step)):
-                return _outcome(step, _contents(data, *further))
-
-        return _task(run_instance, step.name)
+        return _task(step.name, _run_instance, step)
     step_class = find_step(step)
-
-    def run_step(
-        data: Any, *further: Any, config_file: str | None = None, **parameters: Any
-    ) -> State[Handle]:
-        parameters = unboxed(parameters)
-        check_parameters(step_class, parameters)
-        contents = _contents(data, *further)
-        with captured_logs(step_class):
-            instance = configure(step_class, contents[0], config_file, parameters)
-            return _outcome(instance, contents)
-
-    return _task(run_step, step_class.class_alias or step_class.__name__)
+    return _task(step_class.class_alias or step_class.__name__, _run_class, step_class)
 
 
 def as_prefetch(step: Any) -> StepTask:
@@ -129,22 +117,13 @@ def as_prefetch(step: Any) -> StepTask:
         Give its future to the step's task as ``wait_for``.
     """
     step_class = find_step(step)
-
-    def prefetch(data: str) -> dict[str, str]:
-        crds_parameters, observatory = read_crds_parameters(step_class, data)
-        context = resolve_context(observatory)
-        types = step_class.reference_file_types
-        files = select(crds_parameters, types, observatory=observatory, context=context)
-        fetched = fetch([file for file in files if file.applies])
-        paths = {file.reference_type: str(file.path) for file in fetched}
-        return {file.reference_type: file.name for file in files} | paths
-
-    return _task(prefetch, f"prefetch {step_class.class_alias or step_class.__name__}")
+    name = f"prefetch {step_class.class_alias or step_class.__name__}"
+    return _task(name, _select_and_fetch, step_class)
 
 
 def prefetch_task(step_name: str) -> StepTask:
     """Make the task that fetches references already selected for one step of a pipeline."""
-    return _task(fetch, f"prefetch {step_name}")
+    return _task(f"prefetch {step_name}", fetch)
 
 
 def fetch(wanted: list[ReferenceFile]) -> list[ReferenceFile]:
@@ -156,13 +135,7 @@ def fetch(wanted: list[ReferenceFile]) -> list[ReferenceFile]:
 
 def cached_task(step_name: str) -> StepTask:
     """Make the task of a step that need not run: it ends as ``Cached``."""
-
-    def stand_in() -> State[Handle]:
-        report(StepProgress(step_name))
-        report(StepProgress(step_name, Outcome.CACHED))
-        return Completed(name=Outcome.CACHED, data=Handle())
-
-    return _task(stand_in, step_name)
+    return _task(step_name, _stand_in, step_name)
 
 
 def configure(
@@ -223,6 +196,44 @@ def _each_boxed(data: Any) -> Any:
     return [boxed(item) for item in data] if isinstance(data, (list, tuple)) else boxed(data)
 
 
+def _select_and_fetch(step_class: Any, data: str) -> dict[str, str]:
+    crds_parameters, observatory = read_crds_parameters(step_class, data)
+    context = resolve_context(observatory)
+    types = step_class.reference_file_types
+    files = select(crds_parameters, types, observatory=observatory, context=context)
+    fetched = fetch([file for file in files if file.applies])
+    paths = {file.reference_type: str(file.path) for file in fetched}
+    return {file.reference_type: file.name for file in files} | paths
+
+
+def _stand_in(step_name: str) -> State[Handle]:
+    report(StepProgress(step_name))
+    report(StepProgress(step_name, Outcome.CACHED))
+    return Completed(name=Outcome.CACHED, data=Handle())
+
+
+def _run_instance(
+    step: Any, data: Any, *further: Any, made_by: Iterable[Handle] = ()
+) -> State[Handle]:
+    with captured_logs(type(step)):
+        return _outcome(step, _contents(data, *further))
+
+
+def _run_class(
+    step_class: Any,
+    data: Any,
+    *further: Any,
+    config_file: str | None = None,
+    **parameters: Any,
+) -> State[Handle]:
+    parameters = unboxed(parameters)
+    check_parameters(step_class, parameters)
+    contents = _contents(data, *further)
+    with captured_logs(step_class):
+        instance = configure(step_class, contents[0], config_file, parameters)
+        return _outcome(instance, contents)
+
+
 @no_science_as_state
 def _outcome(step: Any, contents: tuple[Any, ...]) -> State[Handle]:
     judgement, result = _run(step, contents)
@@ -264,7 +275,20 @@ def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Judgement, A
     return judgement, result
 
 
-def _task(function: Any, name: str) -> StepTask:
-    return StepTask(
-        fn=function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False
-    )
+def _task(name: str, function: Callable[..., Any], *first: Any) -> StepTask:
+    """Make a task of a function of this module and its first arguments."""
+    task = copy(_plain_task(function))
+    vars(task).update({key: copy(own) for key, own in vars(task).items() if type(own) in _OWN})
+    task.fn = partial(function, *first)
+    task.name = task.task_run_name = name
+    return task
+
+
+_OWN = (list, set)
+"""Types of what of a task is changed in place: its tags, and its hooks of each kind."""
+
+
+@cache
+def _plain_task(function: Callable[..., Any]) -> StepTask:
+    """Have Prefect read the source of a function, which takes longer than all else of a task."""
+    return StepTask(fn=function, cache_policy=NO_CACHE, persist_result=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import lru_cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -21,7 +22,10 @@ _IDENTIFIER = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 
 
 def own_spec(step_class: type) -> ConfigObj | None:
-    """Read what a class itself declares, in ``spec`` or in ``<class name>.spec`` beside it."""
+    """Read what a class itself declares, in ``spec`` or in ``<class name>.spec`` beside it.
+
+    It is read once, and is not to be changed.
+    """
     text = step_class.__dict__.get("spec")
     if text is None:
         file = _spec_file(step_class)
@@ -29,13 +33,7 @@ def own_spec(step_class: type) -> ConfigObj | None:
             return None
         text = file.read_text(encoding="utf-8")
     try:
-        # Lines, because configobj takes a plain string for a file name.
-        return ConfigObj(
-            dedent(text.strip()).splitlines(),
-            raise_errors=True,
-            list_values=False,
-            interpolation=False,
-        )
+        return _parsed(text)
     except ConfigObjError as error:
         raise ParameterError(
             f"{step_class.__qualname__}: its spec cannot be read: {reason(error)}"
@@ -71,6 +69,17 @@ def add_override(spec: Any, reference_type: str) -> None:
 def help_text(spec: Any, name: str) -> str:
     """Take the help for one parameter from the comment behind it."""
     return (spec.inline_comments.get(name) or "").lstrip("# ").strip()
+
+
+@lru_cache(maxsize=None)
+def _parsed(text: str) -> ConfigObj:
+    # Lines, because configobj takes a plain string for a file name.
+    return ConfigObj(
+        dedent(text.strip()).splitlines(),
+        raise_errors=True,
+        list_values=False,
+        interpolation=False,
+    )
 
 
 def _spec_file(step_class: type) -> Path | None:

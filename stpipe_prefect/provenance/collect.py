@@ -104,6 +104,8 @@ def recordable(value: Any) -> tuple[Any, bool]:
     A hook that is a Step, or a class, or a function of a module, is known by its name and by its
     parameters.
     """
+    if value is None or isinstance(value, (str, int)):
+        return value, False
     if isinstance(value, (list, tuple)):
         items = [recordable(item) for item in value]
         return [item for item, _ in items], any(is_opaque for _, is_opaque in items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -24,7 +24,7 @@ _IDENTIFIER = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 def own_spec(step_class: type) -> ConfigObj | None:
     """Read what a class itself declares, in ``spec`` or in ``<class name>.spec`` beside it.
 
-    It is read once, and is not to be changed.
+    It is parsed once, and is not to be changed.
     """
     text = step_class.__dict__.get("spec")
     if text is None:
@@ -71,7 +71,7 @@ def help_text(spec: Any, name: str) -> str:
     return (spec.inline_comments.get(name) or "").lstrip("# ").strip()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(text: str) -> ConfigObj:
     # Lines, because configobj takes a plain string for a file name.
     return ConfigObj(
@@ -87,5 +87,10 @@ def _spec_file(step_class: type) -> Path | None:
         source = inspect.getfile(step_class)
     except (TypeError, OSError):  # built in, or typed at a prompt
         return None
-    file = Path(source).with_name(f"{step_class.__name__}.spec")
+    return _file_beside(source, f"{step_class.__name__}.spec")
+
+
+@cache
+def _file_beside(source: str, name: str) -> Path | None:
+    file = Path(source).with_name(name)
     return file if file.is_file() else None

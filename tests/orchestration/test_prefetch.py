@@ -14,6 +14,7 @@ from loopback import LoopbackCrds
 
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import NoReferenceFileError
+from stpipe_prefect.orchestration.artifacts import recording_for_batch
 from stpipe_prefect.provenance.record import read_record
 from stpipe_prefect.references.cache import prefetch
 from stpipe_prefect.references.reference import ReferenceFile
@@ -190,3 +191,32 @@ def test_run_names_all_missing_references_before_it_begins(lantern_cache, tmp_pa
     assert flow.plan("one_raw.row").refusal == missing
     skipped = {"dark": {"skip": True}, "flat": {"skip": True}}
     assert not flow.plan("one_raw.row", steps=skipped).refusal
+
+
+@pytest.mark.usefixtures("mission")
+def test_a_batch_has_prefetch_tasks_only_for_files_that_are_not_there(
+    run_flow, lantern_cache, tmp_path, monkeypatch
+):
+    cache = copytree(lantern_cache, tmp_path / "crds")
+    monkeypatch.setenv("CRDS_PATH", str(cache))
+    (cache / "references/jwst/nircam/jwst_nircam_dark_0001.json").unlink()
+    pipeline = "lantern.pipelines.CalibratePipeline"
+    with LoopbackCrds(lantern_cache).running() as server, recording_for_batch(True):
+        monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+        utils.clear_function_caches()
+        run = run_flow(pipeline, "one_raw.row")
+        assert run.tasks().keys() == {"prefetch dark", "dark", "flat", "clip"}
+        run = run_flow(pipeline, "one_raw.row", overwrite=True)
+        assert run.tasks().keys() == {"dark", "flat", "clip"}
+    record = read_record(next(run.products.glob("*.provenance.json")))
+    files = {row["file"] for row in record.dependencies.references}
+    assert {"jwst_nircam_dark_0001.json", "jwst_nircam_flat_0001.json"} <= files
+
+
+@pytest.mark.usefixtures("mission", "prefect_server")
+def test_run_makes_its_steps_once_also_after_planning(tmp_path):
+    flow = as_flow("lantern.pipelines.CalibratePipeline")
+    flow("one_raw.row")
+    flow("one_raw.row", steps={"clip": {"low": 2.0}})  # planned by comparing with the first run
+    log = (tmp_path / "one_raw.lantern_calibrate.log").read_text()
+    assert log.count("ClipStep instance created") == 1

@@ -71,6 +71,16 @@ def test_task_of_an_instance_runs_it_as_it_is(in_flow, small):
     assert model.meta.cal_step.dq_init == "COMPLETE"
 
 
+def test_tasks_share_neither_names_nor_tags_nor_hooks():
+    clip, flat = as_task("lantern.steps.ClipStep"), as_task("lantern.steps.FlatStep")
+    clip.on_completion(lambda *args: None)
+    clip.tags.add("mine")
+    again = as_task("lantern.steps.ClipStep")
+    assert (clip.name, flat.name, again.name) == ("clip", "flat", "clip")
+    assert (clip.task_run_name, flat.task_run_name) == ("clip", "flat")
+    assert not (again.on_completion_hooks or again.tags or flat.on_completion_hooks or flat.tags)
+
+
 @pytest.mark.parametrize("name", ["pars#1.asdf", "pars%41.cfg"])
 def test_parameter_file_that_upstream_could_not_open(tmp_path, name):
     from jwst.jump import JumpStep

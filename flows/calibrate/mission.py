@@ -64,6 +64,9 @@ class Mission:
         Makes the job of an input: given its path and, by name, ``pipeline``, ``stage`` and
         ``others``, the inputs of the same run.
     help : Help
+    associate : callable, optional
+        Makes associations: given exposures and, by name, ``pool`` and ``by``; see
+        `flows.calwebb.associations.associate`. As ``"module:name"``, imported when needed.
     """
 
     command: str
@@ -78,6 +81,7 @@ class Mission:
     combines: Callable[[Association, Sequence[Path]], bool]
     job_for: Callable[..., Job]
     help: Help
+    associate: str | None = None
 
     def check_installed(self) -> None:
         """Refuse to go on without the package of the pipelines, before anything else needs it.

@@ -19,6 +19,7 @@ JWST = Mission(
     exposures=("*_uncal.fits", "*_rate.fits"),
     combines=is_for,
     job_for=job_for,
+    associate="flows.calwebb.associations:associate",
     help=Help(
         flow="Calibrate JWST exposures, each with the pipelines for its exposure type.",
         description="""\

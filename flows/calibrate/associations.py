@@ -1,0 +1,166 @@
+"""The associations of a campaign: made of its exposures, and written for its jobs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from stpipe_prefect.association import BY_NAME, Association, is_association
+from stpipe_prefect.exceptions import InputError, UsageError
+from stpipe_prefect.products.staging import synced
+
+if TYPE_CHECKING:
+    from .mission import Mission
+
+
+@dataclass(frozen=True)
+class Associated:
+    """What was made of exposures.
+
+    Attributes
+    ----------
+    associations : tuple of Association
+        Each with the name of its file as its path.
+    remarks : tuple of str
+        What could not be associated, and why.
+    needed : mapping of str to pathlib.Path
+        Names of files that pipelines look for beside their input, and an exposure that says so.
+    """
+
+    associations: tuple[Association, ...]
+    remarks: tuple[str, ...] = ()
+    needed: Mapping[str, Path] = field(default_factory=dict)
+
+    def check(self, folder: Path) -> None:
+        """Refuse to begin where something that is needed in the middle would not be found.
+
+        Raises
+        ------
+        InputError
+            A file is neither beside the exposure that names it nor in the folder, or will be
+            looked for elsewhere.
+        """
+        for name, exposure in self.needed.items():
+            if not any((place / name).is_file() for place in (folder, exposure.parent)):
+                raise InputError(
+                    f"{exposure}: needs {name}, which is neither beside it nor in {folder}: "
+                    "get it from the archive first"
+                )
+        for association in self.associations:
+            kinds = {str(member["exptype"]) for member in association.each_member()}
+            if (kinds := kinds.intersection(BY_NAME)) and folder.resolve() != Path.cwd():
+                raise InputError(
+                    f"{association.path}: has {', '.join(sorted(kinds))} among its members, which "
+                    f"the pipeline opens in the current folder: run the command in {folder}"
+                )
+
+    def written(self, folder: Path, *, instead: Path | None = None) -> list[Path]:
+        """Have the files in a folder, those that are needed, too; what is there is left alone.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Where the products go.
+        instead : pathlib.Path, optional
+            Write those that are not there into this folder, and none into `folder`.
+        """
+        paths = []
+        for association in self.associations:
+            assert association.path is not None
+            path, text = folder / association.path.name, _text(association.table).encode()
+            if not (path.is_file() and path.read_bytes() == text):
+                path = (instead or folder) / path.name
+                _write(path, text)
+            paths.append(path)
+        if instead is None:
+            for name, exposure in self.needed.items():
+                if not (folder / name).exists():
+                    _write(folder / name, (exposure.parent / name).read_bytes())
+        return paths
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Give what a plan says of each: its file, type, rule, what is common, and members."""
+        return [
+            {
+                "file": str(each.path),
+                **{name: each.table.get(name) for name in ("asn_type", "asn_rule", "constraints")},
+                "products": list(each.product_names),
+                "members": [
+                    {name: member.get(name) for name in ("expname", "exptype")}
+                    for member in each.each_member()
+                ],
+            }
+            for each in self.associations
+        ]
+
+
+def check_stages(pipeline: str | None, stage: int | None) -> None:
+    """Refuse to choose a part of what associations go through.
+
+    Raises
+    ------
+    UsageError
+    """
+    if pipeline or stage:
+        raise UsageError("associate goes through all stages: leave pipeline and stage out")
+
+
+def associate(
+    exposures: Sequence[Path], mission: Mission, *, by: Sequence[str] = (), pool: Path | None = None
+) -> Associated:
+    """Make the associations of the exposures of a campaign.
+
+    Raises
+    ------
+    InputError
+        See `flows.calwebb.associations.associate`.
+    """
+    assert mission.associate is not None
+    made: Associated = resolve_name(mission.associate)(exposures, pool=pool, by=by)
+    return made
+
+
+def with_associations(
+    paths: Iterable[Path],
+    mission: Mission,
+    folder: Path,
+    *,
+    by: Sequence[str] = (),
+    pool: str | None = None,
+) -> list[Path]:
+    """Make the associations of exposures in the folder of the products, and add them to these.
+
+    Raises
+    ------
+    InputError
+        They cannot be made, or a file that they need is absent.
+    """
+    exposures = exposures_of(paths)
+    made = associate(exposures, mission, by=by, pool=Path(pool) if pool else None)
+    made.check(folder)
+    for remark in made.remarks:
+        logging.getLogger(__name__).warning("%s", remark)
+    return [*exposures, *made.written(folder)]
+
+
+def exposures_of(paths: Iterable[Path]) -> list[Path]:
+    """Leave out associations: others are made in their place."""
+    return [path for path in paths if not is_association(path)]
+
+
+def _text(table: Any) -> str:
+    return json.dumps(table, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(content)
+    synced(temporary)
+    temporary.replace(path)

@@ -277,10 +277,9 @@ def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Judgement, A
 
 def _task(name: str, function: Callable[..., Any], *first: Any) -> StepTask:
     """Make a task of a function of this module and its first arguments."""
-    task = copy(_plain_task(function))
-    vars(task).update({key: copy(own) for key, own in vars(task).items() if type(own) in _OWN})
-    task.fn = partial(function, *first)
-    task.name = task.task_run_name = name
+    task, bound = copy(_plain_task(function)), partial(function, *first)
+    own = {key: copy(value) for key, value in vars(task).items() if type(value) in _OWN}
+    vars(task).update(own, fn=bound, __wrapped__=bound, name=name, task_run_name=name)
     return task
 
 

@@ -1,5 +1,7 @@
 """Steps as tasks in a flow of one's own."""
 
+from inspect import signature
+
 import pytest
 from prefect import flow
 
@@ -78,6 +80,7 @@ def test_tasks_share_neither_names_nor_tags_nor_hooks():
     again = as_task("lantern.steps.ClipStep")
     assert (clip.name, flat.name, again.name) == ("clip", "flat", "clip")
     assert (clip.task_run_name, flat.task_run_name) == ("clip", "flat")
+    assert "step_class" not in signature(clip).parameters
     assert not (again.on_completion_hooks or again.tags or flat.on_completion_hooks or flat.tags)
 
 

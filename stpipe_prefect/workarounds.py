@@ -7,8 +7,10 @@ what is lost with it. What concerns Prefect is in `stpipe_prefect.orchestration.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib.metadata import version
@@ -21,6 +23,8 @@ _originals: dict[tuple[int, str], tuple[Any, int]] = {}
 _offline = threading.Lock()
 _depth = 0
 _before: tuple[str, Any] = ("", None)
+
+_NO_SERVER = "https://crds-serverless-mode.stsci.edu"
 
 _FOLDERS = 20
 """How often crds may find that another process has just made a folder it was about to make."""
@@ -155,3 +159,26 @@ def parse_schemas_once() -> None:
         say_missing("asdf", "schema._make_schema_loader", lost)
         return
     asdf.schema._make_schema_loader = lambda: load
+
+
+def take_environment(changed: Collection[str]) -> None:
+    """Have crds act on variables that differ from those it was imported with.
+
+    It reads the address of its server, its verbosity and its settings file once; as it is imported
+    it also puts the defaults of its settings into the environment, and counts on them.
+    """
+    if not any(name.startswith("CRDS_") for name in changed):
+        return
+    import crds
+    from crds.core import config, log
+
+    config.CRDS_INI_PARSER = None
+    for name, module in list(sys.modules.items()):
+        if name.startswith("crds."):
+            for item in list(vars(module).values()):
+                if isinstance(item, config.ConfigItem):
+                    item.get()
+    crds.URL = os.environ.get("CRDS_SERVER_URL", _NO_SERVER)
+    crds.api.set_crds_server(crds.URL)
+    with suppress(ValueError):
+        log.set_verbose(int(os.environ.get("CRDS_VERBOSITY", 0)))

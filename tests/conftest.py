@@ -154,9 +154,9 @@ def prefect_server(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def fork_server() -> None:
     """Have the processes of tests forked from one that has imported what they need."""
-    from stpipe_prefect.execution.processes import start_fork_server
+    from stpipe_prefect.execution.processes import use_warm_process
 
-    start_fork_server(["misbehaving"])
+    use_warm_process(["misbehaving"])
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from stpipe_prefect.cli.exit import (
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.execution.garbage import imported_for_good
 from stpipe_prefect.parameters.layers import without_crds_parameters
+from stpipe_prefect.warm.child import set_default
 
 from .options import parser, sample_products
 
@@ -40,10 +41,10 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 
     def run() -> int:
         options, texts = parser(mission).parse(arguments)
-        # Read once, by prefect as it is imported: set before it is.
+        # prefect reads it as it is imported: better set before it is.
         level = options.log_level or ("NOTSET" if options.verbose else "CRITICAL")
         options.verbose = options.verbose or bool(options.log_level)
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
+        set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
         with without_crds_parameters(options.disable_crds_steppars):
             return _run(mission, options, texts)
 
@@ -121,11 +122,11 @@ def _use_sample(mission: Mission, console: Console) -> Sample:
 
 def _start_processes(mission: Mission) -> None:
     """Start the embedded server, and the process from which those of exposures are forked."""
-    from stpipe_prefect.execution.processes import start_fork_server
+    from stpipe_prefect.execution.processes import use_warm_process
     from stpipe_prefect.orchestration.server import server_is_configured
     from stpipe_prefect.orchestration.shared_server import shared_server
 
-    start_fork_server([mission.preload])
+    use_warm_process([mission.preload])
     if not server_is_configured():
         shared_server()
 

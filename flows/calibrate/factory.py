@@ -16,7 +16,7 @@ from pydantic import Field
 from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.execution.capacity import expected_memory_mb
 from stpipe_prefect.execution.events import PipelineProgress, report
-from stpipe_prefect.execution.processes import start_fork_server
+from stpipe_prefect.execution.processes import use_warm_process
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
@@ -115,7 +115,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
             raise ParameterError(
                 f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"
             )
-        start_fork_server([mission.preload])
+        use_warm_process([mission.preload])
         campaign = _planned.get()
         if campaign is None:
             files = find_inputs(inputs, mission)

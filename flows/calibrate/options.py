@@ -10,6 +10,7 @@ from stpipe_prefect.exceptions import nearest
 from stpipe_prefect.parameters.text import CommandParser, count
 from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.registry import registered_steps
+from stpipe_prefect.warm.keep import add_option
 
 from .mission import Mission
 
@@ -117,6 +118,7 @@ def parser(mission: Mission) -> CommandParser:
         metavar="LEVEL",
         help=f"show the log lines of this level and above: {', '.join(LEVELS)}",
     )
+    add_option(made)
     add("--debug", action="store_true", help="show tracebacks")
     return made
 

@@ -1,8 +1,21 @@
-"""Run by ``python -m flows.reprocess``."""
+"""``python -m flows.reprocess``."""
 
 import sys
 
-from .main import main
+from stpipe_prefect.warm.client import answer
+
+
+def main() -> int:
+    """Run the command on what the shell gave it."""
+    return answer(f"{__package__}.__main__:run")
+
+
+def run() -> int:
+    """Run the command in this process."""
+    from .main import main as run_command
+
+    return run_command(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from stpipe_prefect.cli.exit import exit_code_of_command, quiet, say, screen
 from stpipe_prefect.parameters.text import CommandParser
+from stpipe_prefect.warm.child import set_default
+from stpipe_prefect.warm.keep import add_option
 
 if TYPE_CHECKING:
     from .summary import Summary
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str]) -> int:
 
     def run() -> int:
         options = _parser().parse_args(arguments)
-        # Read once, by prefect as it is imported: set before it is.
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        # prefect reads it as it is imported: better set before it is.
+        set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         return _run(options)
 
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments)
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         help="stop at a step that could not do its work (Degraded), and publish nothing of it",
     )
     add("--context", metavar="PMAP", help="CRDS context (default: the operational one)")
+    add_option(parser)
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 

@@ -2,13 +2,20 @@
 
 import sys
 
-from flows.calibrate import command
-
-from .mission import ROMAN
+from stpipe_prefect.warm.client import answer
 
 
 def main() -> int:
     """Run the command on what the shell gave it."""
+    return answer(f"{__package__}.__main__:run", "romancal")
+
+
+def run() -> int:
+    """Run the command in this process."""
+    from flows.calibrate import command
+
+    from .mission import ROMAN
+
     return command.main(ROMAN, sys.argv[1:])
 
 

@@ -65,6 +65,7 @@ def _command(argv: list[str]) -> int:
         "provenance": _provenance,
         "reproduce": _reproduce,
         "checkpoints": _checkpoints,
+        "warm": _warm,
     }
     if args.command in commands:
         return commands[args.command](args)
@@ -111,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     kept.add_argument("--clear", action="store_true", help="remove all checkpoints")
     commands.add_parser(
         "prefetch", help="fetch the reference files that exposures need into the CRDS cache"
+    )
+    from .warm import add_options
+
+    add_options(
+        commands.add_parser(
+            "warm", help="keep a process that has imported the pipelines, for commands to come"
+        )
     )
     commands.add_parser("run", help="run a step: run CLASS|ALIAS|FILE INPUT… [--<parameter> …]")
     commands.add_parser(
@@ -178,6 +186,12 @@ def _reproduce(args: argparse.Namespace) -> int:
     from .reproduce import reproduce
 
     return reproduce(args)
+
+
+def _warm(args: argparse.Namespace) -> int:
+    from .warm import warm
+
+    return warm(args)
 
 
 def _checkpoints(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from ..parameters.spec import help_text
 from ..parameters.text import CommandParser, leaves, read_parameters
 from ..products.names import in_folder
 from ..registry import find_step
+from ..warm.keep import add_option
 
 logger = logging.getLogger("stpipe.commandline")
 
@@ -139,6 +140,7 @@ def step_parser(command: str) -> CommandParser:
         action="store_true",
         help="show also the step's parameters",
     )
+    add_option(parser)
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of an error, and start pdb"
     )

@@ -1,14 +1,14 @@
 """One exposure, one process: started cheaply, watched, and ended for certain.
 
-Processes are forked from a server process that has imported all that is heavy before, so that
-one starts in some hundredths of a second, and has a main thread and a memory of its own. Where
-the system has no fork server they start from scratch. What travels is JSON.
+Processes are forked from the warm process, which has imported all that is heavy before, so that
+one starts in some hundredths of a second, and has a main thread and a memory of its own. What
+travels is JSON.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
+import logging
 import os
 import signal
 import threading
@@ -16,10 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from multiprocessing.util import get_temp_dir
+from multiprocessing.connection import Connection, Pipe
 from pkgutil import resolve_name
 from types import FrameType
 from typing import Any
@@ -28,53 +25,70 @@ import psutil
 
 from ..exceptions import StpipePrefectError, reason
 from ..outcomes import Outcome, exit_code_of, outcome_of
+from ..warm import child
+from ..warm.forked import DeclinedError, Forked, Parent
+from ..warm.keep import start
+from ..warm.start import SINGLE_THREADED
 from .results import Ended
 from .timing import peak_memory_mb
 
 GRACE = 3.0
 """Seconds that a process has to clean up after itself before it is killed."""
 
-FAREWELL = 5.0
-"""Seconds that a process has for what it has to say when the one that started it is gone."""
-
-SOCKET_FOLDER = "FOLDER_OF_FORK_SERVER"
-"""Variable that tells the fork server which folder to remove as it ends."""
-
-SINGLE_THREADED = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
-"""With a process for each core, threads of linear algebra would only get in each other's way."""
+FUNCTION = f"{__name__}:run_here"
 
 Message = dict[str, Any]
 Tell = Callable[[Message], None]
 
-_children: set[BaseProcess] = set()
-_preloaded: list[str] = []
-_farewells: list[Callable[[], None]] = []
+ATTEMPTS = 3
+
+_children: set[Forked] = set()
 _interrupted = threading.Event()
+_starting = threading.Lock()
+_warm: Parent | None = None
 
 
-def start_fork_server(preload: Sequence[str]) -> None:
-    """Begin to import, in the process from which others are forked later.
+def use_warm_process(preload: Sequence[str]) -> None:
+    """Have processes forked from one that has imported these modules; begin to import them.
 
-    A module that cannot be imported is left to fail where it is used.
+    It is the one that this process was forked from, where that has them. A module that cannot be
+    imported is left to fail where it is used.
     """
-    context = _context()
-    _preloaded[:] = preload
-    if context.get_start_method() == "forkserver":
-        multiprocessing.set_forkserver_preload(list(preload))
-        with _environment({**SINGLE_THREADED, SOCKET_FOLDER: get_temp_dir()}):
-            forkserver.ensure_running()
-
-
-def said_if_left_alone(farewell: Callable[[], None]) -> None:
-    """Have this process, when the one that started it is gone, call a function before it ends."""
-    _farewells.append(farewell)
+    global _warm
+    with _starting:
+        if _warm is not None and {*preload} <= {*_warm.preload}:
+            return
+        if child.parent is not None and {*preload} <= {*child.parent.preload}:
+            _warm = child.parent
+        else:
+            _warm = start(preload)
 
 
 def preloaded() -> list[str]:
-    """List what `start_fork_server` was given: another machine's is to import the same."""
-    return list(_preloaded)
+    """List what `use_warm_process` was given: another machine's is to import the same."""
+    return list(_warm.preload) if _warm else []
+
+
+def _forked(argument: Message, lifeline: int) -> Forked:
+    """Fork a process from the warm one, or another one in its place where it is gone."""
+    global _warm
+    environment = {**os.environ, **SINGLE_THREADED}
+    for _ in range(ATTEMPTS):
+        with _starting:
+            warm = _warm = _warm or start([])
+        try:
+            return warm.fork(FUNCTION, argument, lifeline, environment)
+        except DeclinedError as error:
+            logging.getLogger(__name__).warning(
+                "Exposures import what they need again: the warm process was not used: %s", error
+            )
+            preload: Sequence[str] = ()
+        except OSError:
+            preload = warm.preload
+        with _starting:
+            if _warm is warm:
+                _warm = start(preload)
+    raise StpipePrefectError("no process can be forked: the warm process ends at once")
 
 
 def run_isolated(
@@ -88,14 +102,9 @@ def run_isolated(
     """
     if _interrupted.is_set():
         return Ended(Outcome.CRASHED, "interrupted", exit_code=130)
-    if multiprocessing.current_process().daemon:
-        # A Dask worker is one to its nanny, and daemons may have no children: they might be
-        # left behind. These go when it goes, as the pipe tells them.
-        multiprocessing.current_process().daemon = False
-    ours, theirs = multiprocessing.Pipe()
-    with _environment(SINGLE_THREADED):  # for where they start from scratch
-        process = _context().Process(target=_child, args=(theirs, function, json.dumps(argument)))
-        process.start()  # waits for what the fork server still imports
+    ours, theirs = Pipe()
+    argument_of_all = {"function": function, "argument": argument}
+    process = _forked(argument_of_all, theirs.fileno())  # waits for what is still imported
     started = time.monotonic()
     theirs.close()
     with _known(process):
@@ -118,7 +127,7 @@ def stop_children() -> None:
         _signal(process, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
     for process in children:
-        process.join(max(0.0, deadline - time.monotonic()))
+        process.wait(max(0.0, deadline - time.monotonic()))
         _signal(process, signal.SIGKILL)
 
 
@@ -147,7 +156,7 @@ def interruptible() -> Iterator[None]:
 
 
 def _follow(
-    process: BaseProcess,
+    process: Forked,
     messages: Connection,
     listener: Tell,
     started: float,
@@ -170,8 +179,8 @@ def _follow(
     return None, peak, True
 
 
-def _cause_of_death(process: BaseProcess, peak: float) -> str:
-    code = process.exitcode
+def _cause_of_death(process: Forked, peak: float) -> str:
+    code = process.status
     if code == -signal.SIGKILL:
         return f"was killed (signal 9) with {peak:.0f} MB, perhaps because memory ran out"
     if code is not None and code < 0:
@@ -180,7 +189,7 @@ def _cause_of_death(process: BaseProcess, peak: float) -> str:
 
 
 @contextmanager
-def _known(process: BaseProcess) -> Iterator[None]:
+def _known(process: Forked) -> Iterator[None]:
     _children.add(process)
     try:
         yield
@@ -188,44 +197,22 @@ def _known(process: BaseProcess) -> Iterator[None]:
         _children.discard(process)
 
 
-def _end(process: BaseProcess, *, at_once: bool) -> None:
+def _end(process: Forked, *, at_once: bool) -> None:
     if not at_once:
-        process.join(GRACE)
+        process.wait(GRACE)
     _signal(process, signal.SIGKILL)  # and what it may have started
-    process.join()
+    process.wait()
 
 
-def _signal(process: BaseProcess, number: int) -> None:
-    assert process.pid is not None
+def _signal(process: Forked, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-    if process.exitcode is None:  # it may not have come to have a group of its own
-        with suppress(ProcessLookupError):
-            os.kill(process.pid, number)
+    process.signal(number)  # it may not have come to have a group of its own
 
 
-def _context() -> Any:
-    methods = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _child(messages: Connection, function: str, argument: str) -> None:
-    os.setsid()
-    threading.Thread(target=_end_with_parent, args=(messages,), daemon=True).start()
+def run_here(given: Message) -> None:
+    """Run, in a forked process, what `run_isolated` was given; say how it ended."""
+    messages = Connection(child.lifeline)
     sending = threading.Lock()
 
     def tell(message: Message) -> None:
@@ -234,7 +221,7 @@ def _child(messages: Connection, function: str, argument: str) -> None:
 
     ended: Message = {"outcome": Outcome.COMPLETED}
     try:
-        resolve_name(function)(json.loads(argument), tell)
+        resolve_name(given["function"])(given["argument"], tell)
     except BaseException as error:
         # What Prefect makes of a signal is no Exception.
         is_explained = isinstance(error, StpipePrefectError)
@@ -248,14 +235,3 @@ def _child(messages: Connection, function: str, argument: str) -> None:
         }
     tell({"ended": {**ended, "peak_memory_mb": peak_memory_mb()}})
     os._exit(0)  # everything is said; threads of libraries would hold the process up
-
-
-def _end_with_parent(messages: Connection) -> None:
-    """Wait for the other end of the pipe to close: nothing is ever sent this way."""
-    with suppress(EOFError, OSError):
-        messages.recv_bytes()
-    for farewell in _farewells:
-        saying = threading.Thread(target=farewell, daemon=True)
-        saying.start()
-        saying.join(FAREWELL)
-    os.killpg(0, signal.SIGKILL)

@@ -36,7 +36,7 @@ from ..execution.events import (
     from_message,
     report,
 )
-from ..execution.processes import Message, preloaded, run_isolated, start_fork_server, stop_children
+from ..execution.processes import Message, preloaded, run_isolated, stop_children, use_warm_process
 from ..execution.results import Ended, Result
 from ..outcomes import Outcome
 from .server import LOOPBACK, server_is_configured
@@ -217,7 +217,7 @@ def process_of_its_own(
     preload: list[str],
 ) -> Any:
     """Run the flow of one exposure in a process of its own; show its run in place of this one."""
-    start_fork_server(preload)  # where this is another machine; here it runs
+    use_warm_process(preload)  # where this is another machine; here it runs
     record_task_run()
     heard = _Heard(name)
     message = subflow(flow, parameters, parent=str(task_run.id), in_batch=in_batch)

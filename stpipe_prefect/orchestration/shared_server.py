@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from ..exceptions import StpipePrefectError
 from ..locks import file_lock
+from ..warm import child
 from .database import usable_database
 
 STARTUP_SECONDS = 120.0  # a first start makes the database: 9 s on two idle cores
@@ -93,6 +94,8 @@ class SharedServer:
             self._stem.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._users = self._open("users")  # for good
             fcntl.flock(self._users, fcntl.LOCK_SH)
+            if child.parent is not None:  # which is its user, too, until it ends
+                child.parent.hold(str(self._path("users")), self._users)
             self._find_or_start()
         except OSError as error:
             raise StpipePrefectError(

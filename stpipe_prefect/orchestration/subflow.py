@@ -24,9 +24,10 @@ from pydantic import SecretStr
 
 from ..exceptions import reason
 from ..execution.events import as_message, listening
-from ..execution.processes import Message, Tell, said_if_left_alone
+from ..execution.processes import Message, Tell
 from ..execution.results import Ended
 from ..outcomes import Outcome
+from ..warm.child import said_if_left_alone
 from .artifacts import recording_for_batch
 from .deployments import in_deployment
 from .workarounds import (

@@ -7,7 +7,7 @@ once what is lost with it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -226,3 +226,17 @@ def is_known_revision(version: str) -> bool:
     if not files:
         say_missing("Prefect", folder.name, "a database of a newer Prefect is not recognized")
     return not files or any(f'revision = "{version}"' in file.read_text() for file in files)
+
+
+def take_environment(changed: Collection[str]) -> None:
+    """Have Prefect act on variables that differ from those it was imported with.
+
+    It reads its settings, and what it logs where, once.
+    """
+    if not any(name.startswith(("PREFECT_", "DO_NOT_TRACK")) for name in changed):
+        return
+    from prefect.context import refresh_global_settings_context
+    from prefect.logging.configuration import setup_logging
+
+    refresh_global_settings_context()
+    setup_logging(incremental=False)

@@ -76,9 +76,11 @@ class CommandParser(argparse.ArgumentParser):
         if name in parameters:
             return False
         option = option.replace("_", "-")
-        own = [each for each in self._takes_value if each.startswith(option)]
-        if option in own:  # an option without a value is a parameter where it is given one
-            return self._takes_value[option] or not equals
+        # An option without a value is a parameter where it is given one.
+        might = {each for each, takes in self._takes_value.items() if takes or not equals}
+        own = [each for each in might if each.startswith(option)]
+        if option in self._takes_value:
+            return option in own
         alike = [f"--{each}" for each in parameters if _abbreviates(name, each)]
         if own and alike:
             self.error(f"ambiguous option: {option} could match {', '.join(own + alike)}")

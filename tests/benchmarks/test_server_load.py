@@ -17,12 +17,12 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import *
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
-from stpipe_prefect.execution.processes import start_fork_server
+from stpipe_prefect.execution.processes import use_warm_process
 from stpipe_prefect.orchestration.server import prefect_api
 from misbehaving import FLOW
 
 number, log = int(sys.argv[1]), sys.argv[2]
-start_fork_server(["misbehaving", "stpipe_prefect.orchestration.subflow"])
+use_warm_process(["misbehaving", "stpipe_prefect.orchestration.subflow"])
 exposures = [Exposure(f"e{n}", FLOW, {"name": f"e{n}", "how": "well", "log": log})
              for n in range(number)]
 

@@ -32,7 +32,7 @@ from stpipe_prefect.outcomes import Outcome
 HOWS = {
     "hangs": "hang",  # and keeps one of three jobs until its time is over
     "short": "sleep0.1",
-    "long": "sleep3",
+    "long": "sleep1",
     "of both": "well",
     "fails": "raise",
     "of failed": "well",
@@ -151,9 +151,9 @@ def campaign():
         return list(ended)
 
 if __name__ == "__main__":
-    from stpipe_prefect.execution.processes import start_fork_server
+    from stpipe_prefect.execution.processes import use_warm_process
 
-    start_fork_server(["flows.calibrate.preload", "misbehaving"])
+    use_warm_process(["flows.calibrate.preload", "misbehaving"])
     with temporary_settings({PREFECT_API_URL: url}):
         campaign()
 """

@@ -1,0 +1,1 @@
+"""The warm process: it has imported all that is heavy, and forks what runs with it."""

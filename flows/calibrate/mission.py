@@ -25,10 +25,15 @@ class Sample(Protocol):
     ----------
     crds_path : pathlib.Path
         Their own CRDS cache.
+    others : tuple of pathlib.Path
+        Further exposures, that only associations make something of.
     """
 
     @property
     def crds_path(self) -> Path: ...  # noqa: D102
+
+    @property
+    def others(self) -> tuple[Path, ...]: ...  # noqa: D102
 
     def inputs(self, stage: int | None, products: Path) -> list[Path]:
         """List what there is to calibrate; for one stage, perhaps among its products."""

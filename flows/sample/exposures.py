@@ -16,6 +16,7 @@ from .sky import Pointing, Star, dither, scatter_stars
 from .truth import ExposureTruth, Truth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
@@ -56,6 +57,9 @@ def make_program(
     groups: int = 6,
     stars: int = 40,
     seed: int = 1,
+    filter: str = nircam.FILTER,
+    first: int = 1,
+    field: Sequence[Star] = (),
 ) -> Program:
     """Simulate a program into a folder; the same arguments give the same bytes.
 
@@ -67,6 +71,9 @@ def make_program(
     integrations, groups : of each exposure; jumps show from four groups on
     stars : how many to put on the field, at least 14 pixels from one another
     seed : of the random numbers
+    filter : ``F200W`` or ``F150W``
+    first : number of the first exposure
+    field : the stars, if not others are to be put on the field
 
     Raises
     ------
@@ -76,17 +83,26 @@ def make_program(
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     pointings = dither(rng, dithers, size)
-    field = scatter_stars(rng, stars, size, groups * nircam.GROUP_TIME)
+    stars_put = [*field] or scatter_stars(rng, stars, size, groups * nircam.GROUP_TIME)
     exposures, truths = [], []
-    for number, pointing in enumerate(pointings, 1):
+    for number, pointing in enumerate(pointings, first):
         path, truth = _make_exposure(
-            folder, number, pointing, field, rng, size, integrations, groups
+            folder,
+            number,
+            pointing,
+            stars_put,
+            rng,
+            size,
+            integrations,
+            groups,
+            filter,
+            is_exact=number == first,
         )
         exposures.append(path)
         truths.append(truth)
     association = folder / ASSOCIATION
     _write_association(association, [truth.name for truth in truths])
-    Truth(tuple(field), tuple(truths)).save(folder / TRUTH)
+    Truth(tuple(stars_put), tuple(truths)).save(folder / TRUTH)
     return Program(tuple(exposures), association, folder / TRUTH)
 
 
@@ -99,6 +115,9 @@ def _make_exposure(
     size: int,
     integrations: int,
     groups: int,
+    filter: str,
+    *,
+    is_exact: bool,
 ) -> tuple[Path, ExposureTruth]:
     from stdatamodels.jwst.datamodels import Level1bModel
 
@@ -108,9 +127,9 @@ def _make_exposure(
     cosmic_rays = scatter_cosmic_rays(rng, rate, integrations, groups)
     ramps, saturated = expose(rng, rate, cosmic_rays, integrations, groups)
     path = folder / f"{name}_uncal.fits"
-    stated = pointing if number == 1 else _mistake(rng, pointing)
+    stated = pointing if is_exact else _mistake(rng, pointing)
     with Level1bModel(ramps) as model:
-        model.update({"meta": _header(number, stated, size, integrations, groups)})
+        model.update({"meta": _header(number, stated, size, integrations, groups, filter)})
         save(model, path)
     return path, ExposureTruth(
         name, cosmic_rays, tuple((int(y), int(x)) for y, x in np.argwhere(saturated))
@@ -124,7 +143,7 @@ def _mistake(rng: Generator, pointing: Pointing) -> Pointing:
 
 
 def _header(
-    number: int, pointing: Pointing, size: int, integrations: int, groups: int
+    number: int, pointing: Pointing, size: int, integrations: int, groups: int, filter: str
 ) -> dict[str, Any]:
     ramp_time = groups * nircam.GROUP_TIME
     return exposure_header(
@@ -136,7 +155,7 @@ def _header(
             "detector": nircam.DETECTOR,
             "module": "B",
             "channel": "SHORT",
-            "filter": nircam.FILTER,
+            "filter": filter,
             "pupil": nircam.PUPIL,
         },
         exposure={

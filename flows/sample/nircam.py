@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DETECTOR = "NRCB1"
 FILTER = "F200W"
+OTHER_FILTER = "F150W"
+"""Lets the same light through, to the same image: no more than another name."""
 PUPIL = "CLEAR"
 SUBARRAY = "GENERIC"
 

@@ -111,7 +111,7 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
 
     Parameters
     ----------
-    products : folder with the ``*_rate.fits`` of every exposure and one ``*_cat.ecsv``
+    products : folder with the ``*_rate.fits`` of every exposure, and a ``*_cat.ecsv`` or several
     truth : the program's truth file
 
     Raises
@@ -125,10 +125,11 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
         jump, saturated = _flags(products / f"{exposure.name}_rate.fits", exposure)
         jumps.append(jump)
         saturations.append(saturated)
-    catalogue = next(products.glob("*_cat.ecsv"), None)
-    if catalogue is None:
+    catalogues = sorted(products.glob("*_cat.ecsv"))
+    if not catalogues:
         raise FileNotFoundError(f"no *_cat.ecsv in {products}")
-    offsets, ratios = _match_stars(catalogue, known)
+    matched = [_match_stars(catalogue, known) for catalogue in catalogues]
+    offsets, ratios = (np.concatenate(values) for values in zip(*matched, strict=True))
     found = ratios[np.isfinite(offsets)]
     scatter = 1.4826 * _median(np.abs(found - _median(found)))
     return Recovery(
@@ -145,6 +146,17 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
 
 def _median(values: NDArray[np.float64]) -> float:
     return float(np.median(values)) if values.size else math.nan
+
+
+def measure_spectra(products: Path) -> dict[str, Measure]:
+    """Compare the combined spectrum of the nods with its truth; nothing where there is none."""
+    from .slit import NODS_PRODUCT
+
+    spectrum = next(products.glob(f"{NODS_PRODUCT}_x1d.fits"), None)
+    if spectrum is None:
+        return {}
+    ratio = measure_flux_ratio(spectrum)
+    return {"spectrum": Measure(ratio, "spectrum ratio {:.3f}", 0.98, 1.02)}
 
 
 def measure_flux_ratio(spectrum: Path) -> float:

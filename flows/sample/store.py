@@ -33,6 +33,8 @@ class Sample:
     contexts : names of the CRDS contexts in it, the operational one first
     exposures : raw NIRCam exposures, ``*_uncal.fits``, for calwebb_detector1
     association : what calwebb_image3 combines
+    others : exposures that only associations make something of: the same field in another
+        filter, ``*_uncal.fits``, and two nods along the MIRI LRS slit, ``*_rate.fits``
     slit_exposure : MIRI LRS fixed-slit ``*_rate.fits``, for calwebb_spec2
     truth : what went into `exposures`, see `flows.sample.truth`
     """
@@ -42,6 +44,7 @@ class Sample:
     contexts: tuple[str, ...]
     exposures: tuple[Path, ...]
     association: Path
+    others: tuple[Path, ...]
     slit_exposure: Path
     truth: Path
 
@@ -59,10 +62,11 @@ class Sample:
         return by_stage[stage] if stage else [*self.exposures, self.association]
 
     def recovery(self, products: Path) -> Recovery:
-        """Compare what was made of `exposures` with `truth`."""
-        from .recovery import measure_recovery
+        """Compare what was made of `exposures`, and of nods if there are, with the truth."""
+        from .recovery import Recovery, measure_recovery, measure_spectra
 
-        return measure_recovery(products, self.truth)
+        found = measure_recovery(products, self.truth)
+        return Recovery(found.measures | measure_spectra(products))
 
 
 def ensure_sample() -> Sample:
@@ -119,10 +123,20 @@ def _recipe(sources: Path) -> str:
 def _make(folder: Path) -> None:
     from .crds_cache import make_crds_cache
     from .exposures import make_program
-    from .slit import make_slit_exposure
+    from .nircam import OTHER_FILTER
+    from .slit import make_nods, make_slit_exposure
+    from .truth import Truth
 
-    make_program(folder / "nircam")
+    first = make_program(folder / "nircam")
+    make_program(
+        folder / "other",
+        dithers=2,
+        filter=OTHER_FILTER,
+        first=len(first.exposures) + 1,
+        field=Truth.load(first.truth).stars,
+    )
     make_slit_exposure(folder / "miri")
+    make_nods(folder / "nods")
     make_crds_cache(folder / "crds")
 
 
@@ -149,6 +163,10 @@ def _sample(folder: Path) -> Sample:
         contexts=CONTEXTS,
         exposures=tuple(sorted(nircam.glob("*_uncal.fits"))),
         association=nircam / ASSOCIATION,
+        others=(
+            *sorted((folder / "other").glob("*_uncal.fits")),
+            *sorted((folder / "nods").glob("*_rate.fits")),
+        ),
         slit_exposure=folder / "miri" / f"{NAME}_rate.fits",
         truth=nircam / TRUTH,
     )

@@ -47,6 +47,11 @@ class Sample:
 
         return self.folder / "wfi" / TRUTH
 
+    @property
+    def others(self) -> tuple[Path, ...]:
+        """Exposures that only associations make something of: none."""
+        return ()
+
     def inputs(self, stage: int | None, products: Path) -> list[Path]:
         """List what there is to calibrate."""
         return [*self.exposures, self.association]

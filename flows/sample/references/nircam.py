@@ -13,9 +13,10 @@ from .reference import Reference, cut_out, plate
 _DETECTOR = {"META.INSTRUMENT.DETECTOR": nircam.DETECTOR}
 _FILTER = {
     **_DETECTOR,
-    "META.INSTRUMENT.FILTER": nircam.FILTER,
+    "META.INSTRUMENT.FILTER": f"{nircam.FILTER}|{nircam.OTHER_FILTER}",
     "META.INSTRUMENT.PUPIL": nircam.PUPIL,
 }
+_FILTERS = (nircam.FILTER, nircam.OTHER_FILTER)
 _IMAGE = {"META.EXPOSURE.TYPE": "NRC_IMAGE"}
 
 GAIN_CHANGE = 0.005
@@ -156,8 +157,8 @@ def _photom() -> Any:
     from stdatamodels.jwst.datamodels import NrcImgPhotomModel
 
     dtype = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
-    row = (nircam.FILTER, nircam.PUPIL, nircam.PHOTMJSR, 0.01 * nircam.PHOTMJSR)
-    model = NrcImgPhotomModel(phot_table=np.array([row], dtype))
+    rows = [(name, nircam.PUPIL, nircam.PHOTMJSR, 0.01 * nircam.PHOTMJSR) for name in _FILTERS]
+    model = NrcImgPhotomModel(phot_table=np.array(rows, dtype))
     model.update({"meta": {"photometry": {"pixelarea_steradians": nircam.PIXEL_AREA}}})
     return model
 
@@ -177,7 +178,7 @@ def _apcorr() -> Any:
     ]
     rows = [
         (
-            nircam.FILTER,
+            name,
             nircam.PUPIL,
             share,
             nircam.COMBINED_SIGMA * np.sqrt(-2.0 * np.log(1.0 - share)),
@@ -185,6 +186,7 @@ def _apcorr() -> Any:
             6.0,
             9.0,
         )
+        for name in _FILTERS
         for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
     ]
     return NrcImgApcorrModel(apcorr_table=np.array(rows, dtype))
@@ -196,7 +198,11 @@ def _abvegaoffset() -> Any:
 
     model = ABVegaOffsetModel()
     model.abvega_offset = Table(
-        {"filter": [nircam.FILTER], "pupil": [nircam.PUPIL], "abvega_offset": [1.7]}
+        {
+            "filter": list(_FILTERS),
+            "pupil": [nircam.PUPIL] * len(_FILTERS),
+            "abvega_offset": [1.7] * len(_FILTERS),
+        }
     )
     return model
 

@@ -26,7 +26,8 @@ class Reference:
     reftype : the field's name of its type: ``flat``, ``pars-jumpstep``
     make : makes its content: a data model, or a tree for files that have no data model
     match : the exposures it serves, as CRDS says it:
-        ``{"META.INSTRUMENT.DETECTOR": "NRCB1"}``; empty for the whole instrument
+        ``{"META.INSTRUMENT.DETECTOR": "NRCB1"}``, alternatives with ``|``; empty for the whole
+        instrument
     edition : the number of the context that first delivers it; from then on it takes the
         place of an earlier one with the same `match`
     extension : ``fits``, ``asdf`` or ``json``
@@ -62,7 +63,7 @@ class Reference:
             return
         for parameter, value in self.match.items():
             *_, group, key = parameter.lower().split(".")
-            meta.setdefault(group, {})[key] = value
+            meta.setdefault(group, {})[key] = value.partition("|")[0]
         self._save(content, meta, path)
 
     def _save(self, content: Any, meta: dict[str, Any], path: Path) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from stdatamodels.jwst.datamodels import Level1bModel
 
 from flows.sample import Program, Truth, make_program, make_slit_exposure
+from flows.sample.slit import NOD_SKY, make_nods
 
 
 def tiny(folder: Path, **changes: int) -> Program:
@@ -24,6 +26,14 @@ def test_same_arguments_give_same_bytes(tmp_path: Path) -> None:
     tiny(tmp_path / "first")
     tiny(tmp_path / "again")
     assert contents(tmp_path / "first") == contents(tmp_path / "again")
+
+
+def test_nods_have_the_star_at_two_places_before_a_bright_sky(
+    tmp_path: Path,
+) -> None:
+    first, second = (fits.getdata(path)[300] for path in make_nods(tmp_path))
+    assert (int(first.argmax()), int(second.argmax())) == (46, 34)
+    assert np.median([first, second]) == pytest.approx(NOD_SKY, abs=0.3)
 
 
 def test_slit_exposure_is_made_again_with_same_bytes(tmp_path: Path) -> None:

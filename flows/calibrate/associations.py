@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,11 +31,14 @@ class Associated:
         What could not be associated, and why.
     needed : mapping of str to pathlib.Path
         Names of files that pipelines look for beside their input, and an exposure that says so.
+    exposures : tuple of pathlib.Path
+        What they were made of; some may be members as they are.
     """
 
     associations: tuple[Association, ...]
     remarks: tuple[str, ...] = ()
     needed: Mapping[str, Path] = field(default_factory=dict)
+    exposures: tuple[Path, ...] = ()
 
     def check(self, folder: Path) -> None:
         """Refuse to begin where something that is needed in the middle would not be found.
@@ -70,9 +74,14 @@ class Associated:
             Write those that are not there into this folder, and none into `folder`.
         """
         paths = []
+        elsewhere = {
+            path.name: str(path.absolute())
+            for path in self.exposures
+            if path.parent.resolve() != folder.resolve()
+        }
         for association in self.associations:
             assert association.path is not None
-            path, text = folder / association.path.name, _text(association.table).encode()
+            path, text = folder / association.path.name, _text(association, elsewhere)
             if not (path.is_file() and path.read_bytes() == text):
                 path = (instead or folder) / path.name
                 _write(path, text)
@@ -153,8 +162,12 @@ def exposures_of(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if not is_association(path)]
 
 
-def _text(table: Any) -> str:
-    return json.dumps(table, indent=1, ensure_ascii=False, default=str) + "\n"
+def _text(association: Association, elsewhere: Mapping[str, str]) -> bytes:
+    """Give the content of its file; members elsewhere, that nothing makes, have their paths."""
+    placed = Association(copy.deepcopy(association.table))
+    for member in placed.each_member():
+        member["expname"] = elsewhere.get(member["expname"], member["expname"])
+    return (json.dumps(placed.table, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.cli.exit import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from stpipe_prefect.orchestration.plan import Plan
 
+    from .associations import Associated
     from .campaign import Campaign
     from .job import Job
     from .mission import Mission, Sample
@@ -53,14 +55,14 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 
 def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -> int:
     from stpipe_prefect.products.names import folder_path
-    from stpipe_prefect.products.staging import check_output_dir
-    from stpipe_prefect.references.context import resolve_context
 
+    from .associations import exposures_of
     from .inputs import find_inputs
-    from .jobs import plan_jobs
 
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
+    if mission.associate:
+        _check_associating(options)
     if options.pipeline and Path(options.pipeline).is_file():
         _take_class_of_file(options)
     mission.check_installed()
@@ -76,6 +78,37 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     else:
         sample = _use_sample(mission, console)
         files = sample.inputs(stage, output_dir)
+    if getattr(options, "associate", None) is None:
+        return _calibrate(mission, options, texts, files, output_dir, sample, console)
+    exposures = [*exposures_of(files), *(sample.others if sample else ())]
+    if options.files and (others := len(files) - len(exposures)):
+        say(
+            mission.command, f"associations given are not taken, --associate makes others: {others}"
+        )
+    associated = _associated(mission, options, exposures, output_dir, console)
+    with TemporaryDirectory(prefix="associations-") if options.plan else nullcontext() as instead:
+        made = associated.written(output_dir, instead=Path(instead) if instead else None)
+        files = [*exposures, *made]
+        return _calibrate(mission, options, texts, files, output_dir, sample, console, associated)
+
+
+def _calibrate(
+    mission: Mission,
+    options: argparse.Namespace,
+    texts: dict[str, str],
+    files: list[Path],
+    output_dir: Path,
+    sample: Sample | None,
+    console: Console,
+    associated: Associated | None = None,
+) -> int:
+    """Plan what the files call for, and do it."""
+    from stpipe_prefect.products.staging import check_output_dir
+    from stpipe_prefect.references.context import resolve_context
+
+    from .jobs import plan_jobs
+
+    stage = options.stage if mission.stages else None
     jobs, refused = plan_jobs(files, mission, pipeline=options.pipeline, stage=stage)
     codes = {error.exit_code for error in refused.values()}
     for error in refused.values():
@@ -83,7 +116,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     if not jobs:
         return common_exit_code(codes)
     if options.plan:
-        plans = _plan(mission, jobs, output_dir, texts, options, console)
+        plans = _plan(mission, jobs, output_dir, texts, options, console, associated)
         return 1 if refused or any(plan.refusal for plan in plans) else 0
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     loud = options.verbose or options.debug
@@ -99,6 +132,16 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     return common_exit_code(codes)
 
 
+def _check_associating(options: argparse.Namespace) -> None:
+    from .associations import check_stages
+
+    if options.associate is None:
+        if options.pool:
+            raise UsageError("--pool goes with --associate")
+    else:
+        check_stages(options.pipeline, options.stage)
+
+
 def _take_class_of_file(options: argparse.Namespace) -> None:
     """Take a parameter file given as the pipeline for both: its class and its parameters."""
     from stpipe_prefect.parameters.files import read_parameter_file
@@ -109,6 +152,29 @@ def _take_class_of_file(options: argparse.Namespace) -> None:
     options.pipeline, options.config_file = read_parameter_file(Path(file)).class_path, file
     if options.pipeline is None:
         raise UsageError(f"--pipeline {file}: names no class")
+
+
+def _associated(
+    mission: Mission,
+    options: argparse.Namespace,
+    exposures: list[Path],
+    output_dir: Path,
+    console: Console,
+) -> Associated:
+    """Make the associations of the exposures, and see that all is there that they need."""
+    from stpipe_prefect.products.staging import check_output_dir
+
+    from .associations import associate
+
+    pool = Path(options.pool) if options.pool else None
+    with console.status("Associating") if not options.json else nullcontext():
+        made = associate(exposures, mission, by=options.associate, pool=pool)
+    made.check(output_dir)
+    for remark in made.remarks:
+        say(mission.command, remark)
+    if not options.plan:
+        check_output_dir(output_dir)
+    return made
 
 
 def _use_sample(mission: Mission, console: Console) -> Sample:
@@ -167,9 +233,10 @@ def _plan(
     texts: dict[str, str],
     options: argparse.Namespace,
     console: Console,
+    associated: Associated | None,
 ) -> list[Plan]:
     """Say what would run; no server is needed for that."""
-    from .terminal import plan_table
+    from .terminal import association_table, plan_table
 
     with (
         console.status("Planning") if not options.json else nullcontext(),
@@ -178,8 +245,15 @@ def _plan(
         campaign = _campaign(mission, jobs, output_dir, texts, options)
         planned = [plan for job in campaign.planned(check_files=True) for plan in job.plans or ()]
     if options.json:
-        print(json.dumps([plan.as_json() for plan in planned], indent=1, ensure_ascii=False))
+        found = {each["file"]: each for each in (associated.as_json() if associated else ())}
+        listed = [
+            plan.as_json() | ({"association": found[plan.input]} if plan.input in found else {})
+            for plan in planned
+        ]
+        print(json.dumps(listed, indent=1, ensure_ascii=False))
     else:
+        if associated:
+            console.print(association_table(associated))
         console.print(plan_table(planned))
         to_run = sum(not plan.is_up_to_date and not plan.refusal for plan in planned)
         console.print(f"{to_run} of {len(planned)} will run")

@@ -30,6 +30,7 @@ from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
 from stpipe_prefect.references.context import pinned_context
 
+from .associations import check_stages, with_associations
 from .campaign import Campaign
 from .exposure import FLOW
 from .inputs import find_inputs
@@ -46,6 +47,10 @@ FIELDS = {
     "first output folder of the worker.",
     "pipeline": "Run this pipeline instead of those for the input.",
     "stage": "Run only this stage: 1, 2 or 3.",
+    "associate": "Make the associations of the exposures: an empty list for those of the "
+    "observatory's rules; keywords, such as target and filter, to combine what has the same values "
+    "of these.",
+    "pool": "The pool that DMS made of the exposures, in place of their headers.",
     "crds_context": "CRDS context, such as {0.help.context}; default the operational one.",
     "config_file": "Parameter file, for the pipeline whose class it names.",
     "parameters": 'Parameters of the pipelines; those of their steps under "steps".',
@@ -89,7 +94,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
     Returns
     -------
     LocalFlow
-        Its parameters are those of `FIELDS`, without ``stage`` where the mission has none. It
+        Its parameters are those of `FIELDS`, without those that the mission has no use for. It
         returns the file names of the products, and raises a `CampaignError` where some inputs
         could not be calibrated; the others are.
     """
@@ -99,6 +104,8 @@ def mission_flow(mission: Mission) -> LocalFlow:
         output_dir: str | None = None,
         pipeline: str | None = None,
         stage: int | None = None,
+        associate: list[str] | None = None,
+        pool: str | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
         parameters: dict[str, Any] | None = None,
@@ -110,7 +117,8 @@ def mission_flow(mission: Mission) -> LocalFlow:
         time_limit: Annotated[float, Field(gt=0)] | None = None,
     ) -> list[str]:
         named = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
-        check_deployable(mission.command, inputs, {**named, **(parameters or {})})
+        read = [*inputs, pool] if pool else inputs
+        check_deployable(mission.command, read, {**named, **(parameters or {})})
         if pipeline and "::" not in pipeline and "." in pipeline and in_deployment():
             raise ParameterError(
                 f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"
@@ -118,7 +126,12 @@ def mission_flow(mission: Mission) -> LocalFlow:
         use_warm_process([mission.preload])
         campaign = _planned.get()
         if campaign is None:
-            files = find_inputs(inputs, mission)
+            files = list(find_inputs(inputs, mission))
+            if associate is not None:
+                check_stages(pipeline, stage)
+                files = with_associations(
+                    files, mission, products_folder(output_dir), by=associate, pool=pool
+                )
             found, refused = plan_jobs(files, mission, pipeline=pipeline, stage=stage)
             campaign = Campaign(
                 mission,
@@ -139,7 +152,9 @@ def mission_flow(mission: Mission) -> LocalFlow:
         return [product for result in results for product in result.products]
 
     own = signature(calibrate, eval_str=True)
-    kept = [each for each in own.parameters.values() if mission.stages or each.name != "stage"]
+    absent = {"stage"} if not mission.stages else set()
+    absent |= {"associate", "pool"} if not mission.associate else set()
+    kept = [each for each in own.parameters.values() if each.name not in absent]
     calibrate.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
     calibrate.__module__, calibrate.__name__ = mission.flow.split(":")
     calibrate.__qualname__ = calibrate.__name__

@@ -68,6 +68,17 @@ def parser(mission: Mission) -> CommandParser:
     )
     if mission.stages:
         add("--stage", type=int, choices=mission.stages, help="run only this stage")
+    if mission.associate:
+        add(
+            "--associate",
+            nargs="?",
+            type=_grouping,
+            const=(),
+            metavar="by=KEYWORD,...",
+            help="make the associations of the exposures by the rules of the observatory; with "
+            "by=target,filter, combine those that have the same values of these keywords",
+        )
+        add("--pool", metavar="FILE", help="with --associate: the pool of DMS, not that of headers")
     add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")
     add("--save-parameters", metavar="FILE", help="write the parameters of the pipeline that runs")
@@ -139,6 +150,16 @@ def _choice(name: str, choices: Sequence[str]) -> str:
             f"there is no {name!r}{nearest(name, choices)}; choose from {', '.join(choices)}"
         )
     return name
+
+
+def _grouping(text: str) -> tuple[str, ...]:
+    name, equals, keywords = text.partition("=")
+    found = tuple(word.strip() for word in keywords.split(",") if word.strip())
+    if name != "by" or not equals or not found:
+        raise argparse.ArgumentTypeError(
+            f"expected nothing, or by=KEYWORD,KEYWORD, not {text!r}; name the files before it"
+        )
+    return found
 
 
 def _seconds(text: str) -> float:

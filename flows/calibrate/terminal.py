@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -24,6 +25,9 @@ from stpipe_prefect.execution.events import (
 from stpipe_prefect.execution.results import Result
 from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from .associations import Associated
 
 LISTED = 12
 """How many inputs have their products listed one by one, and how many caveats are shown."""
@@ -141,6 +145,18 @@ class Display:
             line = self._lines.pop(event.name, _Line(event.name))
             line.result, line.pipeline, line.step = event, event.pipeline, event.step
             self._console.print(line)
+
+
+def association_table(associated: Associated) -> Table:
+    """List associations: what they make, of which members, and why these belong together."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("product", "type", "members", "why"):
+        table.add_column(title, overflow="fold")
+    for each in associated.associations:
+        members = [f"{member['expname']} ({member['exptype']})" for member in each.each_member()]
+        why = f"{each.table['asn_rule']}: {each.table['constraints']}"
+        table.add_row("\n".join(each.product_names), each.kind, "\n".join(members), why)
+    return table
 
 
 def plan_table(plans: Iterable[Plan]) -> Table:

@@ -62,7 +62,7 @@ def associate(
         tables = [*filter(takes_rates, tables), *groups_of(cards, by)]
     needed = {file: path for path, each in cards.items() if (file := _msa_file(each))}
     made, left_out = named(tables)
-    return Associated(tuple(made), (*remarks, *left_out), needed)
+    return Associated(tuple(made), (*remarks, *left_out), needed, tuple(exposures))
 
 
 def _msa_file(cards: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,7 @@ import pytest
 from astropy.io import fits
 
 COMMAND = [sys.executable, "-m", "flows.calwebb"]
+MOSAIC = "jw01234-o001_tsimulated_nircam_clear-f200w-generic"
 GAIN = "jwst_nircam_gain_0001.fits"
 
 
@@ -99,6 +100,9 @@ def several(environment, uncal, folder):
             "--steps.jump.rejection_threshold=high",
         ),
         "wrong pipeline": ("none", uncal, "--pipeline", "calwebb_spec2"),  # fails on an image
+        "associations planned": ("planned", uncal, "--associate", "--plan", "--json"),
+        "associations": ("associated", uncal, "--associate"),
+        "associations again": ("associated", uncal, "--associate", "--plan"),
         "no context": ("none", uncal, "--context", "jwst_0009.pmap"),
         "no cache": ("none", uncal),
     }
@@ -115,6 +119,29 @@ def several(environment, uncal, folder):
         return Run(codes[name], *said, products(folder / given[name][0]))
 
     return {name: run(name) for name in given}
+
+
+def test_plan_says_what_belongs_together_and_writes_nothing(several, uncal):
+    run = several["associations planned"]
+    stem = uncal.name.removesuffix("_uncal.fits")
+    associations = [each["association"] for each in json.loads(run.out) if "association" in each]
+    assert [(each["asn_type"], each["products"], each["members"]) for each in associations] == [
+        ("image2", [stem], [{"expname": f"{stem}_rate.fits", "exptype": "science"}]),
+        ("image3", [MOSAIC], [{"expname": f"{stem}_cal.fits", "exptype": "science"}]),
+    ]
+    assert "target=simulated" in associations[1]["constraints"]
+    assert (run.code, run.err, run.products) == (0, "", [])
+
+
+def test_associations_of_exposures_are_made_and_run(several, uncal):
+    run, again = several["associations"], several["associations again"]
+    stem = uncal.name.removesuffix("_uncal.fits")
+    assert run.code == 0
+    assert {f"{stem}_image2_asn.json", f"{stem}_cal.fits", f"{MOSAIC}_image3_asn.json"} < {
+        *run.products
+    }
+    assert f"{MOSAIC}_i2d.fits" in run.products
+    assert "0 of 3 will run" in again.out
 
 
 def test_bad_files_among_good_ones(several, uncal, folder):
@@ -165,6 +192,9 @@ def test_only_bad_files(environment, with_header, out, tmp_path):
         (["--stage", "4"], "argument --stage: invalid choice: 4 (choose from 1, 2, 3)"),
         (["--context"], "argument --context: expected one argument"),
         (["--verbosely"], "--verbosely: expected a value (did you mean '--verbose'?)"),
+        (["--associate", "--stage", "3"], "associate goes through all stages"),
+        (["--associate", "raw"], "--associate: expected nothing, or by=KEYWORD,KEYWORD, not 'raw'"),
+        (["--pool", "pool.csv"], "--pool goes with --associate"),
         (["--steps.jump.skip"], "argument --steps.jump.skip: expected a value"),
     ],
 )

@@ -84,7 +84,7 @@ def test_time_series_are_calibrated_by_integrations(campaign):
     [
         ("pool_005_spec_niriss", False, {"tso-spec2ints", "image2", "tso3"}),
         ("pool_007_spec_miri", False, {"spec2", "image2", "spec3", "spec2ints", "tso3"}),
-        ("pool_013_coron_nircam", True, {"image2ints", "image2", "coron3", "image3"}),
+        ("pool_013_coron_nircam", True, {"image2ints", "coron3"}),
         ("pool_025_nirspec_fss_nod_chop", True, {"spec2", "spec3"}),
     ],
 )

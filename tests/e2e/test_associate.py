@@ -1,0 +1,86 @@
+"""From raw exposures to mosaics and a spectrum by --associate alone, and what runs again."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+EXPOSURE = "jw01234001001_02101_{:05d}_nrcb1"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("associated")
+
+
+@pytest.fixture(scope="module")
+def calwebb(sample, prefect_url, folder):
+    """Run the command in an empty folder; gives what it says."""
+    environment = os.environ | {"PREFECT_API_URL": prefect_url, "CRDS_PATH": str(sample.crds_path)}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "flows.calwebb", *map(str, arguments), "--associate"]
+        ended = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def made(calwebb):
+    return calwebb()
+
+
+def test_two_mosaics_and_a_spectrum_give_back_the_truth(made, folder):
+    assert "The truth was recovered" in made
+    assert "spectrum ratio" in " ".join(made.split())
+    products = folder / "calwebb_products"
+    assert len([*products.glob("jw01234-o001_*_i2d.fits")]) == 2
+    assert len([*products.glob("jw01234-o003_*_x1d.fits")]) == 1
+
+
+def test_again_there_is_nothing_to_do(made, calwebb):
+    assert re.search(r"^0 of \d+ will run$", calwebb("--plan"), re.MULTILINE)
+
+
+def will_run(text):
+    return {
+        line.split()[0]
+        for line in text.splitlines()
+        if re.search(r"^\S+ +calwebb_\S+ +will run", line)
+    }
+
+
+def test_an_exposure_more_runs_itself_and_what_it_belongs_to(sample, calwebb, folder):
+    raw, out = folder / "raw", folder / "out"
+    raw.mkdir()
+    first, second, third, *_ = sample.exposures
+    for exposure in (first, second):
+        shutil.copy(exposure, raw)
+    calwebb(raw, "--output-dir", out)
+    shutil.copy(third, raw)
+    mosaic = "jw01234-o001_tsimulated_nircam_clear-f200w-generic_image3_asn.json"
+    name = EXPOSURE.format(3)
+    assert will_run(calwebb(raw, "--output-dir", out, "--plan")) == {
+        f"{name}_uncal.fits",
+        f"{name}_image2_asn.json",
+        mosaic,
+    }
+
+
+def test_a_nod_more_also_runs_those_it_is_the_background_of(sample, calwebb, folder):
+    first, second = (path for path in sample.others if "mirimage" in path.name)
+    calwebb(first, "--output-dir", folder / "nods")
+    plan = calwebb(first, second, "--output-dir", folder / "nods", "--plan")
+    assert will_run(plan) == {
+        f"{path.name.removesuffix('_rate.fits')}_spec2_asn.json" for path in (first, second)
+    } | {"jw01234-o003_tsimulated_miri_p750l-generic_spec3_asn.json"}
+    assert f"{second.name} is new" in " ".join(plan.split())

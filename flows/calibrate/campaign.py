@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,11 @@ from stpipe_prefect.exceptions import (
     StpipePrefectError,
     UsageError,
 )
-from stpipe_prefect.orchestration.plan import NO_PRODUCT, Plan, Planner
-from stpipe_prefect.orchestration.request import Request, given_to
+from stpipe_prefect.execution.events import report
+from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.provenance.inputs import first_exposure
+from stpipe_prefect.provenance.plans import NO_PRODUCT, Plan, QuickPlanner
+from stpipe_prefect.references.context import pinned_context
 from stpipe_prefect.references.needs import read_crds_parameters
 from stpipe_prefect.registry import find_step
 
@@ -29,6 +32,7 @@ from .parameters import parameters_of, share_checkpoints
 
 if TYPE_CHECKING:
     from stpipe_prefect.execution.results import Result
+    from stpipe_prefect.orchestration.plan import Planner
 
     from .mission import Mission
 
@@ -108,30 +112,67 @@ class Campaign:
             Refuse a run if members or reference files are missing.
         """
         with ExitStack() as planning:
-            planners = {
-                name: planning.enter_context(self._planner(name))
-                for name in pipelines_of(self.jobs)
-            }
+            planners: dict[str, Planner] = {}
             remade: dict[Path, set[str]] = defaultdict(set)
             for job in self.jobs:
+                if job.input in self.unchanged:
+                    yield self.unchanged[job.input]
+                    continue
+                for name in job.pipelines:
+                    if name not in planners:
+                        planners[name] = planning.enter_context(self._planner(name))
                 folder = self.output_dir or job.input.parent
-                plans = self._plans_of(job, planners, folder, remade[folder], check_files)
+                checking = planners if check_files else None
+                plans = self._plans_of(job, planners, folder, remade[folder], checking)
                 yield replace(job, plans=tuple(plans))
 
-    def up_to_date(self) -> list[Job]:
-        """Find, of many jobs, those with nothing to do.
+    @cached_property
+    def unchanged(self) -> Mapping[Path, Job]:
+        """The jobs, by their inputs, whose records alone tell that there is nothing to do.
 
-        Of a single job its own process finds out. Where no job has a record there is nothing to
-        plan with, and the mission's package need not be imported for it.
+        No pipeline is imported to find out. They have their plans.
         """
-        jobs: Iterable[Job] = self.jobs
-        if self.overwrite or len(self.jobs) < 2:
+        found: dict[Path, Job] = {}
+        if self.overwrite or not {*self.ignore} <= {*ASPECTS}:
+            return found
+        remade: dict[Path, set[str]] = defaultdict(set)
+        with ExitStack() as planning:
+            planners: Mapping[str, QuickPlanner] = {}
+            for job in self.jobs:
+                folder = self.output_dir or job.input.parent
+                if not self._is_recorded(job):
+                    remade[folder].update(*job.makes)
+                    continue
+                planners = planners or self._quick_planners(planning)
+                plans = self._plans_of(job, planners, folder, remade[folder])
+                planned = replace(job, plans=tuple(plans))
+                if planned.is_up_to_date:
+                    found[job.input] = planned
+        return found
+
+    def up_to_date(self) -> list[Job]:
+        """Find the jobs with nothing to do.
+
+        Of a single one with changes its own process finds out. Where no other has a record there
+        is nothing to plan with, and the mission's package need not be imported for it.
+        """
+        if self.overwrite:
             return []
-        if not any(self.record(job).exists() for job in jobs):
-            return []
-        if any(job.plans is None for job in jobs):
-            jobs = self.planned()
+        jobs: Iterable[Job] = self.unchanged.values()
+        others = [job for job in self.jobs if job.input not in self.unchanged]
+        if len(self.jobs) > 1 and any(self.record(job).exists() for job in others):
+            jobs = self.planned() if any(job.plans is None for job in self.jobs) else self.jobs
         return [job for job in jobs if job.is_up_to_date]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether there is nothing to do at all, as far as the records alone tell."""
+        return len(self.unchanged) == len(self.jobs)
+
+    def take(self, result: Result) -> None:
+        """Add the result of an input, and report it."""
+        self.results.append(result)
+        report(result)
 
     def save_parameters(self, file: str) -> None:
         """Write the parameters that the pipeline gets for the first input, as ``strun`` does.
@@ -159,20 +200,42 @@ class Campaign:
         return job.record(self.output_dir or job.input.parent, output_file)
 
     def _planner(self, pipeline: str) -> Planner:
+        from stpipe_prefect.orchestration.plan import Planner
+        from stpipe_prefect.orchestration.request import Request, given_to
+
         step_class, given = find_step(pipeline), dict(self.parameters[pipeline])
         config_file = given.pop("config_file", None)
         request = Request(step_class, given_to(step_class, given), config_file)
         return Planner(request, self.crds_context, self.ignore, strict=self.strict)
 
+    def _quick_planners(self, planning: ExitStack) -> Mapping[str, QuickPlanner]:
+        mission = self.mission
+        context = planning.enter_context(pinned_context(mission.observatory, self.crds_context))
+        return {
+            name: QuickPlanner(mission.package, name, context, strict=self.strict)
+            for name in mission.pipelines
+        }
+
+    def _is_recorded(self, job: Job) -> bool:
+        """Tell whether a job has a record, and no parameters that only its class could read."""
+        return (
+            {*job.pipelines} <= {*self.mission.pipelines}
+            and not any(self.parameters[name] for name in job.pipelines)
+            and self.record(job).exists()
+        )
+
     def _plans_of(
         self,
         job: Job,
-        planners: Mapping[str, Planner],
+        planners: Mapping[str, Planner | QuickPlanner],
         folder: Path,
         remade: set[str],
-        check_files: bool,
+        checking: Mapping[str, Planner] | None = None,
     ) -> Iterator[Plan]:
-        """Plan the pipelines of one job; add to `remade` the products that these will make."""
+        """Plan the pipelines of one job; add to `remade` the products that these will make.
+
+        Those in `checking` say which files are absent.
+        """
         made: Iterable[Path] = [job.input]
         refused = ""
         for number, name in enumerate(job.pipelines):
@@ -187,8 +250,8 @@ class Campaign:
                 plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
             elif refused:
                 plan = replace(plan, refusal=f"it depends on {refused}, which is refused")
-            if check_files and not job.needs:
-                plan = planners[name].checked(plan, str(data or job.input), folder)
+            if checking and not job.needs:
+                plan = checking[name].checked(plan, str(data or job.input), folder)
             yield plan
             made = plan.products
             if plan.refusal:
@@ -197,7 +260,7 @@ class Campaign:
                 remade.update(*job.makes[number:][:1])
 
 
-def _planned(planner: Planner, pipeline: str, data: Path, folder: Path) -> Plan:
+def _planned(planner: Planner | QuickPlanner, pipeline: str, data: Path, folder: Path) -> Plan:
     """Plan one pipeline; what is wrong with its input alone does not stop the plans of others."""
     try:
         return planner.plan(str(data), folder)

@@ -30,7 +30,7 @@ from .options import parser, sample_products
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stpipe_prefect.orchestration.plan import Plan
+    from stpipe_prefect.provenance.plans import Plan
 
     from .associations import Associated
     from .campaign import Campaign
@@ -121,11 +121,20 @@ def _calibrate(
     check_output_dir(output_dir, sum(job.input.stat().st_size for job in jobs))
     loud = options.verbose or options.debug
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
-        _start_processes(mission)
-        campaign = _campaign(mission, jobs, output_dir, texts, options)
-        campaign.crds_context = resolve_context(mission.observatory, options.context)
-        mission.load_flow()
-    _run_campaign(campaign, options, console)
+        campaign = None
+        if not _needs_classes(options, texts):
+            campaign = _campaign(mission, jobs, output_dir, texts, options)
+        if campaign is None or not campaign.is_unchanged:
+            _start_processes(mission)
+        campaign = campaign or _campaign(mission, jobs, output_dir, texts, options)
+        is_to_run = not campaign.is_unchanged or _is_watched()
+        if is_to_run:
+            campaign.crds_context = resolve_context(mission.observatory, options.context)
+            mission.load_flow()
+    address = (_run_campaign if is_to_run else _show_unchanged)(campaign, options, console)
+    _show_results(campaign, options, console)
+    if address:
+        console.print(f"this run in Prefect: {address}")
     codes |= {result.ended.exit_code for result in campaign.results if result.failure}
     if sample and not codes and stage is None:
         return _judge(mission, sample, output_dir, console)
@@ -184,6 +193,18 @@ def _use_sample(mission: Mission, console: Console) -> Sample:
     os.environ["CRDS_PATH"] = str(sample.crds_path)
     os.environ.pop("CRDS_SERVER_URL", None)
     return sample
+
+
+def _needs_classes(options: argparse.Namespace, texts: dict[str, str]) -> bool:
+    """Tell whether options are about parameters and steps, which only the pipelines know."""
+    return bool(texts or options.config_file or options.save_parameters or options.checkpoint)
+
+
+def _is_watched() -> bool:
+    """Tell whether a server is configured, on which somebody looks for this run."""
+    from stpipe_prefect.orchestration.server import server_is_configured, server_may_be_configured
+
+    return server_may_be_configured() and server_is_configured()
 
 
 def _start_processes(mission: Mission) -> None:
@@ -260,8 +281,8 @@ def _plan(
     return planned
 
 
-def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Console) -> None:
-    """Run a campaign, show how far it is, and say what became of it."""
+def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Console) -> str:
+    """Run a campaign, and show how far it is; gives its address on a configured server."""
     from prefect.utilities.urls import url_for
 
     from stpipe_prefect.execution.processes import interruptible
@@ -269,11 +290,9 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
     from stpipe_prefect.orchestration.server import caution, server_is_configured
 
     from .factory import start
-    from .terminal import LISTED, Display, result_table
+    from .terminal import Display
 
-    command, output_dir = campaign.mission.command, campaign.output_dir or Path()
     display = Display(console, len(campaign.jobs), live=not options.verbose)
-    watched = server_is_configured()
     with (
         display.following(),
         quiet(unless=options.verbose or options.debug),
@@ -287,7 +306,27 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
             jobs=options.jobs,
             time_limit=options.time_limit,
         )
-    say(command, caution())
+    say(campaign.mission.command, caution())
+    if not server_is_configured():
+        return ""
+    return url_for("flow-run", state.state_details.flow_run_id) or ""
+
+
+def _show_unchanged(campaign: Campaign, options: argparse.Namespace, console: Console) -> str:
+    """Show that there is nothing to do, and need no flow run for it."""
+    from .terminal import Display
+
+    with Display(console, len(campaign.jobs), live=not options.verbose).following():
+        for job in campaign.unchanged.values():
+            campaign.take(job.cached())
+    return ""
+
+
+def _show_results(campaign: Campaign, options: argparse.Namespace, console: Console) -> None:
+    """Say what became of a campaign."""
+    from .terminal import LISTED, result_table
+
+    command, output_dir = campaign.mission.command, campaign.output_dir or Path()
     caveats = [line for result in campaign.results for line in result.caveats]
     for line in caveats[:LISTED]:
         console.print(line, style="yellow", soft_wrap=True)
@@ -296,10 +335,6 @@ def _run_campaign(campaign: Campaign, options: argparse.Namespace, console: Cons
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
         console.print(f"products are in {output_dir.resolve()}")
-    if watched:
-        console.print(
-            f"this run in Prefect: {url_for('flow-run', state.state_details.flow_run_id)}"
-        )
     for result in campaign.results:
         if options.debug:
             sys.stderr.write(result.ended.traceback)

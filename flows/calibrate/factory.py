@@ -15,7 +15,6 @@ from pydantic import Field
 
 from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.execution.capacity import expected_memory_mb
-from stpipe_prefect.execution.events import PipelineProgress, report
 from stpipe_prefect.execution.processes import use_warm_process
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
@@ -123,8 +122,9 @@ def mission_flow(mission: Mission) -> LocalFlow:
             raise ParameterError(
                 f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"
             )
-        use_warm_process([mission.preload])
         campaign = _planned.get()
+        if campaign is None or not campaign.is_unchanged:
+            use_warm_process([mission.preload])
         if campaign is None:
             files = list(find_inputs(inputs, mission))
             if associate is not None:
@@ -232,7 +232,7 @@ def run(
         What became of every input; `campaign.results` has it, too, as it comes.
     """
     for path, error in campaign.refused.items():
-        _take(Result(printable(path.name), _refused(error)), campaign.results)
+        campaign.take(Result(printable(path.name), _refused(error)))
     if campaign.jobs:
         with pinned_context(campaign.mission.observatory, campaign.crds_context) as context:
             _run(campaign, context, jobs, time_limit)
@@ -244,20 +244,15 @@ def _run(campaign: Campaign, context: str, jobs: int | None, time_limit: float |
     """Run the jobs of a campaign under one context."""
     fresh = campaign.up_to_date()
     for job in fresh:
-        _take(_cached(job), campaign.results)
+        campaign.take(job.cached())
     done = {job.input for job in fresh}
     left = [job for job in campaign.jobs if job.input not in done]
     exposures = [_exposure(job, campaign, context) for job in left]
     progress = BatchProgress(len(campaign.refused) + len(campaign.jobs))
     with closing(calibrate_all(exposures, jobs=jobs, time_limit=time_limit)) as ended:
         for result in ended:
-            _take(result, campaign.results)
+            campaign.take(result)
             progress.show(campaign.results)
-
-
-def _take(result: Result, results: list[Result]) -> None:
-    results.append(result)
-    report(result)
 
 
 def _run_name() -> str:
@@ -267,20 +262,6 @@ def _run_name() -> str:
 
 def _refused(error: StpipePrefectError) -> Ended:
     return Ended(Outcome.FAILED, str(error), error.exit_code, is_explained=True)
-
-
-def _cached(job: Job) -> Result:
-    pipelines = [
-        PipelineProgress(
-            plan.pipeline,
-            Outcome.CACHED,
-            products=tuple(map(str, plan.products)),
-            degraded=plan.degraded,
-            caveats=plan.remarks,
-        )
-        for plan in job.plans or ()
-    ]
-    return Result(job.input.name, Ended(Outcome.COMPLETED), tuple(pipelines))
 
 
 def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:

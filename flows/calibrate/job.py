@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.association import is_association, read_association
+from stpipe_prefect.execution.events import PipelineProgress
+from stpipe_prefect.execution.results import Ended, Result
+from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.provenance.record import find_run
 from stpipe_prefect.registry import find_step
 
 if TYPE_CHECKING:
-    from stpipe_prefect.orchestration.plan import Plan
+    from stpipe_prefect.provenance.plans import Plan
 
 Products = frozenset[str]
 """Names such as ``x_rate`` and ``x_cal``; each mission knows who makes and takes them."""
@@ -52,6 +55,20 @@ class Job:
     def is_up_to_date(self) -> bool:
         """Whether its plans say that there is nothing to do."""
         return self.plans is not None and all(plan.is_up_to_date for plan in self.plans)
+
+    def cached(self) -> Result:
+        """Give the result of a job that is up to date: what its plans found there."""
+        pipelines = [
+            PipelineProgress(
+                plan.pipeline,
+                Outcome.CACHED,
+                products=tuple(map(str, plan.products)),
+                degraded=plan.degraded,
+                caveats=plan.remarks,
+            )
+            for plan in self.plans or ()
+        ]
+        return Result(self.input.name, Ended(Outcome.COMPLETED), tuple(pipelines))
 
     def files(self, folder: Path) -> list[Path]:
         """List all files it reads: the input and, of an association, members; some in `folder`."""

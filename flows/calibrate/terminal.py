@@ -23,8 +23,8 @@ from stpipe_prefect.execution.events import (
     listening,
 )
 from stpipe_prefect.execution.results import Result
-from stpipe_prefect.orchestration.plan import Plan
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.provenance.plans import Plan
 
 if TYPE_CHECKING:
     from .associations import Associated

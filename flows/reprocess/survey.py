@@ -13,7 +13,7 @@ from flows.calibrate.job import Job
 from flows.calibrate.jobs import plan_jobs
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.orchestration.plan import Plan
+from stpipe_prefect.provenance.plans import Plan
 
 from .archive import folders_of
 

@@ -26,6 +26,7 @@ from ..outcomes import Outcome
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
 from ..provenance.inputs import folder_of, opened_input
+from ..provenance.plans import Plan
 from ..provenance.record import Record
 from ..references.needs import read_crds_parameters
 from ..registry import find_step
@@ -34,7 +35,7 @@ from .deployments import DeploymentSettings, check_association, products_folder
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
 from .observation import Observation
-from .plan import Plan, Planner
+from .plan import Planner
 from .prefetch import PipelineReferences
 from .recording import models_of, recorded_products
 from .request import Request, frozen_parameters, given_to

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,12 +27,12 @@ from ..provenance.dependencies import (
     Dependencies,
     differences,
     mission_of,
-    named_files,
 )
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import first_exposure, input_contents, input_files, opened_input
 from ..provenance.ownership import changed_since, made_by_another
 from ..provenance.packages import versions
+from ..provenance.plans import NO_PRODUCT, Plan, are_untouched
 from ..provenance.record import (
     SUFFIX,
     Record,
@@ -47,65 +47,7 @@ from ..references.needs import files_needed, parameter_files, read_crds_paramete
 from .request import Request
 from .tasks import fetch
 
-NO_PRODUCT = "no product"
 INTERRUPTED = "interrupted"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done with one input by one pipeline.
-
-    Attributes
-    ----------
-    input, pipeline : str
-    reasons : tuple of str
-        Why it will run; none if it is up to date.
-    products : tuple of pathlib.Path
-        What an earlier run made.
-    returned : pathlib.Path, list or None
-        The product that holds what its pipeline returned, or several; none if it returned
-        nothing; None if unknown.
-    refusal : str
-        Why it will not run, unless it may overwrite what is there; empty if nothing forbids it.
-    record : pathlib.Path or None
-        Where its record is, or will be; None where that cannot be known.
-    degraded, remarks : tuple of str
-        What the record of an earlier run says of steps that could not do their work, and of
-        caveats.
-    """
-
-    input: str
-    pipeline: str
-    reasons: tuple[str, ...]
-    products: tuple[Path, ...] = ()
-    refusal: str = ""
-    returned: Path | list[Path | None] | None = None
-    record: Path | None = None
-    degraded: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def is_up_to_date(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.reasons and not self.refusal
-
-    def __str__(self) -> str:
-        if self.refusal:
-            return f"refused: {self.refusal}"
-        return f"will run: {'; '.join(self.reasons)}" if self.reasons else "up to date"
-
-    def as_json(self) -> dict[str, Any]:
-        """Give it as what JSON knows."""
-        return {
-            "input": self.input,
-            "pipeline": self.pipeline,
-            "up_to_date": self.is_up_to_date,
-            "reasons": list(self.reasons),
-            "refusal": self.refusal,
-            "products": [str(path) for path in self.products],
-            "degraded": list(self.degraded),
-            "caveats": list(self.remarks),
-        }
 
 
 class Planner:
@@ -311,23 +253,12 @@ class Planner:
         return list(differences(before, now, self._ignore))
 
     def _is_clearly_same(self, before: Dependencies, files: list[Path]) -> bool:
-        """Tell from what is quickly found out that nothing is different.
-
-        The same input and request select the same parameters and references under the
-        same context.
-        """
         return (
-            bool(self._fingerprint and files)
-            and not before.opaque
-            and self._fingerprint == before.request
+            self._fingerprint == before.request
             and class_path(self._class) == before.pipeline
             and self.pinned_context(before.observatory) == before.context
             and ("versions" in self._ignore or self._is_same_code(before))
-            and [file.path for file in before.inputs] == [str(path) for path in files]
-            and all(file.is_untouched for file in before.inputs)
-            and all(_is_untouched(row) for row in before.references if "path" in row)
-            and not any("missing" in row for row in before.references)
-            and all(file.is_untouched for row in before.parameters for file in named_files(row))
+            and are_untouched(before, files)
         )
 
     def _is_same_code(self, before: Dependencies) -> bool:
@@ -342,11 +273,3 @@ def _returned(record: Record, products: tuple[Path, ...]) -> Path | list[Path | 
     if not isinstance(names, list):
         return by_name.get(names)
     return [by_name[name] for name in names] if by_name.keys() >= {*names} else None
-
-
-def _is_untouched(row: Mapping[str, Any]) -> bool:
-    try:
-        stat = Path(row["path"]).stat()
-    except OSError:
-        return False
-    return bool((stat.st_size, stat.st_mtime_ns) == (row.get("size"), row.get("mtime_ns")))

@@ -8,9 +8,11 @@ record a local run; it asks nobody outside.
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
@@ -25,6 +27,31 @@ def server_is_configured() -> bool:
     from prefect.settings import PREFECT_API_URL
 
     return bool(PREFECT_API_URL.value())
+
+
+def server_may_be_configured() -> bool:
+    """Tell, without importing prefect, whether anything could name a server that Prefect reads.
+
+    That is the environment, files of the current folder, and the profiles of the user.
+    """
+    names = ("PREFECT_API", "PREFECT_CLOUD", "PREFECT_PROFILE", "PREFECT_TEST", "PREFECT_UNIT_TEST")
+    if any(name.upper().startswith(names) for name in os.environ):
+        return True
+    profiles = Path(os.environ.get("PREFECT_HOME") or "~/.prefect", "profiles.toml").expanduser()
+    try:
+        settings = [
+            _content(Path(".env")),
+            _content(Path("prefect.toml")),
+            tomllib.loads(_content(Path("pyproject.toml"))).get("tool", {}).get("prefect"),
+            _content(profiles),
+        ]
+    except (OSError, ValueError, AttributeError):
+        return True
+    return any(word in str(settings).lower() for word in ("api", "profile"))
+
+
+def _content(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 def caution() -> str:

@@ -91,11 +91,20 @@ def fingerprint_of_request(
         return ""
     if mission_of(step_class) not in versions(mission_of(step_class)):
         return ""
-    disabled = os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "")
     try:
-        return fingerprint({"given": given, "disabled": disabled, "class": step_class.__qualname__})
+        return _of_request(given, step_class.__qualname__)
     except NoFingerprintError:
         return ""
+
+
+def fingerprint_without_parameters(name: str) -> str:
+    """Give the fingerprint of a request that gives no parameters to a class of that name."""
+    return _of_request({"given": {}, "frozen": None, "opaque": []}, name)
+
+
+def _of_request(given: Mapping[str, Any], name: str) -> str:
+    disabled = os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "")
+    return fingerprint({"given": given, "disabled": disabled, "class": name})
 
 
 def recordable(value: Any) -> tuple[Any, bool]:

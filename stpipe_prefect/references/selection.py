@@ -150,7 +150,7 @@ def refuse_bad(files: Mapping[str, str], observatory: str, exposure: str = "") -
     """Refuse files, by type, that CRDS marks as scientifically invalid, as crds itself does."""
     from crds.core import config
 
-    bad = _bad_files(observatory)
+    bad = bad_files(observatory)
     for kind, name in files.items():
         if name not in bad:
             continue
@@ -170,7 +170,7 @@ def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, cont
     """Refuse a context whose rules for an instrument CRDS marks as invalid."""
     from crds.core import config, heavy_client, utils
 
-    if not any(config.is_mapping(name) for name in _bad_files(observatory)):
+    if not any(config.is_mapping(name) for name in bad_files(observatory)):
         return
     instrument = utils.header_to_instrument(dict(crds_parameters))
     try:
@@ -186,7 +186,7 @@ def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, cont
         )
 
 
-def _bad_files(observatory: str) -> frozenset[str]:
+def bad_files(observatory: str) -> frozenset[str]:
     """List the files that CRDS marks as bad, as far as the cache knows."""
     from crds.core import heavy_client
 

@@ -1,14 +1,15 @@
 """Who answers in the place of the Prefect server that is configured, and what is said of it."""
 
 import datetime
+import os
 import ssl
 
 import pytest
 from answering import answering
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, Settings, temporary_settings
 
 from stpipe_prefect.exceptions import StpipePrefectError
-from stpipe_prefect.orchestration.server import prefect_api
+from stpipe_prefect.orchestration.server import prefect_api, server_may_be_configured
 
 
 def said(url):
@@ -50,6 +51,54 @@ def test_nobody_answers():
     with answering({}) as port:
         pass
     assert said(f"http://127.0.0.1:{port}/api").startswith("No Prefect server answers at http://")
+
+
+@pytest.fixture
+def nothing_configured(tmp_path, monkeypatch):
+    """A folder and a home in which nothing names a server."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+
+
+URL = "http://127.0.0.1:9/api"
+PROFILE = f'active = "one"\n[profiles.one]\nPREFECT_API_URL = "{URL}"\n'
+WAYS = {
+    "environment": ({"PREFECT_API_URL": URL}, {}),
+    "profile": ({}, {"home/profiles.toml": PROFILE}),
+    "its file": ({"PREFECT_PROFILES_PATH": "some.toml"}, {"some.toml": PROFILE}),
+    "its file, elsewhere": (
+        {},
+        {".env": "PREFECT_PROFILES_PATH=some.toml\n", "some.toml": PROFILE},
+    ),
+    "name of a profile": (
+        {"PREFECT_PROFILE": "one"},
+        {"home/profiles.toml": PROFILE.removeprefix('active = "one"')},
+    ),
+    ".env": ({}, {".env": f"PREFECT_API_URL={URL}\n"}),
+    "prefect.toml": ({}, {"prefect.toml": f'[api]\nurl = "{URL}"\n'}),
+    "pyproject.toml": ({}, {"pyproject.toml": f'[tool.prefect]\napi.url = "{URL}"\n'}),
+}
+
+
+@pytest.mark.parametrize(("variables", "files"), WAYS.values(), ids=WAYS)
+def test_every_way_to_configure_a_server_is_noticed(
+    nothing_configured, tmp_path, monkeypatch, variables, files
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert Settings().api.url == URL
+    assert server_may_be_configured()
+
+
+def test_nothing_names_a_server(nothing_configured, tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "INFO")
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["prefect"]  # its API\n')
+    assert (Settings().api.url, server_may_be_configured()) == (None, False)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def several(environment, uncal, folder):
         "bad files": ("made", "absent.fits", uncal, half),
         "another context": ("made", uncal, "--plan", "--json", "--context", "jwst_0002.pmap"),
         "and back": ("made", uncal, "--plan"),
+        "again": ("made", uncal),
         "wrong parameters": (
             *("none", uncal, "--steps.jmp.skip=true", "--steps.jump.rejection_treshold=5"),
             "--steps.jump.rejection_threshold=high",
@@ -313,6 +314,44 @@ def test_plan_of_another_context_and_back(several, uncal):
         ),
     ]
     assert several["and back"].out.splitlines()[-1] == "0 of 2 will run"
+
+
+UNCHANGED = """
+import sys
+from flows.calwebb.__main__ import main
+
+assert main() == 0
+sys.argv.append("--plan")
+assert main() == 0
+print(sorted({"jwst.pipeline", "stpipe", "prefect", "multiprocessing.forkserver"} & {*sys.modules}))
+"""
+
+
+def test_nothing_to_do_needs_neither_jwst_nor_prefect(several, environment, uncal, folder):
+    home = folder / "prefect"
+    variables = {k: v for k, v in environment.items() if k != "PREFECT_API_URL"}
+    run = subprocess.run(
+        [sys.executable, "-c", UNCHANGED, uncal, "--output-dir", folder / "made"],
+        env=variables | {"PREFECT_HOME": str(home)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    same, *table, products, _, first, second, planned, imported = run.stdout.splitlines()
+    assert re.fullmatch(rf"same +0\.0 s +{uncal.name}", same)
+    assert len(table) == 1 + len(several["again"].products)
+    assert products == f"products are in {folder / 'made'}"
+    assert all(line.rstrip().endswith("  up to date") for line in (first, second))
+    assert (planned, imported) == ("0 of 2 will run", "[]")
+    assert (run.stderr, home.exists()) == ("", False)  # neither a server nor its database
+
+
+def test_nothing_to_do_is_a_flow_run_where_a_server_is_configured(several, uncal):
+    again = several["again"]
+    assert (again.code, again.err) == (0, "")
+    assert again.out.startswith("same ")
+    assert re.search(r"^this run in Prefect: http.*/runs/flow-run/", again.out, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from flows.calibrate.job import Job
 from flows.reprocess.flow import _batches
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item, survey
-from stpipe_prefect.orchestration.plan import Plan
+from stpipe_prefect.provenance.plans import Plan
 
 REASON = "reference flat 0001 → 0002"
 

@@ -5,7 +5,7 @@ import pytest
 from flows.calibrate.job import Job
 from flows.reprocess.previous import previous_products
 from flows.reprocess.survey import Item
-from stpipe_prefect.orchestration.plan import Plan
+from stpipe_prefect.provenance.plans import Plan
 
 
 @pytest.fixture

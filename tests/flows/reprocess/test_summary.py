@@ -9,7 +9,7 @@ import pytest
 from flows.calibrate.job import Job
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item
-from stpipe_prefect.orchestration.plan import Plan
+from stpipe_prefect.provenance.plans import Plan
 
 FLAT, GAIN = "reference flat 0001 → 0002", "reference gain 0001 → 0002"
 

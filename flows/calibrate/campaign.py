@@ -24,7 +24,6 @@ from stpipe_prefect.provenance.inputs import first_exposure
 from stpipe_prefect.provenance.plans import NO_PRODUCT, Plan, QuickPlanner
 from stpipe_prefect.references.context import pinned_context
 from stpipe_prefect.references.needs import read_crds_parameters
-from stpipe_prefect.registry import find_step
 
 from .job import Job
 from .jobs import check_output_files, pipelines_of
@@ -189,7 +188,9 @@ class Campaign:
                 f"{', '.join(pipelines)}; choose with --pipeline or --stage"
             )
         exposure = first_exposure(str(job.input), self.output_dir or job.input.parent)
-        matched, observatory = read_crds_parameters(find_step(pipelines[0]), exposure)
+        matched, observatory = read_crds_parameters(
+            self.mission.find_pipeline(pipelines[0]), exposure
+        )
         with self._planner(pipelines[0]) as planner:
             instance, _ = planner.configured(matched, observatory)
             instance.export_config(file, include_metadata=True)
@@ -203,7 +204,7 @@ class Campaign:
         from stpipe_prefect.orchestration.plan import Planner
         from stpipe_prefect.orchestration.request import Request, given_to
 
-        step_class, given = find_step(pipeline), dict(self.parameters[pipeline])
+        step_class, given = self.mission.find_pipeline(pipeline), dict(self.parameters[pipeline])
         config_file = given.pop("config_file", None)
         request = Request(step_class, given_to(step_class, given), config_file)
         return Planner(request, self.crds_context, self.ignore, strict=self.strict)

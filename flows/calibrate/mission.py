@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stpipe_prefect.association import Association
 from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.registry import find_step
 
 from .job import Job
 
@@ -99,6 +100,10 @@ class Mission:
         if find_spec(self.package) is None:
             extra = f"stpipe_prefect[{self.package}]"
             raise UsageError(f"{self.package} is not installed: pip install '{extra}'")
+
+    def find_pipeline(self, name: str) -> Any:
+        """Find the class of a pipeline; of its own without importing packages of other missions."""
+        return find_step(f"{self.package}::{name}" if name in self.pipelines else name)
 
     def make_sample(self) -> Sample:
         """Give the sample, made first if need be."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from configobj.validate import bool_dict
-from prefect.context import FlowRunContext
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -16,9 +16,14 @@ from ..parameters.resolution import Layer, Source
 from ..parameters.validation import raise_problems
 from ..products.names import folder_path
 from ..provenance.inputs import input_files, product_names
-from .workarounds import RUN_OF_DEPLOYMENT
 
 FLOW_RUN = Source("flow run")
+
+RUN_OF_DEPLOYMENT = "PREFECT__FLOW_RUN_ID"
+"""Variable in the environment of every process that a worker or runner starts for a flow run.
+
+Prefect does not document it. It is here, as `.workarounds` imports prefect.
+"""
 
 PREFIX = "STPIPE_PREFECT_"
 
@@ -83,6 +88,10 @@ def in_deployment() -> bool:
     """
     if RUN_OF_DEPLOYMENT in os.environ:
         return True
+    if "prefect" not in sys.modules:  # without which there is no flow run
+        return False
+    from prefect.context import FlowRunContext
+
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     return run is not None and run.deployment_id is not None

@@ -18,6 +18,7 @@ from ..exceptions import (
     UsageError,
     nearest,
 )
+from ..execution.events import DownloadProgress, report
 from ..parameters.resolution import ResolvedParameter, resolve
 from ..products.staging import was_interrupted
 from ..provenance.code import Code
@@ -41,11 +42,10 @@ from ..provenance.record import (
     read_record,
     run_name,
 )
-from ..references.cache import refuse_absent
+from ..references.cache import prefetch, refuse_absent
 from ..references.context import pinned_context
 from ..references.needs import files_needed, parameter_files, read_crds_parameters
 from .request import Request
-from .tasks import fetch
 
 INTERRUPTED = "interrupted"
 
@@ -217,7 +217,10 @@ class Planner:
             files = parameter_files(self._class, crds_parameters, observatory, context)
         key = tuple(sorted(file.name for file in files))
         if key not in self._configured:
-            fetch(files)  # upstream's stpipe goes on with the code's defaults where one is missing
+            # Upstream's stpipe goes on with the code's defaults where one is missing.
+            refuse_absent(files)
+            for file in files:
+                prefetch(file, _report_download)
             layers = self._request.layers(crds_parameters, observatory, context)
             instance = self._request.configure(crds_parameters, observatory)
             self._configured[key] = (instance, resolve(instance, layers))
@@ -265,6 +268,10 @@ class Planner:
         if before.code is not None:
             return self._code.is_still(before.code)
         return before.software.items() <= versions(mission_of(self._class)).items()
+
+
+def _report_download(file: str, received: int, size: int) -> None:
+    report(DownloadProgress(file, received, size))
 
 
 def _returned(record: Record, products: tuple[Path, ...]) -> Path | list[Path | None] | None:

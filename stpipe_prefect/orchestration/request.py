@@ -8,15 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..association import exemplar
+from ..exceptions import ParameterError
 from ..parameters.files import load_config_file, without_names
 from ..parameters.instances import carry_over, other_attributes
-from ..parameters.layers import new_config, with_text_paths
+from ..parameters.layers import merge, new_config, with_text_paths
 from ..parameters.origins import code_layers, crds_layers, file_layers
 from ..parameters.resolution import Layer, Source
 from ..parameters.text import typed
 from ..parameters.validation import check_parameters
+from ..paths import misread_by_asdf
+from ..step import Step
 from .deployments import FLOW_RUN, check_allowed, check_deployable, in_deployment
-from .tasks import configure
 
 FROZEN = Source("frozen")
 ON_INSTANCE = Source("set on the instance")
@@ -93,6 +96,32 @@ class Request:
     @property
     def _title(self) -> str:
         return str(self.pipeline_class.class_alias or self.pipeline_class.__name__)
+
+
+def configure(
+    step_class: Any,
+    data: Any,
+    config_file: str | None,
+    parameters: Mapping[str, Any],
+    below: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords.
+
+    What is given as `below` all these goes under them.
+    """
+    chosen = new_config(parameters).dict()
+    if config_file is not None:
+        problem = "" if issubclass(step_class, Step) else misread_by_asdf(config_file)
+        if problem:
+            raise ParameterError(f"{config_file}: {problem}: rename it")
+        chosen["config_file"] = config_file
+    config, config_file = step_class.build_config(exemplar(data), **chosen)
+    if below:
+        merged = new_config(below)
+        merge(merged, config)
+        config = merged
+    config.pop("class", None)
+    return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
 
 
 def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Path) -> Any:

@@ -29,9 +29,8 @@ from ..execution.results import Ended
 from ..outcomes import Outcome
 from ..warm.child import said_if_left_alone
 from .artifacts import recording_for_batch
-from .deployments import in_deployment
+from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .workarounds import (
-    RUN_OF_DEPLOYMENT,
     ask_again_if_lost,
     changed_settings,
     run_within,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cache, partial, wraps
 from typing import Any
@@ -13,15 +13,12 @@ from prefect.client.schemas.objects import State
 from prefect.results import ResultRecord  # type: ignore[attr-defined]
 from prefect.states import Completed, Failed
 
-from ..association import exemplar
 from ..current import Current
-from ..exceptions import DegradedError, ParameterError, reason
+from ..exceptions import DegradedError, reason
 from ..execution.events import StepProgress, report
 from ..logs import logged_records
 from ..outcomes import Outcome, outcome_of
-from ..parameters.layers import merge, new_config
 from ..parameters.validation import check_parameters
-from ..paths import misread_by_asdf
 from ..provenance.statuses import Judgement, judged
 from ..references.cache import prefetch as prefetch_file
 from ..references.cache import refuse_absent
@@ -30,9 +27,9 @@ from ..references.needs import read_crds_parameters
 from ..references.reference import ReferenceFile
 from ..references.selection import select
 from ..registry import find_step
-from ..step import Step
 from .artifacts import Downloads
 from .handles import Handle, boxed, unboxed
+from .request import configure
 from .run_logs import captured_logs
 
 is_strict: Current[bool] = Current("is_strict")
@@ -136,32 +133,6 @@ def fetch(wanted: list[ReferenceFile]) -> list[ReferenceFile]:
 def cached_task(step_name: str) -> StepTask:
     """Make the task of a step that need not run: it ends as ``Cached``."""
     return _task(step_name, _stand_in, step_name)
-
-
-def configure(
-    step_class: Any,
-    data: Any,
-    config_file: str | None,
-    parameters: Mapping[str, Any],
-    below: Mapping[str, Any] | None = None,
-) -> Any:
-    """Make a Step with its merged parameters: CRDS, then the parameter file, then keywords.
-
-    What is given as `below` all these goes under them.
-    """
-    chosen = new_config(parameters).dict()
-    if config_file is not None:
-        problem = "" if issubclass(step_class, Step) else misread_by_asdf(config_file)
-        if problem:
-            raise ParameterError(f"{config_file}: {problem}: rename it")
-        chosen["config_file"] = config_file
-    config, config_file = step_class.build_config(exemplar(data), **chosen)
-    if below:
-        merged = new_config(below)
-        merge(merged, config)
-        config = merged
-    config.pop("class", None)
-    return step_class.from_config_section(config, name=config.get("name"), config_file=config_file)
 
 
 def no_science_as_state(function: Callable[..., State[Any]]) -> Callable[..., State[Any]]:

@@ -27,9 +27,6 @@ from prefect.states import Pending
 
 from ..workarounds import say_missing
 
-RUN_OF_DEPLOYMENT = "PREFECT__FLOW_RUN_ID"
-"""Variable in the environment of every process that a worker or runner starts for a flow run."""
-
 ONE_CERTIFICATE = Path(__file__).with_name("nobody.pem")
 """For clients that speak plain HTTP: they read all authorities of the system, 0.05 s each, before
 they need one (https://github.com/PrefectHQ/prefect/pull/19106, encode/httpx#2298)."""

@@ -7,7 +7,7 @@ from prefect import flow
 
 from stpipe_prefect import Handle, as_prefetch, as_task
 from stpipe_prefect.exceptions import ParameterError
-from stpipe_prefect.orchestration.tasks import configure
+from stpipe_prefect.orchestration.request import configure
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # jwst's and Prefect's own
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
+import lantern
 import pytest
 from crds.core import utils
 
@@ -59,6 +60,27 @@ def test_run_without_its_references_is_refused(mission, lantern_cache, monkeypat
     skip = {"steps": {"flat": {"skip": "true"}}}
     (plan,) = plans(jobs, mission, check_files=True, given=skip)
     assert str(plan) == "will run: no product"
+
+
+PLAN = """
+import sys
+from pathlib import Path
+from flows.calibrate.campaign import Campaign
+from flows.calibrate.job import Job
+from flows.calwebb.mission import JWST
+
+sys.path.append(sys.argv[1])
+exposure = Path(sys.argv[2])
+jobs = [Job(exposure, ("lantern.pipelines.CalibratePipeline",))]
+(job,) = Campaign(JWST, jobs, exposure.parent).planned(check_files=True)
+print(job.plans[0], [name for name in ("prefect", "jwst.pipeline") if name in sys.modules])
+"""
+
+
+def test_planning_needs_no_prefect(mission, lantern_cache, run_python):
+    folder = Path(lantern.__file__).parents[1]
+    said = run_python(PLAN, folder, mission / "one_raw.row", CRDS_PATH=lantern_cache)
+    assert said == "will run: no product []\n"
 
 
 def test_association_without_its_members_is_refused_unless_they_are_made_before(mission):

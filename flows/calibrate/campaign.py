@@ -219,11 +219,14 @@ class Campaign:
 
     def _is_recorded(self, job: Job) -> bool:
         """Tell whether a job has a record, and no parameters that only its class could read."""
-        return (
-            {*job.pipelines} <= {*self.mission.pipelines}
-            and not any(self.parameters[name] for name in job.pipelines)
-            and self.record(job).exists()
-        )
+        if not {*job.pipelines} <= {*self.mission.pipelines}:
+            return False
+        if any(self.parameters[name] for name in job.pipelines):
+            return False
+        try:
+            return self.record(job).exists()
+        except InputError:  # an association that became unreadable: its plan says so
+            return False
 
     def _plans_of(
         self,

@@ -168,6 +168,12 @@ def test_degraded_products_are_up_to_date_unless_strict(made):
     assert not made.unchanged(strict=True)
 
 
+def test_association_that_became_unreadable_harms_no_other(made):
+    jobs = [Job(made.folder / name, (PIPELINE,)) for name in ("one_raw.row", "both_asn.json")]
+    jobs[1].input.write_text("{")
+    assert [*Campaign(JWST, jobs, made.folder).unchanged] == [jobs[0].input]
+
+
 def test_input_that_another_job_makes_is_a_change(made):
     name = "one_raw"
     maker = Job(made.folder / "zero_raw.row", (PIPELINE,), makes=(frozenset({name}),))

@@ -318,12 +318,12 @@ def test_plan_of_another_context_and_back(several, uncal):
 
 UNCHANGED = """
 import sys
-from flows.calwebb.__main__ import main
+from flows.calwebb.__main__ import run
 
-assert main() == 0
+assert run() == 0
 sys.argv.append("--plan")
-assert main() == 0
-print(sorted({"jwst.pipeline", "stpipe", "prefect", "multiprocessing.forkserver"} & {*sys.modules}))
+assert run() == 0
+print(sorted({"jwst.pipeline", "stpipe", "prefect", "stpipe_prefect.execution.processes"} & {*sys.modules}))
 """
 
 

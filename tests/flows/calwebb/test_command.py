@@ -323,7 +323,8 @@ from flows.calwebb.__main__ import run
 assert run() == 0
 sys.argv.append("--plan")
 assert run() == 0
-print(sorted({"jwst.pipeline", "stpipe", "prefect", "stpipe_prefect.execution.processes"} & {*sys.modules}))
+unneeded = {"jwst.pipeline", "stpipe", "prefect", "stpipe_prefect.execution.processes"}
+print(sorted(unneeded & {*sys.modules}))
 """
 
 

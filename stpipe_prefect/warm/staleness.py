@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 _Identity = tuple[int, int, int]
@@ -86,7 +87,7 @@ def _trees() -> Iterator[str]:
             continue
         folder = os.path.dirname(file)  # noqa: PTH120
         # A module of one file may call itself a package, as six does.
-        if not {*INSTALLED}.intersection(folder.split(os.sep)[-2:]):
+        if not {*INSTALLED}.intersection(Path(folder).parts[-2:]):
             yield folder
 
 

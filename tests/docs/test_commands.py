@@ -16,6 +16,7 @@ ENGINE = "needs a container engine: tests/operations/test_compose.py judges the 
 SERVICE = "runs until it is ended: tests/orchestration/test_browser.py, tests/operations"
 LOCAL = "starts processes that stay, at fixed ports: tests/operations"
 CLUSTER = "needs several machines: tests/orchestration/test_runners.py has a cluster on one"
+POOL = "needs a pool of the archive: tests/flows/calwebb/associations/test_pool.py"
 ROMAN = "needs exposures of Roman: tests/flows/romancal/test_command.py"
 
 COMPOSE = "docker compose --file docker/compose.yaml"
@@ -27,6 +28,9 @@ ELSEWHERE = {
         "make up ARCHIVE=archive": LOCAL,
         "python -m flows.reprocess archive --plan": "docs/howto-reprocess.md has it, too",
         "python -m flows.reprocess archive": "docs/howto-reprocess.md has it, too",
+    },
+    "howto-associate.md": {
+        "python -m flows.calwebb raw/ --associate --pool jw01234_20220712t000000_pool.csv": POOL,
     },
     "howto-cluster.md": {
         "dask scheduler": CLUSTER,

@@ -62,7 +62,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     if options.json and not options.plan:
         raise UsageError("--json goes with --plan")
     if mission.associate:
-        _check_associating(options)
+        _check_associating(mission, options)
     if options.pipeline and Path(options.pipeline).is_file():
         _take_class_of_file(options)
     mission.check_installed()
@@ -141,14 +141,14 @@ def _calibrate(
     return common_exit_code(codes)
 
 
-def _check_associating(options: argparse.Namespace) -> None:
+def _check_associating(mission: Mission, options: argparse.Namespace) -> None:
     from .associations import check_stages
 
     if options.associate is None:
         if options.pool:
             raise UsageError("--pool goes with --associate")
     else:
-        check_stages(options.pipeline, options.stage)
+        check_stages(options.pipeline, options.stage if mission.stages else None)
 
 
 def _take_class_of_file(options: argparse.Namespace) -> None:

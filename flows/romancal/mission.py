@@ -18,6 +18,7 @@ ROMAN = Mission(
     exposures=("*_uncal.asdf",),
     combines=lambda association, exposures: pipeline_for(association) == MOSAIC,
     job_for=job_for,
+    associate="flows.romancal.associations:associate",
     help=Help(
         flow="Calibrate Roman exposures, and combine what associations name.",
         description="""\

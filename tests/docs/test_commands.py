@@ -55,6 +55,7 @@ ELSEWHERE = {
     "roman.md": {
         "python -m flows.romancal": ROMAN,
         "python -m flows.romancal raw/ --jobs 2": ROMAN,
+        "python -m flows.romancal raw/ --associate by=filter": ROMAN,
         "python -m flows.romancal raw/*_uncal.asdf --plan --context roman_0043.pmap": ROMAN,
         "python -m flows.romancal raw/*_uncal.asdf --steps.source_catalog.snr_threshold=5": ROMAN,
     },

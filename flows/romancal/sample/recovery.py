@@ -9,8 +9,6 @@ import numpy as np
 from flows.sample.recovery import Recovery, flagged, match_places, stars_found
 from flows.sample.truth import ExposureTruth, Truth
 
-from .exposures import MOSAIC
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,7 +32,12 @@ def measure_recovery(products: Path, truth: Path) -> Recovery:
 
     known = Truth.load(truth)
     flags = [_flags(products / f"{each.name}_cal.asdf", each) for each in known.exposures]
-    sources = Table.read(products / f"{MOSAIC}_cat.parquet")
+    of_exposures = {f"{each.name}_cat.parquet" for each in known.exposures}
+    catalogues = (each for each in products.glob("*_cat.parquet") if each.name not in of_exposures)
+    catalogue = next(catalogues, None)
+    if catalogue is None:
+        raise FileNotFoundError(f"no catalogue of a mosaic in {products}")
+    sources = Table.read(catalogue)
     nearest, offsets = match_places(known, sources["ra_centroid"], sources["dec_centroid"])
     fluxes = np.array([star.flux for star in known.stars])
     ratios = np.asarray(sources["kron_flux"])[nearest] / 1e9 / fluxes  # from nanojansky

@@ -56,6 +56,12 @@ def test_sample_is_calibrated_and_its_truth_recovered(made, roman):
     assert sorted(found) == sorted(expected)
 
 
+def test_associations_need_something_to_go_by(romancal, roman, tmp_path):
+    run = romancal(*roman.exposures, "--associate", "--output-dir", tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.startswith("romancal: --associate needs by=filter")
+
+
 def test_images_have_quick_looks(made):
     seen = {path.name.rpartition("_")[2]: quick_look(path) for path in made.out.glob("*_*.asdf")}
     assert seen.pop("wcs.asdf") is None

@@ -35,12 +35,14 @@ def associations_of(pool: AssociationPool) -> list[Association]:
     ``asn_generate`` calls it where no candidates are chosen.
     """
     made: list[Association] = []
+    refusals: dict[str, _Refusals] = defaultdict(_Refusals)
     for kind, candidates in ids_by_ctype(pool).items():
         for candidate in candidates:
             rows = pool_from_candidate(pool, candidate)
             rows["asn_candidate"] = [f"[('{candidate}', '{kind}')]"] * len(rows)
-            made += generate(rows, _Rules(CANDIDATE, candidate), finalize=False)
-    rules = _Rules(DISCOVER)
+            rules = _Rules(CANDIDATE, refusals, constrain_on_candidates([candidate]))
+            made += generate(rows, rules, finalize=False)
+    rules = _Rules(DISCOVER, defaultdict(_Refusals))
     made += generate(pool, rules, finalize=False)
     made = filter_discovered_only(made, DISCOVER, CANDIDATE)
     finalized = [
@@ -51,15 +53,19 @@ def associations_of(pool: AssociationPool) -> list[Association]:
 
 
 class _Rules(AssociationRegistry):  # type: ignore[misc]
-    """The rules of jwst, of which each remembers what it refused."""
+    """The rules of jwst, of which each remembers what it refused.
 
-    def __init__(self, name: str, candidate: str | None = None) -> None:
-        only = None if candidate is None else constrain_on_candidates([candidate])
+    Those of several candidates can share that: each candidate is another value of a column.
+    """
+
+    def __init__(self, name: str, refusals: dict[str, _Refusals], only: Any = None) -> None:
+        self._refusals = refusals
         super().__init__(global_constraints=only, name=name)
 
     def add_rule(self, name: str, obj: Any, global_constraints: Any = None) -> None:
         if isclass(obj):
-            obj = type(obj.__name__, (_Remembering, obj), {"refused_by_rule": _Refusals()})
+            known = {"refused_by_rule": self._refusals[name]}
+            obj = type(obj.__name__, (_Remembering, obj), known)
         super().add_rule(name, obj, global_constraints=global_constraints)
 
 
@@ -178,9 +184,9 @@ def _parts(associations: Sequence[Association]) -> Iterator[list[Association]]:
     groups: dict[tuple[bool, str], int] = {}
     parts: dict[int, list[int]] = defaultdict(list)
     for number, association in enumerate(associations):
-        names = [
-            (isinstance(association, DMSLevel2bBase), name) for name in _exposures(association)
-        ]
+        # isinstance would ask every rule there is whether it is abstract, for each association.
+        of_stage_2 = DMSLevel2bBase in type(association).__mro__
+        names = [(of_stage_2, name) for name in _exposures(association)]
         joined = {groups[name] for name in names if name in groups}
         into = min(joined, default=number)
         for other in joined - {into}:

@@ -13,7 +13,7 @@ from stpipe_prefect.exceptions import InputError
 
 from ..products import split_name
 from .groups import groups_of
-from .pool import only, pool_name, pool_of, read_cards, read_pool
+from .pool import OBSERVATION, only, pool_name, pool_of, read_cards, read_pool
 from .tables import named, spell, table_of, takes_rates
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def associate(
             remarks.append(str(error))
     if pool is None:
         rows = pool_of(cards)
+        remarks += _of_backgrounds(cards)
     else:
         rows, absent = only(read_pool(pool), exposures)
         if not len(rows):
@@ -63,6 +64,17 @@ def associate(
     needed = {file: path for path, each in cards.items() if (file := _msa_file(each))}
     made, left_out = named(tables)
     return Associated(tuple(made), (*remarks, *left_out), needed, tuple(exposures))
+
+
+def _of_backgrounds(exposures: Mapping[Path, Mapping[str, Any]]) -> list[str]:
+    """Say which observations are backgrounds of others that no header names."""
+    found = sorted({str(each[OBSERVATION]) for each in exposures.values() if each.get("BKGDTARG")})
+    if not found:
+        return []
+    return [
+        f"background observation {', '.join(found)}: no header says of which others, so stage 2 "
+        "does not subtract it; the pool of DMS does, give it with --pool"
+    ]
 
 
 def _msa_file(cards: Mapping[str, Any]) -> str | None:

@@ -134,6 +134,12 @@ def test_what_is_no_pool_is_refused(exposure, tmp_path, text):
         associate([exposure(1)], pool=file)
 
 
+def test_background_observations_are_named_where_no_header_says_what_they_are_for(exposure):
+    made = associate([exposure(1), exposure(2, OBSERVTN="003", BKGDTARG=True)])
+    (remark,) = made.remarks
+    assert remark.startswith("background observation 003: no header says of which others")
+
+
 MSA = {"EXP_TYPE": "NRS_MSASPEC", "INSTRUME": "NIRSPEC", "MSAMETFL": "jw01234001001_01_msa.fits"}
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from made import number_of_deployments, state_of
 
 from stpipe_prefect.exceptions import StpipePrefectError
 from stpipe_prefect.orchestration.server import ask_loopback_directly
@@ -168,9 +169,10 @@ def up(state: Path, **wanted: Any) -> Setup:
             command = ("server", "start", "--host", HOST, "--port", str(setup.port))
             server.start((*PREFECT, *command), environment)
         _wait_for(server, setup.url)
-        _deploy(environment, state / "deploy.log")
+        _deploy(environment, state)
         if not worker.is_running:
             worker.start((*PREFECT, "worker", "start", "--pool", "process"), environment)
+        _warm(environment, "--idle", "3650d")
         return setup
 
 
@@ -180,6 +182,9 @@ def down(state: Path) -> None:
         with _alone(state):
             for name in ("worker", "server"):
                 Service(name, state).stop()
+            if (file := state / "setup.json").exists():
+                setup = Setup(**json.loads(file.read_text()))
+                _warm(_inherited() | _prefect(setup, state), "--stop")
 
 
 @contextmanager
@@ -302,12 +307,34 @@ def _wait_for(server: Service, page: str) -> None:
     raise SystemExit(f"the Prefect server did not start: see {server.log}")
 
 
-def _deploy(environment: Mapping[str, str], log: Path) -> None:
+def _warm(environment: Mapping[str, str], *options: str) -> None:
+    """Have a process that runs start in, or have it end; nobody waits for it."""
+    subprocess.Popen(
+        (sys.executable, "-m", "stpipe_prefect", "warm", *options),
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _deploy(environment: Mapping[str, str], state: Path) -> None:
+    """Bring the deployments to the server, unless they are there as they would be made now."""
+    made, now = state / "deployed.json", state_of(environment)
+    with suppress(FileNotFoundError, ValueError):
+        before = json.loads(made.read_text())
+        if before["of"] == now and before["number"] == number_of_deployments(environment):
+            return
+    made.unlink(missing_ok=True)
+    log = state / "deploy.log"
     command = (sys.executable, "deployments/deploy.py")
     with log.open("a") as file:
         done = subprocess.run(command, cwd=PROJECT, env=environment, stderr=file, check=False)
     if done.returncode:
         raise SystemExit(f"the deployments could not be made: see {log}")
+    made.write_text(json.dumps({"of": now, "number": number_of_deployments(environment)}))
 
 
 def _port(text: str) -> int:

@@ -56,14 +56,11 @@ def registered_steps(package: str = "") -> tuple[RegisteredStep, ...]:
     found = []
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         assert entry_point.dist is not None
-        if package not in ("", entry_point.dist.name):
+        name, version = entry_point.dist.name, entry_point.dist.version  # read from a file
+        if package not in ("", name):
             continue
         for class_path, alias, is_pipeline in entry_point.load()():
-            found.append(
-                RegisteredStep(
-                    class_path, alias, is_pipeline, entry_point.dist.name, entry_point.dist.version
-                )
-            )
+            found.append(RegisteredStep(class_path, alias, is_pipeline, name, version))
     return tuple(found)
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
+import select
+import signal
 import socket
 import sys
 import time
@@ -11,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..exceptions import StpipePrefectError
+from ..warm.forked import Parent
 from ..warm.keep import KEPT, preload_modules, preload_of, seconds
 from ..warm.messages import Message, receive, send
 from ..warm.place import folder, socket_path
-from ..warm.start import start_to_stay
+from ..warm.start import lock_of, start_to_stay
 
 STARTUP_SECONDS = 300.0
 
@@ -35,36 +40,56 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--status", action="store_true", help="list the warm processes of this user")
-    which.add_argument("--stop", action="store_true", help="end them; commands they run go on")
+    which.add_argument(
+        "--stop",
+        action="store_true",
+        help="end the one that commands use here; those that run go on",
+    )
 
 
 def warm(args: argparse.Namespace) -> int:
     """Start a warm process, or find it; list those there are; or end them."""
-    if args.stop or args.status:
-        found = [_ask(path, "stop" if args.stop else "status") for path in _sockets()]
-        answers = [answer for answer in found if answer]
+    if args.status:
+        answers = list(filter(None, (_ask(path, "status") for path in _sockets())))
         for each in answers:
-            print(f"{'stopped: ' if args.stop else ''}{_described(each)}")
+            print(_described(each))
         if not answers:
             print("no warm process", file=sys.stderr)
-        return 0 if answers or args.stop else 1
+        return 0 if answers else 1
+    if args.stop:
+        print(_stopped() or "no warm process")
+        return 0
     idle, preload = seconds(args.idle), preload_of(args.mission)
     path = socket_path(make_folder=True)
     answer = _ask(path, "status")
     if answer is None:
-        start_to_stay(preload, idle)
-        answer = _awaited(path)
+        answer = _awaited(path, start_to_stay(preload, idle))
     print(_described(answer))
     return 0
 
 
-def _awaited(path: Path) -> Message:
+def _awaited(path: Path, started: Parent) -> Message:
+    """Wait until the warm process answers; the one that was started ends if another was faster."""
     deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        if answer := _ask(path, "status"):
-            return answer
-        time.sleep(0.05)
-    raise StpipePrefectError(f"the warm process did not start within {STARTUP_SECONDS:g} s")
+    while not (answer := _ask(path, "status")):
+        if time.monotonic() > deadline or select.select([started.control], [], [], 0.05)[0]:
+            raise StpipePrefectError(f"the warm process ended before it answered; see {path}.log")
+    return answer
+
+
+def _stopped() -> str:
+    """End the warm process of commands here, also one that still imports; say which."""
+    with suppress(FileNotFoundError):  # not even a folder of sockets
+        path = socket_path()
+        if answer := _ask(path, "stop"):
+            return f"stopped: {_described(answer)}"
+        with os.fdopen(lock_of(path)) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(int(lock.read()), signal.SIGTERM)
+                return "stopped: a warm process that was starting"
+    return ""
 
 
 def _sockets() -> Iterator[Path]:

@@ -21,7 +21,6 @@ READ_AT_IMPORT = (
     "ASTROPY_",
     "CRDS_DEFAULT_CACHE",
     "CRDS_TRAP_AUGMENTED",
-    "DO_NOT_TRACK",
     "DYLD_",
     "FSSPEC_",
     "HOME",

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from .forked import Parent
 from .messages import Message, receive, send, user_of
 from .staleness import Imported
 from .start import Settings, start
+
+LONGEST_WAIT = 3600.0
+"""Seconds; the system knows no waiting for months."""
 
 PATIENCE = 10.0
 """Seconds in which whoever connects has to say what he wants."""
@@ -73,8 +77,8 @@ class WarmProcess:
     def serve(self) -> None:
         """Serve until nobody can ask any more, or nobody has for long."""
         while self._running or self._is_wanted():
-            until = self._last + self._settings.idle - time.time()
-            for key, _ in self._selector.select(max(until, 0.1) if self._listener else None):
+            until = self._last + self._settings.idle - time.time() if self._listener else inf
+            for key, _ in self._selector.select(min(max(until, 0.1), LONGEST_WAIT)):
                 key.data(key.fileobj)
 
     def _is_wanted(self) -> bool:
@@ -284,6 +288,9 @@ def main(settings: Settings) -> None:
             settings = replace(settings, path="")
             if settings.starter < 0:
                 return
+        else:
+            os.truncate(settings.lock, 0)
+            os.write(settings.lock, str(os.getpid()).encode())
     starter = socket.socket(fileno=settings.starter) if settings.starter >= 0 else None
     sys.path[:] = settings.modules
     _import(settings.preload)

@@ -35,14 +35,14 @@ def associations_of(pool: AssociationPool) -> list[Association]:
     ``asn_generate`` calls it where no candidates are chosen.
     """
     made: list[Association] = []
-    refusals: dict[str, _Refusals] = defaultdict(_Refusals)
+    rules = _Rules(name=CANDIDATE)
     for kind, candidates in ids_by_ctype(pool).items():
         for candidate in candidates:
             rows = pool_from_candidate(pool, candidate)
             rows["asn_candidate"] = [f"[('{candidate}', '{kind}')]"] * len(rows)
-            rules = _Rules(CANDIDATE, refusals, constrain_on_candidates([candidate]))
+            rules.take_only(candidate)
             made += generate(rows, rules, finalize=False)
-    rules = _Rules(DISCOVER, defaultdict(_Refusals))
+    rules = _Rules(name=DISCOVER)
     made += generate(pool, rules, finalize=False)
     made = filter_discovered_only(made, DISCOVER, CANDIDATE)
     finalized = [
@@ -53,20 +53,22 @@ def associations_of(pool: AssociationPool) -> list[Association]:
 
 
 class _Rules(AssociationRegistry):  # type: ignore[misc]
-    """The rules of jwst, of which each remembers what it refused.
-
-    Those of several candidates can share that: each candidate is another value of a column.
-    """
-
-    def __init__(self, name: str, refusals: dict[str, _Refusals], only: Any = None) -> None:
-        self._refusals = refusals
-        super().__init__(global_constraints=only, name=name)
+    """The rules of jwst, of which each remembers what it refused."""
 
     def add_rule(self, name: str, obj: Any, global_constraints: Any = None) -> None:
         if isclass(obj):
-            known = {"refused_by_rule": self._refusals[name]}
-            obj = type(obj.__name__, (_Remembering, obj), known)
+            obj = type(obj.__name__, (_Remembering, obj), {"refused_by_rule": _Refusals()})
         super().add_rule(name, obj, global_constraints=global_constraints)
+
+    def take_only(self, candidate: str) -> None:
+        """Take exposures of one candidate from now on.
+
+        jwst makes all rules again for each candidate. What they refused of another they may
+        remember: each candidate is another value of a column.
+        """
+        only = constrain_on_candidates([candidate])
+        for rule in self.values():
+            rule.GLOBAL_CONSTRAINT = only
 
 
 class _Item(PoolRow):  # type: ignore[misc]

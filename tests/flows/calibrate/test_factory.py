@@ -27,6 +27,13 @@ def test_run_of_a_deployment_takes_no_class_path(monkeypatch):
         calwebb.fn([], pipeline="mine.AnyStep")
 
 
+def test_run_of_a_deployment_reads_no_pool_but_from_folders_that_are_allowed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
+    monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", f'["{tmp_path}"]')
+    with pytest.raises(ParameterError, match=r"/etc/passwd' is not below"):
+        calwebb.fn([str(tmp_path)], associate=[], pool="/etc/passwd")
+
+
 @pytest.mark.parametrize(("flow", "has_stages"), [(calwebb, True), (romancal, False)])
 def test_form_describes_every_field_and_has_stages_where_the_mission_has(flow, has_stages):
     fields = parameter_schema(flow.fn).properties

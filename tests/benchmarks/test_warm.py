@@ -10,7 +10,7 @@ from datetime import datetime
 
 import psutil
 import pytest
-from machine import machine, until
+from machine import ROOT, machine, until
 
 CALWEBB = (sys.executable, "-m", "flows.calwebb")
 WARM = (sys.executable, "-m", "stpipe_prefect", "warm")
@@ -109,7 +109,7 @@ def test_deployment(strun, small, small_exposure, environment, tmp_path, say, he
         made.up()
         up = time.perf_counter() - started
         home = made.environment | {"PREFECT_HOME": str(made.state / "prefect")}
-        home["PYTHONPATH"] = os.pathsep.join(filter(None, (str(made.root), home.get("PYTHONPATH"))))
+        home["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), home.get("PYTHONPATH")]))
         status = [*WARM, "--status"]
         until(lambda: not subprocess.run(status, env=home, check=False).returncode, "warm process")
         waits = []

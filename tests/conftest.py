@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
+import warm
 from filelock import FileLock
 
 from flows.romancal.sample import store as roman_store
@@ -32,6 +33,7 @@ HEAVY = {
     "roman",
     "sample",
     "small",
+    "user",
 }
 """Fixtures that run jwst or romancal, or start a server: `make test-fast` leaves them out."""
 
@@ -51,6 +53,19 @@ LONGEST = (
     "tests/operations/test_service.py",
 )
 """Files that take the longest: they begin first, so that no process is left with one at the end."""
+
+
+runtime = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # those beside this process use the same
+        config.stash[runtime] = warm.make_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if folder := config.stash.get(runtime, None):
+        warm.stop(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -149,6 +164,32 @@ def prefect_server(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -
     home = tmp_path_factory.mktemp("prefect")
     with temporary_settings({PREFECT_API_URL: prefect_url, PREFECT_HOME: home}):
         yield
+
+
+@pytest.fixture(scope="session")
+def user(
+    made_once: Callable[[str, Callable[[Path], object]], Path],
+    shared_folder: Path,
+    prefect_url: str,
+) -> dict[str, str]:
+    """The variables of a user with a Prefect server, whose commands find a warm process.
+
+    Not those of what starts in an environment or a folder of Prefect of its own.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
+    path = [str(Path(__file__).with_name("services")), *filter(None, [inherited.get("PYTHONPATH")])]
+    common = {
+        "PREFECT_HOME": str(shared_folder / "prefect"),
+        "PYTHONPATH": os.pathsep.join(path),
+        "XDG_CACHE_HOME": str(shared_folder / "cache"),
+    }
+
+    def start(folder: Path) -> None:
+        folder.mkdir()
+        warm.start(inherited | common)
+
+    made_once("warm", start)
+    return inherited | common | {"PREFECT_API_URL": prefect_url}
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """From raw exposures to mosaics and a spectrum by --associate alone, and what runs again."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -19,9 +18,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def calwebb(sample, prefect_url, folder):
+def calwebb(user, sample, folder):
     """Run the command in an empty folder; gives what it says."""
-    environment = os.environ | {"PREFECT_API_URL": prefect_url, "CRDS_PATH": str(sample.crds_path)}
+    environment = user | {"CRDS_PATH": str(sample.crds_path)}
 
     def run(*arguments):
         command = [sys.executable, "-m", "flows.calwebb", *map(str, arguments), "--associate"]

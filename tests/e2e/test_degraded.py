@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -94,22 +93,29 @@ SPOILED = (
 
 
 @pytest.fixture(scope="module")
-def environment(small, prefect_url, tmp_path_factory):
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    home = str(tmp_path_factory.mktemp("prefect"))
-    own = {"CRDS_PATH": small.crds_path, "PREFECT_API_URL": prefect_url, "PREFECT_HOME": home}
-    return inherited | {name: str(value) for name, value in own.items()}
+def environment(user, small):
+    return user | {"CRDS_PATH": str(small.crds_path)}
 
 
 @pytest.fixture(scope="module")
-def degraded(small, environment, tmp_path_factory):
+def python(environment):
+    """Run a module in a folder; gives what ended."""
+
+    def run(folder, *arguments):
+        command = [sys.executable, "-m", *map(str, arguments)]
+        return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def degraded(small, python, tmp_path_factory):
     """Run two exposures and their association, spoiled; gives what is said and made."""
-    folder = tmp_path_factory.mktemp("degraded") / "out"
+    folder = tmp_path_factory.mktemp("degraded")
     files = [*small.program.exposures, small.program.association]
-    command = [sys.executable, "-m", "flows.calwebb", *files, *SPOILED, "--output-dir", folder]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = python(folder, "flows.calwebb", *files, *SPOILED, "--output-dir", "out")
     assert done.returncode == 0, done.stderr
-    return done, folder
+    return done, folder / "out"
 
 
 def test_command_says_so_in_a_line_each_and_ends_well(degraded, small):
@@ -155,32 +161,20 @@ def test_server_shows_it(degraded, environment):
     assert {"persistence", "tweakreg"} & {task["name"].partition("-")[0] for task in tasks}
 
 
+HERE = ("--output-dir", ".")
 ALONE = {
     "jwst::master_background": "cannot be handled without user-supplied background",
     "jwst::assign_mtwcs": "Input data type is not supported.",
     "jwst::adaptive_trace_model": "not implemented for datamodel type",
 }
-AFTERWARDS = """
+ALONE_AS_FLOWS = """
 import json, sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from flows.calwebb.__main__ import main
-
-files, spoiled, folder, cal, alone = json.loads(sys.argv[1])
-found = {}
-for name, options in {
-    "plan": [*files, *spoiled, "--plan", "--json"],
-    "strict": [files[0], *spoiled[:2], "--stage=1", "--strict"],
-}.items():
-    sys.argv[1:] = [*options, "--output-dir", folder]
-    with open("out", "w") as out, open("err", "w") as err:
-        with redirect_stdout(out), redirect_stderr(err):
-            code = main()
-    found[name] = [code, Path("out").read_text(), Path("err").read_text()]
-
 from stpipe_prefect import as_flow
 from stpipe_prefect.exceptions import DegradedError
 
+found = {}
+cal, *alone = sys.argv[1:]
 for step in alone:
     flow = as_flow(step)
     state = flow(cal, output_dir="made", skip=False, return_state=True)
@@ -195,28 +189,23 @@ Path("found.json").write_text(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def afterwards(degraded, small, environment, tmp_path_factory):
-    """Plan, run strictly, and run steps alone, all in one process: jwst is imported once."""
-    folder = degraded[1]
-    before = times(folder)
-    here = tmp_path_factory.mktemp("afterwards")
-    files = [*map(str, small.program.exposures), str(small.program.association)]
-    given = [files, SPOILED, str(folder), str(next(folder.glob("*_cal.fits"))), [*ALONE]]
-    command = [sys.executable, "-c", AFTERWARDS, json.dumps(given)]
-    done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert times(folder) == before
-    return json.loads((here / "found.json").read_text())
+def unchanged(degraded):
+    """Whatever is done afterwards leaves the products as they are."""
+    _, folder = degraded
+
+    def times():
+        return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    before = times()
+    yield folder
+    assert times() == before
 
 
-def times(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-
-
-def test_plan_says_it(afterwards):
-    code, out, _ = afterwards["plan"]
-    plans = json.loads(out)
-    assert code == 0
+def test_plan_says_it(python, small, unchanged):
+    files = [*small.program.exposures, small.program.association]
+    done = python(unchanged, "flows.calwebb", *files, *SPOILED, "--plan", "--json", *HERE)
+    plans = json.loads(done.stdout)
+    assert done.returncode == 0
     assert all(plan["up_to_date"] for plan in plans)
     assert [plan["degraded"] for plan in plans if plan["pipeline"].endswith("r1")] == [
         [PERSISTENCE],
@@ -224,16 +213,27 @@ def test_plan_says_it(afterwards):
     ]
 
 
-def test_strict_run_stops_there(afterwards):
-    code, _, err = afterwards["strict"]
-    assert code == 1
-    assert "persistence could not do its work, and the run is strict: " in err
+def test_strict_run_stops_there(python, small, unchanged):
+    strictly = (*SPOILED[:2], "--stage=1", "--strict", *HERE)
+    done = python(unchanged, "flows.calwebb", small.program.exposures[0], *strictly)
+    assert done.returncode == 1
+    assert "persistence could not do its work, and the run is strict: " in done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone(python, unchanged, tmp_path_factory):
+    """Run steps by themselves, all in one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    cal = next(unchanged.glob("*_cal.fits"))
+    done = python(folder, "run_code", ALONE_AS_FLOWS, cal, *ALONE)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "found.json").read_text())
 
 
 @pytest.mark.parametrize("step", ALONE)
-def test_step_alone(afterwards, step):
-    name, message, strict = afterwards[step]
+def test_step_alone(alone, step):
+    name, message, strict = alone[step]
     assert name == "Degraded"
     assert message.startswith(f"{step[6:]}: ")
     assert ALONE[step] in message and ALONE[step] in strict
-    assert afterwards["left"] == []
+    assert alone["left"] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -72,13 +71,8 @@ class Calibration:
 
 
 @pytest.fixture(scope="session")
-def calibration(small, prefect_url, tmp_path_factory) -> Calibration:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    environment = inherited | {
-        "CRDS_PATH": str(small.crds_path),
-        "PREFECT_API_URL": prefect_url,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-    }
+def calibration(user, small, tmp_path_factory) -> Calibration:
+    environment = user | {"CRDS_PATH": str(small.crds_path)}
     out = tmp_path_factory.mktemp("undisturbed")
     found = Calibration(small.program.exposures[0], environment, out, 0.0)
     done = found.run(out)

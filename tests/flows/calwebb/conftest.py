@@ -1,7 +1,6 @@
 """One raw exposure, and files made from it."""
 
 import json
-import os
 
 import pytest
 from astropy.io import fits
@@ -13,14 +12,9 @@ def uncal(small):
 
 
 @pytest.fixture(scope="session")
-def environment(small, prefect_url, tmp_path_factory):
+def environment(user, small):
     """The variables of a user with a CRDS cache and a Prefect server."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    return inherited | {
-        "CRDS_PATH": str(small.crds_path),
-        "PREFECT_API_URL": prefect_url,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-    }
+    return user | {"CRDS_PATH": str(small.crds_path)}
 
 
 @pytest.fixture

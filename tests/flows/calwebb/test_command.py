@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from astropy.io import fits
@@ -33,19 +34,27 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-@pytest.fixture
-def calwebb(environment, out):
-    def run(*arguments, **variables):
+@pytest.fixture(scope="session")
+def run_in(environment):
+    """Run the command with a folder for its products, and with other variables."""
+
+    def run(out, *arguments, **variables):
         changed = {k: str(v) for k, v in (environment | variables).items() if v is not None}
         result = subprocess.run(
             [*COMMAND, *map(str, arguments), "--output-dir", out],
             env=changed,
+            cwd=out.parent,
             capture_output=True,
             text=True,
         )
         return Run(result.returncode, result.stdout, result.stderr, products(out))
 
     return run
+
+
+@pytest.fixture
+def calwebb(run_in, out):
+    return partial(run_in, out)
 
 
 def products(folder):
@@ -64,31 +73,14 @@ def thresholds(text):
     return re.findall(r"CR rejection threshold = (\S+) sigma", text)
 
 
-SEVERAL = """
-import json, os, sys
-from pathlib import Path
-from flows.calwebb.__main__ import main
-
-codes = {}
-for name, arguments in json.loads(sys.argv[1]).items():
-    for descriptor, stream in ((1, "out"), (2, "err")):
-        os.dup2(os.open(f"{name}.{stream}", os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.argv[1:] = arguments
-    if name == "no cache":
-        del os.environ["CRDS_PATH"]
-    codes[name] = main()
-Path("codes.json").write_text(json.dumps(codes))
-"""
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("several")
 
 
 @pytest.fixture(scope="module")
-def several(environment, uncal, folder):
-    """Runs of the command by name, one after the other in one process: each needs jwst."""
+def several(run_in, uncal, folder):
+    """Runs of the command by name, one after the other."""
     half = folder / "half_uncal.fits"
     half.write_bytes(uncal.read_bytes()[:50_000])
     given = {
@@ -104,22 +96,8 @@ def several(environment, uncal, folder):
         "associations planned": ("planned", uncal, "--associate", "--plan", "--json"),
         "associations": ("associated", uncal, "--associate"),
         "associations again": ("associated", uncal, "--associate", "--plan"),
-        "no context": ("none", uncal, "--context", "jwst_0009.pmap"),
-        "no cache": ("none", uncal),
     }
-    commands = {
-        name: [*map(str, arguments), "--output-dir", out]
-        for name, (out, *arguments) in given.items()
-    }
-    command = [sys.executable, "-c", SEVERAL, json.dumps(commands)]
-    subprocess.run(command, env=environment, cwd=folder, check=True)
-    codes = json.loads((folder / "codes.json").read_text())
-
-    def run(name):
-        said = [(folder / f"{name}.{stream}").read_text() for stream in ("out", "err")]
-        return Run(codes[name], *said, products(folder / given[name][0]))
-
-    return {name: run(name) for name in given}
+    return {name: run_in(folder / out, *arguments) for name, (out, *arguments) in given.items()}
 
 
 def test_plan_says_what_belongs_together_and_writes_nothing(several, uncal):
@@ -173,7 +151,7 @@ def test_only_bad_files(environment, with_header, out, tmp_path):
     empty.touch()
     run = subprocess.run(
         [sys.executable, "-c", IMPORTED, empty, other, "--output-dir", out],
-        env=environment,
+        env=environment | {"XDG_RUNTIME_DIR": str(tmp_path)},  # of no warm process
         capture_output=True,
         text=True,
         check=False,
@@ -235,16 +213,15 @@ def test_output_folder_that_cannot_be(environment, uncal, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"),
+    ("arguments", "variables", "problem"),
     [
-        ("no cache", "CRDS_PATH is not set: point it at a CRDS cache folder"),
-        ("no context", "Context jwst_0009.pmap is not in the CRDS cache"),
-        ("no server", "http://127.0.0.1:1/api"),
+        ([], {"CRDS_PATH": None}, "CRDS_PATH is not set: point it at a CRDS cache folder"),
+        (["--context=jwst_0009.pmap"], {}, "Context jwst_0009.pmap is not in the CRDS cache"),
+        ([], {"PREFECT_API_URL": "http://127.0.0.1:1/api"}, "http://127.0.0.1:1/api"),
     ],
 )
-def test_unusable_surroundings(calwebb, several, uncal, name, problem):
-    no_server = {"PREFECT_API_URL": "http://127.0.0.1:1/api"}
-    run = several.get(name) or calwebb(uncal, **no_server)
+def test_unusable_surroundings(calwebb, uncal, arguments, variables, problem):
+    run = calwebb(uncal, *arguments, **variables)
     assert (run.code, run.out, run.products) == (1, "", [])
     (line,) = run.err.splitlines()
     assert line.startswith("calwebb: ") and problem in line

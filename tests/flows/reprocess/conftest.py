@@ -1,6 +1,5 @@
 """An archive calibrated under the first of two contexts, and the command that keeps it up."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -33,13 +32,8 @@ class Archive:
 
 
 @pytest.fixture(scope="session")
-def environment(small, prefect_url, tmp_path_factory):
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    return inherited | {
-        "CRDS_PATH": str(small.crds_path),
-        "PREFECT_API_URL": prefect_url,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-    }
+def environment(user, small):
+    return user | {"CRDS_PATH": str(small.crds_path)}
 
 
 @pytest.fixture(scope="session")

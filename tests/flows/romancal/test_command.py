@@ -1,7 +1,6 @@
 """The command as a user runs it: what is said, what is left, and what is planned afterwards."""
 
 import json
-import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -15,21 +14,12 @@ COMMAND = [sys.executable, "-m", "flows.romancal"]
 
 
 @pytest.fixture(scope="module")
-def environment(roman, prefect_url, tmp_path_factory):
-    """The variables of a user without a CRDS cache: the sample has its own."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    return inherited | {
-        "XDG_CACHE_HOME": str(roman.folder.parents[2]),
-        "PREFECT_API_URL": prefect_url,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-    }
+def romancal(user, roman):
+    """Run the command as a user without a CRDS cache: the sample has its own."""
 
-
-@pytest.fixture(scope="module")
-def romancal(environment):
     def run(*arguments, **variables):
         command = [*COMMAND, *map(str, arguments)]
-        changed = environment | {k: str(v) for k, v in variables.items()}
+        changed = user | {k: str(v) for k, v in variables.items()}
         return subprocess.run(command, env=changed, capture_output=True, text=True)
 
     return run

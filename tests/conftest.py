@@ -177,7 +177,9 @@ def user(
     Not those of what starts in an environment or a folder of Prefect of its own.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
-    path = [str(Path(__file__).with_name("services")), *filter(None, [inherited.get("PYTHONPATH")])]
+    here = Path(__file__).parent
+    path = [str(here / name) for name in ("services", "mission")]  # pytest finds those, too
+    path += filter(None, [inherited.get("PYTHONPATH")])
     common = {
         "PREFECT_HOME": str(shared_folder / "prefect"),
         "PYTHONPATH": os.pathsep.join(path),

@@ -1,6 +1,8 @@
 """Flows of the real jwst pipelines make what plain ``.call`` makes in a process of its own."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,18 +40,17 @@ def products(calibrated):
 
 
 @pytest.fixture(scope="module")
-def made_by_flows(products, calibration_jobs, run_python, sample, prefect_url, tmp_path_factory):
+def made_by_flows(user, products, calibration_jobs, sample, tmp_path_factory):
     """Run what plain jwst ran for `products`, as flows."""
     out = tmp_path_factory.mktemp("flows")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_API_URL", prefect_url)
-        run_python(
-            AS_FLOWS,
-            json.dumps(calibration_jobs(out)),
-            out,
-            products.context,
-            CRDS_PATH=sample.crds_path,
-        )
+    jobs = json.dumps(calibration_jobs(out))
+    done = subprocess.run(
+        [sys.executable, "-m", "run_code", AS_FLOWS, jobs, out, products.context],
+        env=user | {"CRDS_PATH": str(sample.crds_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
     return out
 
 

@@ -1,7 +1,6 @@
 """A mission in miniature runs the same through every door."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,12 +39,8 @@ def by_run(step_class, data, out):
 
 
 def by_command_line(step_class, data, out):
-    command = [
-        *(sys.executable, "-m", "stpipe_prefect", "run", "pars.cfg", data),
-        *(f"--output_dir={out}", f"--post_hooks={','.join(PARAMETERS['post_hooks'])}"),
-    ]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(command, env=environment, capture_output=True, check=True)
+    hooks = f"--post_hooks={','.join(PARAMETERS['post_hooks'])}"
+    run("stpipe_prefect", "run", "pars.cfg", data, f"--output_dir={out}", hooks)
 
 
 AS_FLOW = """
@@ -59,15 +54,21 @@ as_flow(name)(data, output_dir=out, config_file="pars.cfg", **json.loads(paramet
 
 def by_flow(step_class, data, out):
     name = f"{step_class.__module__}.{step_class.__name__}"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run(
-        [sys.executable, "-c", AS_FLOW, name, data, str(out), json.dumps(PARAMETERS)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run("run_code", AS_FLOW, name, data, out, json.dumps(PARAMETERS))
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
+
+
+@pytest.fixture
+def mission(mission, user, monkeypatch):
+    """The mission in miniature, to a user."""
+    for name, value in user.items():
+        monkeypatch.setenv(name, value)
+    return mission
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,7 @@ def by_flow(step_class, data, out):
         (NightPipeline, "all.night", ["all_0_sum.row", "all_1_sum.row", "all_2_sum.row"]),
     ],
 )
-def test_every_door_leads_to_the_same_products(
-    mission, prefect_url, monkeypatch, step_class, data, names
-):
-    monkeypatch.setenv("PREFECT_API_URL", prefect_url)
+def test_every_door_leads_to_the_same_products(mission, step_class, data, names):
     Row([2.0, 20.0, 30.0, 40.0], detector="NRCB2").save("two_raw.row")
     Path("all.night").write_text("one_raw.row\ntwo_raw.row\n")
     Path("pars.cfg").write_text(CONFIG.format(cls=f"{step_class.__module__}.{step_class.__name__}"))

@@ -12,11 +12,9 @@ if __name__ == "__main__":
 
 
 def test_a_pipeline_by_the_path_of_its_class(environment, uncal, tmp_path):
-    script = tmp_path / "call.py"
-    script.write_text(CALL.format(uncal=str(uncal), pipeline="jwst.pipeline.Detector1Pipeline"))
-    done = subprocess.run(
-        [sys.executable, script], env=environment, cwd=tmp_path, capture_output=True, text=True
-    )
+    code = CALL.format(uncal=str(uncal), pipeline="jwst.pipeline.Detector1Pipeline")
+    command = [sys.executable, "-m", "run_code", code]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     stem = uncal.name.removesuffix("_uncal.fits")
     assert done.stdout.split() == [f"{stem}_rate.fits", f"{stem}_rateints.fits"]

@@ -31,15 +31,14 @@ except StpipePrefectError as error:
 
 
 @pytest.fixture
-def run(service, mission, new_prefect_home):
+def run(user, mission):
     """Run a flow from Python, as a person does, with some environment; gives what it said."""
 
     def run(**environment):
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
-        home = {"PREFECT_HOME": str(new_prefect_home())}
+        changed = user | {"CRDS_PATH": os.environ["CRDS_PATH"]} | environment
         return subprocess.run(
-            [sys.executable, "-c", RUN],
-            env=inherited | {"PYTHONPATH": os.pathsep.join(sys.path)} | home | environment,
+            [sys.executable, "-m", "run_code", RUN],
+            env={name: value for name, value in changed.items() if value is not None},
             capture_output=True,
             text=True,
             check=False,
@@ -93,8 +92,10 @@ def test_run_from_python_without_says_what_to_set(service, run, credentials):
     )
 
 
-def test_embedded_server_is_protected_as_the_environment_says(run):
+def test_embedded_server_is_protected_as_the_environment_says(run, new_prefect_home):
     done = run(
+        PREFECT_API_URL=None,
+        PREFECT_HOME=str(new_prefect_home()),
         PREFECT_SERVER_API_AUTH_STRING="some:body",
         PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED="true",
     )

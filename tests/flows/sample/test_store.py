@@ -63,21 +63,17 @@ def test_killed_build_leaves_nothing_half(cache: Path) -> None:
     assert abandoned != sample.folder
 
 
-def test_sample_of_another_recipe_goes_when_no_longer_used(cache: Path) -> None:
+def test_another_recipe_makes_another_sample_and_one_no_longer_used_goes(
+    sample: Sample, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outdated, in_use = cache / "outdated", cache / "in-use"
     outdated.mkdir(parents=True)
     in_use.mkdir()
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(outdated, (two_days_ago, two_days_ago))
-    sample = ensure_sample()
-    assert set(folders(cache)) == {in_use, sample.folder}
-
-
-def test_another_recipe_makes_another_sample(
-    sample: Sample, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(store, "_recipe", lambda sources: "changed")
     changed = ensure_sample()
+    assert set(folders(cache)) == {in_use, changed.folder}
     assert changed.folder.name == "changed" != sample.folder.name
     assert complete(changed)
 

@@ -24,6 +24,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from made import number_of_deployments, state_of
 from stpipe_prefect.exceptions import StpipePrefectError
 from stpipe_prefect.orchestration.server import ask_loopback_directly
 from stpipe_prefect.orchestration.shared_server import RECORDING
+from stpipe_prefect.warm.keep import preload_of
+from stpipe_prefect.warm.start import start, to_stay
 
 PROJECT = Path(__file__).resolve().parents[1]
 STARTUP_SECONDS = 180.0
@@ -172,7 +175,7 @@ def up(state: Path, **wanted: Any) -> Setup:
         _deploy(environment, state)
         if not worker.is_running:
             worker.start((*PREFECT, "worker", "start", "--pool", "process"), environment)
-        _warm(environment, "--idle", "3650d")
+        _start_warm_process(environment)
         return setup
 
 
@@ -184,7 +187,7 @@ def down(state: Path) -> None:
                 Service(name, state).stop()
             if (file := state / "setup.json").exists():
                 setup = Setup(**json.loads(file.read_text()))
-                _warm(_inherited() | _prefect(setup, state), "--stop")
+                _stop_warm_process(_inherited() | _prefect(setup, state))
 
 
 @contextmanager
@@ -238,6 +241,7 @@ def _prefect(setup: Setup, state: Path) -> dict[str, str]:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "1"),
         **RECORDING,
         "PREFECT_SERVER_UI_API_URL": f"{setup.url}/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": page,
@@ -307,17 +311,16 @@ def _wait_for(server: Service, page: str) -> None:
     raise SystemExit(f"the Prefect server did not start: see {server.log}")
 
 
-def _warm(environment: Mapping[str, str], *options: str) -> None:
-    """Have a process that runs start in, or have it end; nobody waits for it."""
-    subprocess.Popen(
-        (sys.executable, "-m", "stpipe_prefect", "warm", *options),
-        cwd=PROJECT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def _start_warm_process(environment: Mapping[str, str]) -> None:
+    """Have a process in which runs start, as long as server and worker are up."""
+    os.environ.clear()
+    os.environ.update(environment)  # decides which commands find it
+    start(to_stay(preload_of(), timedelta(days=3650).total_seconds()))
+
+
+def _stop_warm_process(environment: Mapping[str, str]) -> None:
+    command = (sys.executable, "-m", "stpipe_prefect", "warm", "--stop")
+    subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
 def _deploy(environment: Mapping[str, str], state: Path) -> None:

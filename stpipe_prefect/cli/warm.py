@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
-import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from ..exceptions import StpipePrefectError
-from ..warm.forked import Parent
 from ..warm.keep import KEPT, preload_modules, preload_of, seconds
 from ..warm.messages import Message, receive, send
 from ..warm.place import folder, socket_path
-from ..warm.start import lock_of, start_to_stay
+from ..warm.start import lock_of, start, to_stay
 
 STARTUP_SECONDS = 300.0
 
@@ -63,17 +63,18 @@ def warm(args: argparse.Namespace) -> int:
     path = socket_path(make_folder=True)
     answer = _ask(path, "status")
     if answer is None:
-        answer = _awaited(path, start_to_stay(preload, idle))
+        answer = _awaited(path, start(to_stay(preload, idle)))
     print(_described(answer))
     return 0
 
 
-def _awaited(path: Path, started: Parent) -> Message:
-    """Wait until the warm process answers; the one that was started ends if another was faster."""
+def _awaited(path: Path, process: subprocess.Popen[bytes] | None) -> Message:
+    """Wait until the warm process answers: the one that was started, or one that starts already."""
     deadline = time.monotonic() + STARTUP_SECONDS
     while not (answer := _ask(path, "status")):
-        if time.monotonic() > deadline or select.select([started.control], [], [], 0.05)[0]:
+        if time.monotonic() > deadline or (process and process.poll() is not None):
             raise StpipePrefectError(f"the warm process ended before it answered; see {path}.log")
+        time.sleep(0.05)
     return answer
 
 
@@ -115,5 +116,5 @@ def _described(answer: Message) -> str:
     running = f"{answer['running']} running, " if answer["running"] else ""
     return (
         f"warm process {answer['process']} ({packages}; {answer['python']}): {running}"
-        f"{answer['served']} served, ends after {idle / 60:g} min without a command"
+        f"{answer['served']} served, ends after {timedelta(seconds=idle)} without a command"
     )

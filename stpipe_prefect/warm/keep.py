@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 from collections.abc import Iterable, Sequence
 
 from ..exceptions import UsageError, nearest
 from .forked import Parent
-from .place import socket_path
-from .start import lock_of, start_for_this_process, start_to_stay
+from .start import start as start_process
+from .start import start_for_this_process, start_to_stay, to_stay
 
 VARIABLE = "STPIPE_PREFECT_KEEP_WARM"
 """Setting: for how long a warm process stays after a command."""
@@ -87,11 +86,4 @@ def keep_warm(package: str = "") -> None:
     time = os.environ.get(VARIABLE, "")
     if not time:
         return
-    lock = lock_of(socket_path(make_folder=True))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    finally:
-        os.close(lock)
-    start_to_stay(preload_of([package] if package else None), seconds(time))
+    start_process(to_stay(preload_of([package] if package else None), seconds(time)))

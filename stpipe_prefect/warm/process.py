@@ -5,7 +5,6 @@ It has a single thread and keeps nothing of what it forks, so that the hundredth
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import os
@@ -89,14 +88,13 @@ class WarmProcess:
             return False
         return True
 
-    def _close_door(self) -> None:
-        """Take no more requests of commands; those that run may go on."""
+    def _close_door(self, *endings: str) -> None:
+        """Take no more requests of commands, and remove its files; what runs may go on."""
         if self._listener is not None:
             self._forget(self._listener)
             self._listener = None
-            assert self._settings.path
-            with suppress(FileNotFoundError):
-                Path(self._settings.path).unlink()
+            for ending in endings or ("", ".log", ".lock"):
+                Path(self._settings.path + ending).unlink(missing_ok=True)
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -169,7 +167,7 @@ class WarmProcess:
 
     def _replace(self) -> None:
         """Start a warm process with what is there now; this one only ends what it has begun."""
-        self._close_door()
+        self._close_door("")
         os.close(self._settings.lock)
         self._successor = start(replace(self._settings, starter=-1))
 
@@ -281,16 +279,6 @@ def _import(modules: Sequence[str]) -> None:
 def main(settings: Settings) -> None:
     """Be a warm process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for what it has forked
-    if settings.lock >= 0:
-        try:
-            fcntl.flock(settings.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another one is there, or will be in a moment
-            settings = replace(settings, path="")
-            if settings.starter < 0:
-                return
-        else:
-            os.truncate(settings.lock, 0)
-            os.write(settings.lock, str(os.getpid()).encode())
     starter = socket.socket(fileno=settings.starter) if settings.starter >= 0 else None
     sys.path[:] = settings.modules
     _import(settings.preload)

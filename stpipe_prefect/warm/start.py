@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -46,7 +48,7 @@ class Settings:
     path : str
         Socket that commands find; empty if it is for its starter alone.
     lock : int
-        An open file which whoever listens there has locked, or -1.
+        An open file, locked by whoever listens there; -1 if this one does not.
     starter : int
         An open socket through which its starter asks, or -1.
     """
@@ -65,49 +67,68 @@ def start_for_this_process(preload: Sequence[str]) -> Parent:
 
 
 def start_to_stay(preload: Sequence[str], idle: float) -> Parent:
-    """Start one that commands find, too, and that stays until it has been idle for long."""
+    """Start one that serves this process, and stays for commands to come if there is none."""
+    return _start_with_control(to_stay(preload, idle))
+
+
+def to_stay(preload: Sequence[str], idle: float) -> Settings:
+    """Describe a warm process that commands such as this one find."""
     # The first folder is that of this command alone: its modules are not for others.
     modules = sys.path[1:] if ROOT in sys.path[1:] else [ROOT, *sys.path[1:]]
-    return _start_with_control(Settings(preload, modules, idle, str(socket_path(make_folder=True))))
+    return Settings(preload, modules, idle, str(socket_path(make_folder=True)))
 
 
 def _start_with_control(settings: Settings) -> Parent:
     ours, theirs = socket.socketpair()
     with theirs:
         process = start(replace(settings, starter=theirs.fileno()))
+    assert process is not None
     threading.Thread(target=process.wait, daemon=True).start()  # else it stays as a zombie
     return Parent(ours, tuple(settings.preload))
 
 
-def start(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start a warm process."""
-    files = [settings.starter] if settings.starter >= 0 else []
-    if settings.path:
-        settings = replace(settings, lock=lock_of(Path(settings.path)))
-        files.append(settings.lock)
-    log = None  # one that ends with its starter says what it has to say where that does
-    if settings.path:
-        log = os.open(f"{settings.path}.log", _FRESH | os.O_APPEND, 0o600)
-    try:
-        return subprocess.Popen(
+def start(settings: Settings) -> subprocess.Popen[bytes] | None:
+    """Start a warm process; None if it would only serve commands that another one serves."""
+    with ExitStack() as opened:
+        log = None
+        settings = replace(settings, lock=_locked(Path(settings.path)) if settings.path else -1)
+        if settings.lock >= 0:
+            opened.callback(os.close, settings.lock)
+            log = os.open(f"{settings.path}.log", _FRESH | os.O_APPEND, 0o600)
+            opened.callback(os.close, log)
+        elif settings.starter >= 0:
+            settings = replace(settings, path="")
+        else:
+            return None
+        process = subprocess.Popen(
             [sys.executable, *_flags(), "-m", MODULE, json.dumps(asdict(settings))],
             cwd=ROOT,
             env=os.environ | WITHOUT_THREADS,
-            pass_fds=files,
+            pass_fds=[file for file in (settings.starter, settings.lock) if file >= 0],
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=log,  # of one that ends with its starter, where that has its own
             stderr=log,
             start_new_session=True,
         )
-    finally:
         if settings.path:
-            os.close(settings.lock)
-        if log is not None:
-            os.close(log)
+            os.pwrite(settings.lock, f"{process.pid}\n".encode(), 0)
+        return process
+
+
+def _locked(path: Path) -> int:
+    """Lock what the one that listens at a socket has locked; -1 if there is one."""
+    lock = lock_of(path)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return -1
+    os.truncate(lock, 0)
+    return lock
 
 
 def lock_of(path: Path) -> int:
-    """Open the file that whoever listens at a socket has locked."""
+    """Open the file that whoever listens at a socket has locked, and that has its number."""
     return os.open(f"{path}.lock", _FRESH, 0o600)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stpipe_prefect.cli.exit import exit_code_of_command, say, screen
 from stpipe_prefect.parameters.text import CommandParser
+from stpipe_prefect.warm.keep import add_option
 
 if TYPE_CHECKING:
     from stpipe_prefect.comparison.folders import FolderComparison
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--atol", type=_tolerance, default=0.0, metavar="ATOL", help="see --rtol (default: 0)")
     add("--json", action="store_true", help="print everything as JSON")
     add("--html", type=Path, metavar="FILE", help="write a page with images and histograms")
+    add_option(parser)
     add("--debug", action="store_true", help="show tracebacks")
     return parser
 

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import venv
 from pathlib import Path
 
+import psutil
 import pytest
 from machine import until
 from shell import gone
@@ -89,6 +91,13 @@ def test_thread_is_named_and_nothing_is_forked(shell, tmp_path):
     done = shell.say("say", "--debug")
     assert done.returncode == 3
     assert "the warm process was not used: it has other threads (" in done.stderr
+
+
+def test_packages_of_pipelines_leave_no_thread(user):
+    command = [sys.executable, "-m", "stpipe_prefect", "warm", "--status"]
+    said = subprocess.run(command, env=user, capture_output=True, text=True, check=True).stdout
+    assert "(jwst, romancal;" in said
+    assert psutil.Process(int(said.split()[2])).num_threads() == 1
 
 
 def test_it_ends_when_it_has_been_idle(shell):

@@ -161,9 +161,12 @@ def prefect_server(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -
     """Have all that runs in this process report to that server."""
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+    from stpipe_prefect.orchestration.workarounds import send_what_is_queued
+
     home = tmp_path_factory.mktemp("prefect")
     with temporary_settings({PREFECT_API_URL: prefect_url, PREFECT_HOME: home}):
         yield
+        send_what_is_queued()  # else Prefect tries for a minute when the server has gone
 
 
 @pytest.fixture(scope="session")

@@ -39,18 +39,20 @@ HEAVY = {
 
 
 LONGEST = (
-    "tests/e2e/test_equals_call.py",
     "tests/operations/test_make_up.py",
-    "tests/flows/calwebb/test_command.py",
+    "tests/e2e/test_equals_call.py",
     "tests/docs/test_commands.py",
+    "tests/flows/calwebb/test_command.py",
     "tests/orchestration/test_shared_server.py",
-    "tests/flows/reprocess/test_main.py",
+    "tests/operations/test_service.py",
+    "tests/orchestration/test_deployments.py",
+    "tests/orchestration/test_resume.py",
     "tests/orchestration/test_batch.py",
+    "tests/flows/reprocess/test_main.py",
     "tests/e2e/test_drop_in.py",
+    "tests/e2e/test_degraded.py",
     "tests/faults/test_ended.py",
     "tests/flows/romancal/test_command.py",
-    "tests/e2e/test_degraded.py",
-    "tests/operations/test_service.py",
 )
 """Files that take the longest: they begin first, so that no process is left with one at the end."""
 

@@ -61,6 +61,7 @@ def run(*arguments):
     command = [sys.executable, "-m", *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
 
 
 @pytest.fixture
@@ -69,6 +70,12 @@ def mission(mission, user, monkeypatch):
     for name, value in user.items():
         monkeypatch.setenv(name, value)
     return mission
+
+
+def test_commands_are_forked_from_the_warm_process(mission):
+    """Else the tests take minutes longer, and nothing says so."""
+    parent = run("run_code", "import os; print(os.getppid())").strip()
+    assert f"warm process {parent} " in run("stpipe_prefect", "warm", "--status")
 
 
 @pytest.mark.parametrize(

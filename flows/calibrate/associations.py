@@ -16,6 +16,7 @@ from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.products.staging import synced
 
 if TYPE_CHECKING:
+    from .campaign import Campaign
     from .mission import Mission
 
 
@@ -134,6 +135,19 @@ def associate(
     return made
 
 
+def put_on_shared_grids(campaign: Campaign, associated: Associated) -> None:
+    """Have all mosaics of a target made on one pixel grid.
+
+    Raises
+    ------
+    InputError, UsageError
+        See `flows.calwebb.associations.grid.shared_grids`.
+    """
+    assert campaign.mission.shared_grids is not None
+    grids = resolve_name(campaign.mission.shared_grids)
+    campaign.put_below(grids(associated.associations, associated.exposures, campaign.said))
+
+
 def with_associations(
     paths: Iterable[Path],
     mission: Mission,
@@ -141,7 +155,7 @@ def with_associations(
     *,
     by: Sequence[str] = (),
     pool: str | None = None,
-) -> list[Path]:
+) -> tuple[Associated, list[Path]]:
     """Make the associations of exposures in the folder of the products, and add them to these.
 
     Raises
@@ -154,7 +168,7 @@ def with_associations(
     made.check(folder)
     for remark in made.remarks:
         logging.getLogger(__name__).warning("%s", remark)
-    return [*exposures, *made.written(folder)]
+    return made, [*exposures, *made.written(folder)]
 
 
 def exposures_of(paths: Iterable[Path]) -> list[Path]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stpipe_prefect.exceptions import (
     ContextError,
@@ -19,6 +19,9 @@ from stpipe_prefect.exceptions import (
     UsageError,
 )
 from stpipe_prefect.execution.events import report
+from stpipe_prefect.parameters.layers import merge, new_config
+from stpipe_prefect.parameters.origins import file_layers
+from stpipe_prefect.parameters.text import typed
 from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.provenance.inputs import first_exposure
 from stpipe_prefect.provenance.plans import NO_PRODUCT, Plan, QuickPlanner
@@ -32,8 +35,11 @@ from .parameters import parameters_of, share_checkpoints
 if TYPE_CHECKING:
     from stpipe_prefect.execution.results import Result
     from stpipe_prefect.orchestration.plan import Planner
+    from stpipe_prefect.parameters.resolution import Layer
 
     from .mission import Mission
+
+AnyPlanner = TypeVar("AnyPlanner", "Planner", QuickPlanner)
 
 UNREADABLE = "cannot be planned"
 
@@ -111,15 +117,15 @@ class Campaign:
             Refuse a run if members or reference files are missing.
         """
         with ExitStack() as planning:
-            planners: dict[str, Planner] = {}
+            made: dict[str, Planner] = {}
             remade: dict[Path, set[str]] = defaultdict(set)
             for job in self.jobs:
                 if job.input in self.unchanged:
                     yield self.unchanged[job.input]
                     continue
-                for name in job.pipelines:
-                    if name not in planners:
-                        planners[name] = planning.enter_context(self._planner(name))
+                planners = _planners_of(
+                    job, made, lambda *about: planning.enter_context(self._planner(*about))
+                )
                 folder = self.output_dir or job.input.parent
                 checking = planners if check_files else None
                 plans = self._plans_of(job, planners, folder, remade[folder], checking)
@@ -135,14 +141,18 @@ class Campaign:
         if self.overwrite or not {*self.ignore} <= {*ASPECTS}:
             return found
         remade: dict[Path, set[str]] = defaultdict(set)
+        context = ""
         with ExitStack() as planning:
-            planners: Mapping[str, QuickPlanner] = {}
+            made: dict[str, QuickPlanner] = {}
             for job in self.jobs:
                 folder = self.output_dir or job.input.parent
                 if not self._is_recorded(job):
                     remade[folder].update(*job.makes)
                     continue
-                planners = planners or self._quick_planners(planning)
+                context = context or planning.enter_context(
+                    pinned_context(self.mission.observatory, self.crds_context)
+                )
+                planners = _planners_of(job, made, partial(self._quick_planner, context))
                 plans = self._plans_of(job, planners, folder, remade[folder])
                 planned = replace(job, plans=tuple(plans))
                 if planned.is_up_to_date:
@@ -191,31 +201,49 @@ class Campaign:
         matched, observatory = read_crds_parameters(
             self.mission.find_pipeline(pipelines[0]), exposure
         )
-        with self._planner(pipelines[0]) as planner:
+        with self._planner(pipelines[0], job.layers.get(pipelines[0], ())) as planner:
             instance, _ = planner.configured(matched, observatory)
             instance.export_config(file, include_metadata=True)
+
+    def said(self, pipeline: str) -> dict[str, Any]:
+        """Give what the user says of the parameters of a pipeline: in files, or directly."""
+        given = dict(self.parameters[pipeline])
+        config_file = given.pop("config_file", None)
+        if not given and not config_file:
+            return {}
+        step_class, said = self.mission.find_pipeline(pipeline), new_config()
+        for layer in file_layers(step_class, config_file, given):
+            merge(said, layer.values)
+        merge(said, given)
+        return typed(said.dict(), step_class.load_spec_file())
+
+    def put_below(self, layers: Mapping[str, Layer]) -> None:
+        """Put parameters below what the user gives: a layer for each input, by its name."""
+        self.jobs = [
+            job.over(layers[job.input.name]) if job.input.name in layers else job
+            for job in self.jobs
+        ]
 
     def record(self, job: Job) -> Path:
         """Say where the record of the first pipeline of a job is, or will be."""
         output_file = self.parameters[job.pipelines[0]].get("output_file")
         return job.record(self.output_dir or job.input.parent, output_file)
 
-    def _planner(self, pipeline: str) -> Planner:
+    def _planner(self, pipeline: str, between: tuple[Layer, ...]) -> Planner:
         from stpipe_prefect.orchestration.plan import Planner
         from stpipe_prefect.orchestration.request import Request, given_to
 
         step_class, given = self.mission.find_pipeline(pipeline), dict(self.parameters[pipeline])
         config_file = given.pop("config_file", None)
-        request = Request(step_class, given_to(step_class, given), config_file)
+        given = given_to(step_class, given)
+        request = Request(step_class, given, config_file, between=between)
         return Planner(request, self.crds_context, self.ignore, strict=self.strict)
 
-    def _quick_planners(self, planning: ExitStack) -> Mapping[str, QuickPlanner]:
-        mission = self.mission
-        context = planning.enter_context(pinned_context(mission.observatory, self.crds_context))
-        return {
-            name: QuickPlanner(mission.package, name, context, strict=self.strict)
-            for name in mission.pipelines
-        }
+    def _quick_planner(
+        self, context: str, pipeline: str, between: tuple[Layer, ...]
+    ) -> QuickPlanner:
+        package = self.mission.package
+        return QuickPlanner(package, pipeline, context, strict=self.strict, between=between)
 
     def _is_recorded(self, job: Job) -> bool:
         """Tell whether a job has a record, and no parameters that only its class could read."""
@@ -262,6 +290,20 @@ class Campaign:
                 refused = refused or name
             elif not plan.is_up_to_date:
                 remade.update(*job.makes[number:][:1])
+
+
+def _planners_of(
+    job: Job, made: dict[str, AnyPlanner], make: Callable[[str, tuple[Layer, ...]], AnyPlanner]
+) -> dict[str, AnyPlanner]:
+    """Give the planners for the pipelines of a job; it shares them with those of equal layers."""
+    found = {}
+    for name in job.pipelines:
+        between = job.layers.get(name, ())
+        key = f"{name} {between}"
+        if key not in made:
+            made[key] = make(name, between)
+        found[name] = made[key]
+    return found
 
 
 def _planned(planner: Planner | QuickPlanner, pipeline: str, data: Path, folder: Path) -> Plan:

@@ -123,10 +123,10 @@ def _calibrate(
     with console.status("Starting"), quiet(unless=loud), imported_for_good():
         campaign = None
         if not _needs_classes(options, texts):
-            campaign = _campaign(mission, jobs, output_dir, texts, options)
+            campaign = _campaign(mission, jobs, output_dir, texts, options, associated)
         if campaign is None or not campaign.is_unchanged:
             _start_processes(mission)
-        campaign = campaign or _campaign(mission, jobs, output_dir, texts, options)
+        campaign = campaign or _campaign(mission, jobs, output_dir, texts, options, associated)
         is_to_run = not campaign.is_unchanged or _is_watched()
         if is_to_run:
             campaign.crds_context = resolve_context(mission.observatory, options.context)
@@ -145,8 +145,9 @@ def _check_associating(mission: Mission, options: argparse.Namespace) -> None:
     from .associations import check_stages
 
     if options.associate is None:
-        if options.pool:
-            raise UsageError("--pool goes with --associate")
+        for name in ("pool", "grid"):
+            if getattr(options, name, None):
+                raise UsageError(f"--{name} goes with --associate")
     else:
         check_stages(options.pipeline, options.stage if mission.stages else None)
 
@@ -224,8 +225,10 @@ def _campaign(
     output_dir: Path,
     texts: dict[str, str],
     options: argparse.Namespace,
+    associated: Associated | None,
 ) -> Campaign:
     """Plan what the options ask for; whatever is wrong with them is found here."""
+    from .associations import put_on_shared_grids
     from .campaign import Campaign
     from .jobs import pipelines_of
     from .parameters import parameters_given
@@ -242,6 +245,8 @@ def _campaign(
         checkpoint=options.checkpoint,
         strict=options.strict,
     )
+    if associated and getattr(options, "grid", None):
+        put_on_shared_grids(campaign, associated)
     if options.save_parameters:
         campaign.save_parameters(options.save_parameters)
     return campaign
@@ -263,19 +268,25 @@ def _plan(
         console.status("Planning") if not options.json else nullcontext(),
         quiet(unless=options.verbose or options.debug),
     ):
-        campaign = _campaign(mission, jobs, output_dir, texts, options)
-        planned = [plan for job in campaign.planned(check_files=True) for plan in job.plans or ()]
+        campaign = _campaign(mission, jobs, output_dir, texts, options, associated)
+        jobs = [*campaign.planned(check_files=True)]
+        planned = [plan for job in jobs for plan in job.plans or ()]
     if options.json:
         found = {each["file"]: each for each in (associated.as_json() if associated else ())}
         listed = [
-            plan.as_json() | ({"association": found[plan.input]} if plan.input in found else {})
-            for plan in planned
+            plan.as_json()
+            | ({"association": found[plan.input]} if plan.input in found else {})
+            | ({"parameters": said} if (said := job.says(plan.pipeline)) else {})
+            for job in jobs
+            for plan in job.plans or ()
         ]
         print(json.dumps(listed, indent=1, ensure_ascii=False))
     else:
         if associated:
             console.print(association_table(associated))
         console.print(plan_table(planned))
+        for line in dict.fromkeys(line for job in jobs for line in job.parameter_lines()):
+            console.print(line, soft_wrap=True)
         to_run = sum(not plan.is_up_to_date and not plan.refusal for plan in planned)
         console.print(f"{to_run} of {len(planned)} will run")
     return planned

@@ -14,6 +14,7 @@ from stpipe_prefect.exceptions import InputError
 from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
 from stpipe_prefect.outcomes import Outcome, whole_outcome
+from stpipe_prefect.parameters.resolution import Layer, Source
 
 from .job import Job
 
@@ -32,6 +33,7 @@ def exposure(
     handed_on: str,
     output_dir: str,
     parameters: dict[str, dict[str, Any]],
+    layers: dict[str, list[tuple[str, dict[str, Any]]]],
 ) -> State[list[str]]:
     """Run the pipelines of one exposure or association, each on a product of the one before.
 
@@ -42,6 +44,7 @@ def exposure(
         handed_on: Suffix of the product that goes from one to the next.
         output_dir: Folder for the products.
         parameters: Those of the flow of each pipeline.
+        layers: What is below these, for each pipeline: the source, and what it says.
     """
     job = Job(Path(input), tuple(pipelines), handed_on)
     data = job.input
@@ -51,7 +54,8 @@ def exposure(
     for number, name in enumerate(job.pipelines):
         if number > 0:
             data = _next_input(products, job)
-        calibrate = as_flow(f"{package}::{name}" if package else name)
+        between = [Layer(Source(source), values) for source, values in layers.get(name, ())]
+        calibrate = as_flow(f"{package}::{name}" if package else name, between=between)
         state = _run(calibrate, input=str(data), output_dir=output_dir, **parameters[name])
         products = [Path(product) for product in state.result()]
         outcomes.add(Outcome(str(state.name)))

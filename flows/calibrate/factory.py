@@ -6,14 +6,14 @@ from contextlib import closing
 from contextvars import ContextVar
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from pydantic import Field
 
-from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
+from stpipe_prefect.exceptions import ParameterError, StpipePrefectError, UsageError
 from stpipe_prefect.execution.capacity import expected_memory_mb
 from stpipe_prefect.execution.processes import use_warm_process
 from stpipe_prefect.execution.results import Ended, Result
@@ -29,7 +29,7 @@ from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
 from stpipe_prefect.references.context import pinned_context
 
-from .associations import check_stages, with_associations
+from .associations import check_stages, put_on_shared_grids, with_associations
 from .campaign import Campaign
 from .exposure import FLOW
 from .inputs import find_inputs
@@ -49,6 +49,7 @@ FIELDS = {
     "associate": "Make the associations of the exposures: an empty list for those of the "
     "observatory's rules; keywords, such as target and filter, to combine what has the same values "
     "of these.",
+    "grid": "With associate: put all mosaics of a target on one pixel grid.",
     "pool": "The pool that DMS made of the exposures, in place of their headers.",
     "crds_context": "CRDS context, such as {0.help.context}; default the operational one.",
     "config_file": "Parameter file, for the pipeline whose class it names.",
@@ -104,6 +105,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
         pipeline: str | None = None,
         stage: int | None = None,
         associate: list[str] | None = None,
+        grid: Literal["shared"] | None = None,
         pool: str | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
@@ -127,9 +129,10 @@ def mission_flow(mission: Mission) -> LocalFlow:
             use_warm_process([mission.preload])
         if campaign is None:
             files = list(find_inputs(inputs, mission))
+            associated = None
             if associate is not None:
                 check_stages(pipeline, stage)
-                files = with_associations(
+                associated, files = with_associations(
                     files, mission, products_folder(output_dir), by=associate, pool=pool
                 )
             found, refused = plan_jobs(files, mission, pipeline=pipeline, stage=stage)
@@ -146,6 +149,10 @@ def mission_flow(mission: Mission) -> LocalFlow:
                 strict=strict,
                 refused=refused,
             )
+            if grid:
+                if associated is None:
+                    raise UsageError("grid goes with associate")
+                put_on_shared_grids(campaign, associated)
         results = run(campaign, jobs=jobs, time_limit=time_limit)
         if any(result.failure for result in results):
             raise CampaignError(results)
@@ -154,6 +161,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
     own = signature(calibrate, eval_str=True)
     absent = {"stage"} if not mission.stages else set()
     absent |= {"associate", "pool"} if not mission.associate else set()
+    absent |= {"grid"} if not mission.shared_grids else set()
     kept = [each for each in own.parameters.values() if each.name not in absent]
     calibrate.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
     calibrate.__module__, calibrate.__name__ = mission.flow.split(":")
@@ -284,6 +292,10 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
                 "strict": campaign.strict,
             }
             for name in job.pipelines
+        },
+        "layers": {
+            name: [[str(layer.source), layer.values] for layer in layers]
+            for name, layers in job.layers.items()
         },
     }
     return Exposure(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.execution.events import PipelineProgress
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.parameters.text import leaves
 from stpipe_prefect.provenance.record import find_run
 from stpipe_prefect.registry import find_step
 
 if TYPE_CHECKING:
+    from stpipe_prefect.parameters.resolution import Layer
     from stpipe_prefect.provenance.plans import Plan
 
 Products = frozenset[str]
@@ -39,6 +41,8 @@ class Job:
         Products that each pipeline makes.
     needs : frozenset of pathlib.Path
         Inputs of the other jobs that make what this one takes.
+    layers : mapping of str to tuple of Layer
+        For its pipelines: parameters over those of CRDS and below what the user gives.
     plans : tuple of Plan or None
         What each pipeline has to do, and why; None before that is planned.
     """
@@ -49,6 +53,7 @@ class Job:
     reads: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
     makes: tuple[Products, ...] = field(default=(), compare=False)
     needs: frozenset[Path] = field(default=frozenset(), compare=False)
+    layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict, compare=False)
     plans: tuple[Plan, ...] | None = field(default=None, compare=False)
 
     @property
@@ -74,6 +79,24 @@ class Job:
         """List all files it reads: the input and, of an association, members; some in `folder`."""
         is_one = is_association(self.input)
         return [self.input, *(read_association(self.input).files(folder) if is_one else ())]
+
+    def over(self, layer: Layer) -> Job:
+        """Add parameters, for each of its pipelines; the user's go over them."""
+        return replace(
+            self,
+            layers={name: (*self.layers.get(name, ()), layer) for name in self.pipelines},
+        )
+
+    def says(self, pipeline: str) -> dict[str, Mapping[str, Any]]:
+        """Give the parameters of its layers, by source."""
+        return {str(layer.source): layer.values for layer in self.layers.get(pipeline, ())}
+
+    def parameter_lines(self) -> Iterator[str]:
+        """Say for each source which parameters it gives."""
+        for pipeline in self.pipelines:
+            for source, values in self.says(pipeline).items():
+                said = ", ".join(f"{name}={value}" for name, value in leaves(values))
+                yield f"{source}, {pipeline}: {said}"
 
     def hands_on(self, product: Path) -> bool:
         """Tell whether a product of one pipeline is what the next one takes."""

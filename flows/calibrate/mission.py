@@ -73,6 +73,9 @@ class Mission:
     associate : callable, optional
         Makes associations: given exposures and, by name, ``pool`` and ``by``; see
         `flows.calwebb.associations.associate`. As ``"module:name"``, imported when needed.
+    shared_grids : str, optional
+        Says on which grid mosaics of a target go; see `flows.calwebb.associations.grid`. As
+        ``"module:name"``, imported when needed.
     """
 
     command: str
@@ -88,6 +91,7 @@ class Mission:
     job_for: Callable[..., Job]
     help: Help
     associate: str | None = None
+    shared_grids: str | None = None
 
     def check_installed(self) -> None:
         """Refuse to go on without the package of the pipelines, before anything else needs it.

@@ -78,6 +78,12 @@ def parser(mission: Mission) -> CommandParser:
             help="make the associations of the exposures by the rules of the observatory; with "
             "by=target,filter, combine those that have the same values of these keywords",
         )
+        if mission.shared_grids:
+            add(
+                "--grid",
+                choices=("shared",),
+                help="with --associate: put all mosaics of a target on one pixel grid",
+            )
         add("--pool", metavar="FILE", help="with --associate: the pool of DMS, not that of headers")
     add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")

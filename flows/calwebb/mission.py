@@ -20,6 +20,7 @@ JWST = Mission(
     combines=is_for,
     job_for=job_for,
     associate="flows.calwebb.associations:associate",
+    shared_grids="flows.calwebb.associations.grid:shared_grids",
     help=Help(
         flow="Calibrate JWST exposures, each with the pipelines for its exposure type.",
         description="""\

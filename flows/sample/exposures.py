@@ -12,7 +12,7 @@ from . import nircam
 from .files import save
 from .header import PROGRAMME, exposure_header, exposure_name
 from .ramps import SKY_BRIGHTNESS, count_rate, expose, scatter_cosmic_rays
-from .sky import Pointing, Star, dither, scatter_stars
+from .sky import Pointing, Star, dither, footprint, scatter_stars
 from .truth import ExposureTruth, Truth
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def _make_exposure(
     stated = pointing if is_exact else _mistake(rng, pointing)
     with Level1bModel(ramps) as model:
         model.update({"meta": _header(number, stated, size, integrations, groups, filter)})
+        model.meta.wcsinfo.s_region = footprint(stated, size)
         save(model, path)
     return path, ExposureTruth(
         name, cosmic_rays, tuple((int(y), int(x)) for y, x in np.argwhere(saturated))

@@ -77,6 +77,13 @@ def pixel_to_sky(
     return np.degrees(np.arctan2(north, east)) % 360, np.degrees(np.arcsin(up))
 
 
+def footprint(pointing: Pointing, size: int) -> str:
+    """Give the outline of the detector on the sky, as ``S_REGION`` has it."""
+    x, y = np.array([[0, 0, 1, 1], [0, 1, 1, 0]]) * size - 0.5
+    corners = np.stack(pixel_to_sky(pointing, x, y, size), axis=1).ravel()
+    return " ".join(["POLYGON ICRS", *(f"{each:.9f}" for each in corners)])
+
+
 def sky_to_pixel(
     pointing: Pointing,
     ra: NDArray[np.float64],

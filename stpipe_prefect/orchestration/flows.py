@@ -25,6 +25,7 @@ from ..execution.garbage import little_to_collect
 from ..outcomes import Outcome
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
+from ..parameters.resolution import Layer
 from ..provenance.inputs import folder_of, opened_input
 from ..provenance.plans import Plan
 from ..provenance.record import Record
@@ -87,7 +88,12 @@ class PipelineFlow(LocalFlow):
         return plan
 
 
-def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None) -> PipelineFlow:
+def as_flow(
+    pipeline: Any,
+    config: Mapping[str, Any] | str | Path | None = None,
+    *,
+    between: Iterable[Layer] = (),
+) -> PipelineFlow:
     """Make a Prefect flow of a Pipeline.
 
     Parameters
@@ -101,6 +107,8 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         Freeze these parameters, or those of this parameter file: they become the defaults of
         the flow, and no parameters from CRDS are used. Without it, each run takes its values from
         CRDS and the code.
+    between : iterable of stpipe_prefect.parameters.resolution.Layer
+        Parameters over all these and below what a run is given, each layer with its source.
 
     Returns
     -------
@@ -156,7 +164,7 @@ def as_flow(pipeline: Any, config: Mapping[str, Any] | str | Path | None = None)
         instance = pipeline if is_instance else None
         shown = parameters_set_on(pipeline) if is_instance else frozen
         given = given_to(pipeline_class, parameters, shown)
-        request = Request(pipeline_class, given, config_file, shown, instance)
+        request = Request(pipeline_class, given, config_file, shown, instance, tuple(between))
         request.check(input, output_dir=output_dir, crds_context=crds_context)
         arguments, data = _unpacked(input)
         place = products_folder(output_dir or request.says("output_dir"))

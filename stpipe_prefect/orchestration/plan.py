@@ -93,6 +93,7 @@ class Planner:
         self._strict = strict
         self._fingerprint = fingerprint_of_request(
             {"given": request.given, "frozen": request.frozen, "opaque": request.opaque},
+            request.between,
             request.config_file,
             self._class,
         )

@@ -31,7 +31,7 @@ class Request:
     """The parameters of a flow run of a Pipeline, or a single Step, as they were given.
 
     `frozen` are those that the flow was frozen to, or that are set on the instance it is made
-    of; None if CRDS is to be asked.
+    of; None if CRDS is to be asked. Layers `between` are over all these and below what is given.
     """
 
     pipeline_class: Any
@@ -39,6 +39,7 @@ class Request:
     config_file: str | None = None
     frozen: Mapping[str, Any] | None = None
     instance: Any = None
+    between: tuple[Layer, ...] = ()
 
     def check(self, input: Any, **own: Any) -> None:
         """Refuse what the pipeline does not have, and what a deployment may not set."""
@@ -64,7 +65,8 @@ class Request:
             crds = [Layer(FROZEN if self.instance is None else ON_INSTANCE, self.frozen)]
         if in_deployment():
             check_allowed(self._title, [layer for layer in [*crds, *files] if layer.source.file])
-        layers = [*code_layers(self.pipeline_class), *crds, *files, Layer(FLOW_RUN, self.given)]
+        below = [*code_layers(self.pipeline_class), *crds, *self.between]
+        layers = [*below, *files, Layer(FLOW_RUN, self.given)]
         return [*layers, Layer(FLOW, {"save_results": True})] if self._saves else layers
 
     def configure(self, crds_parameters: Mapping[str, Any], observatory: str) -> Any:
@@ -74,6 +76,10 @@ class Request:
             below = self.pipeline_class.get_config_from_reference(
                 dict(crds_parameters), crds_observatory=observatory
             )
+        if self.between:
+            below = new_config(below)
+            for layer in self.between:
+                merge(below, layer.values)
         # Without data, which would be read once more, nothing else is asked of CRDS.
         instance = configure(self.pipeline_class, None, self.config_file, self.given, below)
         if self.instance is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..hooks import script_of
-from ..parameters.resolution import ResolvedParameter
+from ..parameters.resolution import Layer, ResolvedParameter
 from ..references.cache import recall, sha1_of
 from ..references.needs import steps_to_run, types_needed
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
@@ -80,7 +80,10 @@ def class_path(member: Any) -> str:
 
 
 def fingerprint_of_request(
-    given: Mapping[str, Any], config_file: str | None, step_class: type
+    given: Mapping[str, Any],
+    between: Iterable[Layer],
+    config_file: str | None,
+    step_class: type,
 ) -> str:
     """Give the fingerprint of the parameters that a run is given.
 
@@ -92,19 +95,21 @@ def fingerprint_of_request(
     if mission_of(step_class) not in versions(mission_of(step_class)):
         return ""
     try:
-        return _of_request(given, step_class.__qualname__)
+        return _of_request(given, between, step_class.__qualname__)
     except NoFingerprintError:
         return ""
 
 
-def fingerprint_without_parameters(name: str) -> str:
-    """Give the fingerprint of a request that gives no parameters to a class of that name."""
-    return _of_request({"given": {}, "frozen": None, "opaque": []}, name)
+def fingerprint_without_parameters(name: str, between: Iterable[Layer] = ()) -> str:
+    """Give the fingerprint of a request in which the user gives no parameters to such a class."""
+    return _of_request({"given": {}, "frozen": None, "opaque": []}, between, name)
 
 
-def _of_request(given: Mapping[str, Any], name: str) -> str:
+def _of_request(given: Mapping[str, Any], between: Iterable[Layer], name: str) -> str:
     disabled = os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "")
-    return fingerprint({"given": given, "disabled": disabled, "class": name})
+    said = [[str(layer.source), layer.values] for layer in between]
+    layers = {"between": said} if said else {}
+    return fingerprint({"given": given, "disabled": disabled, "class": name, **layers})
 
 
 def recordable(value: Any) -> tuple[Any, bool]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..exceptions import InputError
+from ..parameters.resolution import Layer
 from ..references.selection import bad_files
 from .code import Code
 from .collect import fingerprint_without_parameters
@@ -92,10 +93,21 @@ class QuickPlanner:
         That of the run.
     strict : bool
         Whether products are to be made again of which a step could not do its work.
+    between : iterable of Layer
+        What is said of its parameters besides code and CRDS.
     """
 
-    def __init__(self, package: str, alias: str, context: str, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        package: str,
+        alias: str,
+        context: str,
+        *,
+        strict: bool = False,
+        between: Iterable[Layer] = (),
+    ) -> None:
         self._package = package
+        self._between = tuple(between)
         self._alias = alias
         self._context = context
         self._strict = strict
@@ -143,7 +155,7 @@ class QuickPlanner:
             module.partition(".")[0] == self._package
             and normalized(self._package) in counting
             and record.run.get("pipeline") == self._alias
-            and before.request == fingerprint_without_parameters(name)
+            and before.request == fingerprint_without_parameters(name, self._between)
         )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from astropy.io import fits
 
 pytestmark = pytest.mark.slow
 
@@ -35,19 +36,35 @@ def calwebb(user, sample, folder):
 
 @pytest.fixture(scope="module")
 def made(calwebb):
-    return calwebb()
+    return calwebb("--grid", "shared")
+
+
+def header_of_grid(path):
+    header = fits.getheader(path, "SCI")
+    names = (f"{name}{axis}" for name in ("NAXIS", "CRVAL", "CRPIX", "CDELT") for axis in (1, 2))
+    return [header[name] for name in (*names, "PC1_1", "PC1_2")]
 
 
 def test_two_mosaics_and_a_spectrum_give_back_the_truth(made, folder):
     assert "The truth was recovered" in made
     assert "spectrum ratio" in " ".join(made.split())
     products = folder / "calwebb_products"
-    assert len([*products.glob("jw01234-o001_*_i2d.fits")]) == 2
+    grids = [header_of_grid(path) for path in products.glob("jw01234-o001_*_i2d.fits")]
+    assert len(grids) == 2 and grids[0] == grids[1]
     assert len([*products.glob("jw01234-o003_*_x1d.fits")]) == 1
 
 
 def test_again_there_is_nothing_to_do(made, calwebb):
-    assert re.search(r"^0 of \d+ will run$", calwebb("--plan"), re.MULTILINE)
+    plan = calwebb("--grid", "shared", "--plan")
+    assert re.search(r"^0 of \d+ will run$", plan, re.MULTILINE)
+    assert "shared grid, calwebb_image3: steps.resample.crval=[53.16" in plan
+
+
+def test_other_pixels_are_a_reason_to_make_the_mosaics_again(made, calwebb):
+    plan = calwebb("--grid", "shared", "--plan", "--steps.resample.pixel_scale=0.06")
+    assert len([name for name in will_run(plan) if "image3" in name]) == 2
+    said = " ".join(plan.split())
+    assert "parameter resample.pixel_scale 0.031 → 0.06 (shared grid → flow run)" in said
 
 
 def will_run(text):

@@ -1,8 +1,11 @@
 """What one flow run is given, read by the specification of its pipeline."""
 
+from pathlib import Path
+
 from lantern.pipelines import CalibratePipeline
 
 from stpipe_prefect.orchestration.request import Request, given_to
+from stpipe_prefect.parameters.resolution import Layer, Source, resolve
 from stpipe_prefect.references.needs import read_crds_parameters
 
 
@@ -20,3 +23,18 @@ def test_text_reaches_the_steps_as_the_values_it_stands_for(mission):
     assert (pipeline.clip.keep, pipeline.clip.low, pipeline.clip.high) == ([2, 3], None, 5.0)
     assert (pipeline.dark.post_hooks, pipeline.dark.output_ext) == (["lantern.steps.look"], "None")
     assert pipeline.suffix == "cal"
+
+
+def test_layer_of_a_job_is_over_crds_and_below_what_is_given(mission):
+    Path("mine.cfg").write_text("[steps]\n[[clip]]\nhigh = 7\n")
+    rule = Layer(Source("rule"), {"steps": {"clip": {"low": 1.0, "high": 2.0, "keep": [4]}}})
+    request = Request(
+        CalibratePipeline, {"steps": {"clip": {"keep": [5]}}}, "mine.cfg", between=(rule,)
+    )
+    about = read_crds_parameters(CalibratePipeline, "one_raw.row")
+    pipeline = request.configure(*about)
+    settings = resolve(pipeline, request.layers(*about, "jwst_0001.pmap"))
+    found = {each.name: (each.value, str(each.source)) for each in settings if each.step == "clip"}
+    assert found["low"] == (1.0, "rule")
+    assert found["high"] == (7.0, "parameter file mine.cfg")
+    assert found["keep"] == ([5], "flow run")

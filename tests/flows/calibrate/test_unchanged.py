@@ -12,6 +12,7 @@ from crds.core import utils
 from flows.calibrate.campaign import Campaign
 from flows.calibrate.job import Job
 from flows.calwebb.mission import JWST
+from stpipe_prefect.parameters.resolution import Layer, Source
 from stpipe_prefect.provenance.collect import described, fingerprint_without_parameters
 from stpipe_prefect.provenance.dependencies import Dependencies
 from stpipe_prefect.provenance.fingerprint import FileContent
@@ -158,6 +159,17 @@ def test_what_the_record_alone_cannot_answer(made, options):
 def test_parameters_of_crds_switched_off_are_a_change(made, monkeypatch):
     monkeypatch.setenv("STPIPE_DISABLE_CRDS_STEPPARS", "true")
     assert not made.unchanged()
+
+
+def test_layers_of_a_job_count(made):
+    def unchanged(*layers):
+        job = Job(made.folder / "one_raw.row", (PIPELINE,), layers={PIPELINE: layers})
+        return [*Campaign(JWST, [job], made.folder).unchanged]
+
+    rule = Layer(Source("rule"), {"steps": {"jump": {"rejection_threshold": 6.0}}})
+    assert unchanged() and not unchanged(rule)
+    made.write(request=fingerprint_without_parameters("Detector1Pipeline", [rule]))
+    assert unchanged(rule) and not unchanged()
 
 
 def test_degraded_products_are_up_to_date_unless_strict(made):

@@ -174,6 +174,7 @@ def test_only_bad_files(environment, with_header, out, tmp_path):
         (["--associate", "--stage", "3"], "associate goes through all stages"),
         (["--associate", "raw"], "--associate: expected nothing, or by=KEYWORD,KEYWORD, not 'raw'"),
         (["--pool", "pool.csv"], "--pool goes with --associate"),
+        (["--grid", "shared"], "--grid goes with --associate"),
         (["--steps.jump.skip"], "argument --steps.jump.skip: expected a value"),
     ],
 )

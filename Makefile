@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+EVERYTHING := '.[jwst,romancal,dask,server,docs,test]'
+
 STATE ?= .prefect
 
 .PHONY: calwebb up down test test-fast test-lowest lint docs bench clean
@@ -54,5 +56,7 @@ clean:  ## remove the environment and everything that was generated
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[jwst,romancal,dask,server,docs,test]'
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable $(EVERYTHING) \
+		|| $(BIN)/python -m pip install --quiet --editable $(EVERYTHING)  # uv reads no pip.conf
 	touch $@

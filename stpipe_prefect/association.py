@@ -19,6 +19,9 @@ SUFFIXES = (".json", ".yaml", ".yml")
 NAMING = ("expname", "exptype")
 """What an association says of a member itself; other values may name files that go with it."""
 
+DROPPED = "dropped"
+"""What an association calls members that it goes without: ``expname``, ``exptype``, ``reason``."""
+
 BY_NAME = ("sourcecat", "segmap", "direct_image")
 """Members that jwst opens by their bare names in the current folder, wherever they are."""
 

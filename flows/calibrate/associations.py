@@ -181,7 +181,16 @@ def _text(association: Association, elsewhere: Mapping[str, str]) -> bytes:
     placed = Association(copy.deepcopy(association.table))
     for member in placed.each_member():
         member["expname"] = elsewhere.get(member["expname"], member["expname"])
-    return (json.dumps(placed.table, indent=1, ensure_ascii=False) + "\n").encode()
+    return _content(placed)
+
+
+def write_association(path: Path, association: Association) -> None:
+    """Write an association into its file."""
+    _write(path, _content(association))
+
+
+def _content(association: Association) -> bytes:
+    return (json.dumps(association.table, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _write(path: Path, content: bytes) -> None:

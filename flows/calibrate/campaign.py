@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stpipe_prefect.orchestration.plan import Planner
     from stpipe_prefect.parameters.resolution import Layer
 
+    from .missing import Missing
     from .mission import Mission
 
 AnyPlanner = TypeVar("AnyPlanner", "Planner", QuickPlanner)
@@ -69,6 +70,9 @@ class Campaign:
         Steps after which models are kept, or ``"all"``.
     strict : bool
         Whether a step that could not do its work is an error.
+    missing : {"fail", "drop", "wait"}
+        What becomes of an association of which members failed; the latter two regard those
+        that are degraded, too.
     refused : mapping of pathlib.Path to StpipePrefectError
         Inputs that cannot be calibrated.
     parameters : dict of str to dict
@@ -95,10 +99,12 @@ class Campaign:
     overwrite: bool = False
     checkpoint: Sequence[str] = ()
     strict: bool = False
+    missing: Missing = "fail"
     refused: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(init=False)
     checkpoints: dict[str, list[str]] = field(init=False)
     results: list[Result] = field(init=False, default_factory=list)
+    _degraded: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         pipelines = pipelines_of(self.jobs)
@@ -282,6 +288,12 @@ class Campaign:
                 plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
             elif refused:
                 plan = replace(plan, refusal=f"it depends on {refused}, which is refused")
+            spoilt = self._degraded & job.reads[number].keys() if job.reads[number:] else set()
+            if spoilt and self.missing != "fail":
+                why = f"--missing {self.missing}: {job.reads[number][min(spoilt)]} is degraded"
+                plan = replace(plan, reasons=(*plan.reasons, why))
+            if plan.degraded and plan.is_up_to_date:
+                self._degraded.update(*job.makes[number:][:1])
             if checking and not job.needs:
                 plan = checking[name].checked(plan, str(data or job.input), folder)
             yield plan

@@ -145,7 +145,7 @@ def _check_associating(mission: Mission, options: argparse.Namespace) -> None:
     from .associations import check_stages
 
     if options.associate is None:
-        for name in ("pool", "grid"):
+        for name in ("pool", "grid", "missing"):
             if getattr(options, name, None):
                 raise UsageError(f"--{name} goes with --associate")
     else:
@@ -244,6 +244,7 @@ def _campaign(
         overwrite=options.overwrite,
         checkpoint=options.checkpoint,
         strict=options.strict,
+        missing=getattr(options, "missing", None) or "fail",
     )
     if associated and getattr(options, "grid", None):
         put_on_shared_grids(campaign, associated)

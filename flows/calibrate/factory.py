@@ -35,6 +35,7 @@ from .exposure import FLOW
 from .inputs import find_inputs
 from .job import Job
 from .jobs import plan_jobs
+from .missing import Lacking, Missing
 from .mission import Mission
 
 LISTED = 10
@@ -49,6 +50,8 @@ FIELDS = {
     "associate": "Make the associations of the exposures: an empty list for those of the "
     "observatory's rules; keywords, such as target and filter, to combine what has the same values "
     "of these.",
+    "missing": "With associate, what becomes of an association of which members failed: fail; or "
+    "drop them, or wait for a later run. The latter two regard degraded members, too.",
     "grid": "With associate: put all mosaics of a target on one pixel grid.",
     "pool": "The pool that DMS made of the exposures, in place of their headers.",
     "crds_context": "CRDS context, such as {0.help.context}; default the operational one.",
@@ -106,6 +109,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
         stage: int | None = None,
         associate: list[str] | None = None,
         grid: Literal["shared"] | None = None,
+        missing: Missing = "fail",
         pool: str | None = None,
         crds_context: str | None = None,
         config_file: str | None = None,
@@ -147,11 +151,12 @@ def mission_flow(mission: Mission) -> LocalFlow:
                 overwrite=overwrite,
                 checkpoint=checkpoint or (),
                 strict=strict,
+                missing=missing,
                 refused=refused,
             )
-            if grid:
-                if associated is None:
-                    raise UsageError("grid goes with associate")
+            if associated is None and (grid or missing != "fail"):
+                raise UsageError("grid and missing go with associate")
+            if associated and grid:
                 put_on_shared_grids(campaign, associated)
         results = run(campaign, jobs=jobs, time_limit=time_limit)
         if any(result.failure for result in results):
@@ -160,7 +165,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
 
     own = signature(calibrate, eval_str=True)
     absent = {"stage"} if not mission.stages else set()
-    absent |= {"associate", "pool"} if not mission.associate else set()
+    absent |= {"associate", "pool", "missing"} if not mission.associate else set()
     absent |= {"grid"} if not mission.shared_grids else set()
     kept = [each for each in own.parameters.values() if each.name not in absent]
     calibrate.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
@@ -257,7 +262,9 @@ def _run(campaign: Campaign, context: str, jobs: int | None, time_limit: float |
     left = [job for job in campaign.jobs if job.input not in done]
     exposures = [_exposure(job, campaign, context) for job in left]
     progress = BatchProgress(len(campaign.refused) + len(campaign.jobs))
-    with closing(calibrate_all(exposures, jobs=jobs, time_limit=time_limit)) as ended:
+    decide = None if campaign.missing == "fail" else Lacking(campaign).decide
+    batch = calibrate_all(exposures, jobs=jobs, time_limit=time_limit, decide=decide)
+    with closing(batch) as ended:
         for result in ended:
             campaign.take(result)
             progress.show(campaign.results)

@@ -12,6 +12,7 @@ from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.registry import registered_steps
 from stpipe_prefect.warm.keep import add_option
 
+from .missing import CHOICES
 from .mission import Mission
 
 EPILOG = """\
@@ -84,6 +85,12 @@ def parser(mission: Mission) -> CommandParser:
                 choices=("shared",),
                 help="with --associate: put all mosaics of a target on one pixel grid",
             )
+        add(
+            "--missing",
+            choices=CHOICES,
+            help="with --associate, if members of an association failed: fail (default); or drop "
+            "them, or wait for a later run, and so if they are degraded",
+        )
         add("--pool", metavar="FILE", help="with --associate: the pool of DMS, not that of headers")
     add("--context", metavar="PMAP", help=f"CRDS context, such as {mission.help.context}")
     add("--config-file", metavar="FILE", help="parameter file of a pipeline, .asdf or .cfg")

@@ -65,6 +65,8 @@ class _Line:
                 state, style = "same", "dim"
             elif self.result.outcome is Outcome.DEGRADED:
                 state, style = "degr", "yellow"
+            elif self.result.outcome is Outcome.SKIPPED:
+                state, style = "left", "yellow"
         text = Text.assemble(
             (state, style),
             f" {elapsed:6.1f} s  {self.name}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -68,7 +68,11 @@ class Exposure:
 
 
 def calibrate_all(
-    exposures: Iterable[Exposure], *, jobs: int | None = None, time_limit: float | None = None
+    exposures: Iterable[Exposure],
+    *,
+    jobs: int | None = None,
+    time_limit: float | None = None,
+    decide: Callable[[str], Result | None] | None = None,
 ) -> Generator[Result]:
     """Calibrate exposures, each in a process of its own, within a flow.
 
@@ -83,6 +87,9 @@ def calibrate_all(
         How many at a time; by default one for each core, as far as memory allows.
     time_limit : float, optional
         Seconds that each may take.
+    decide : callable, optional
+        Given the name of an exposure whose needs have ended, and whose turn it is, says what
+        became of it if it is not to begin. By default none begins of which a need failed.
 
     Yields
     ------
@@ -97,7 +104,7 @@ def calibrate_all(
     for name, value in (("jobs", jobs), ("time_limit", time_limit)):
         if value is not None and not value > 0:
             raise UsageError(f"{name} = {value}: expected a number above 0, or none")
-    batch = _Batch(list(exposures), jobs, time_limit)
+    batch = _Batch(list(exposures), jobs, time_limit, decide)
     try:
         yield from batch.results()
     finally:
@@ -131,8 +138,13 @@ def task_runner(address: str | None) -> TaskRunner[Any]:
 
 class _Batch:
     def __init__(
-        self, exposures: list[Exposure], jobs: int | None, time_limit: float | None
+        self,
+        exposures: list[Exposure],
+        jobs: int | None,
+        time_limit: float | None,
+        decide: Callable[[str], Result | None] | None,
     ) -> None:
+        self._decide = decide
         self._waiting = list(_in_order(exposures))
         self._time_limit = time_limit
         self._is_batch = len(exposures) > 1
@@ -168,16 +180,24 @@ class _Batch:
         for exposure in list(self._waiting):
             open_needs = exposure.needs - self._results.keys()
             failed = [name for name in exposure.needs - open_needs if self._results[name].failure]
-            if failed:
-                self._waiting.remove(exposure)
+            result = None
+            if failed and self._decide is None:
                 result = Result(exposure.name, _not_begun(sorted(failed)))
+            elif open_needs or not self._fits(exposure):
+                continue
+            elif self._decide is not None:
+                result = self._decide(exposure.name)
+            self._waiting.remove(exposure)
+            if result is None:
+                self._hand_over(exposure)
+            else:
                 self._results[exposure.name] = result
                 yield result
-            elif not open_needs and self._fits(exposure):
-                self._waiting.remove(exposure)
-                self._hand_over(exposure)
         if self._alone and not self._running:
             self._hand_over(self._alone.popleft())
+
+    def _is_good(self, name: str) -> bool:
+        return name in self._futures and not self._results[name].failure
 
     def _fits(self, exposure: Exposure) -> bool:
         if not self._running:
@@ -197,7 +217,9 @@ class _Batch:
             self._is_batch,
             preloaded(),
             return_state=False,
-            wait_for=[self._futures[name] for name in sorted(exposure.needs)],
+            wait_for=[
+                self._futures[name] for name in sorted(exposure.needs) if self._is_good(name)
+            ],
         )
         self._running[future] = exposure
         future.add_done_callback(self._ended.put)

@@ -27,6 +27,7 @@ from ..provenance.ownership import check_readable, check_replaceable, claims_of_
 from ..provenance.record import (
     Record,
     degraded_inputs,
+    dropped_members,
     find_run,
     log_path,
     record_path,
@@ -46,6 +47,7 @@ class Recording:
     staging: Staging
     steps: list[Row]
     observation: Observation
+    dropped: list[Row] = field(default_factory=list)
     run: Row = field(default_factory=dict)
     record: Record = field(init=False)
 
@@ -62,7 +64,8 @@ class Recording:
             for name, found in self.statistics.items()
             for caveat, why in caveats_of(found)
         ]
-        return [*degraded_inputs(self.observation.inputs), *of_steps, *of_products]
+        of_inputs = [*self.dropped, *degraded_inputs(self.observation.inputs)]
+        return [*of_inputs, *of_steps, *of_products]
 
     @property
     def statistics(self) -> dict[str, Row]:
@@ -114,7 +117,7 @@ def recorded_products(
         _redirect_steps(instance, staging)
         observation = Observation(instance, dependencies, crds_parameters, staging)
         with observing(observation, instance):
-            recording = Recording(staging, steps, observation)
+            recording = Recording(staging, steps, observation, dropped_members(data))
             yield recording
         places = staging.places()
         others = claims_of_others(places, earlier)

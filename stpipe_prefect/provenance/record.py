@@ -15,7 +15,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from ..datamodel import file_name
+from ..association import DROPPED, association_of
+from ..datamodel import file_name, is_sequence
 from ..exceptions import InputError, NoInputError, reason
 from ..outcomes import Outcome
 from ..products.names import shortened
@@ -246,6 +247,16 @@ def read_record(path: Path) -> Record:
         content.get("caveats", []),
         content.get("statistics", {}),
     )
+
+
+def dropped_members(data: Any) -> list[Row]:
+    """List, as caveats, the members that an association goes without."""
+    association = None if is_sequence(data) else association_of(data)
+    dropped = association.table.get(DROPPED, ()) if association else ()
+    return [
+        {"caveat": "dropped member", "input": each["expname"], "reason": each["reason"]}
+        for each in dropped
+    ]
 
 
 def degraded_inputs(files: Iterable[FileContent]) -> list[Row]:

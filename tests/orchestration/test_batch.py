@@ -25,6 +25,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
 from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
 from stpipe_prefect.orchestration.workarounds import send_what_is_queued
 from stpipe_prefect.outcomes import Outcome
@@ -117,6 +118,36 @@ def test_what_needs_others_begins_when_they_have_ended(campaign):
     assert results["of failed"].failure == (
         "of failed: not started: it needs products of fails, which failed"
     )
+
+
+def test_what_needs_a_failed_one_begins_if_that_is_decided(prefect_server, fork_server, tmp_path):
+    hows, log = {"fails": "raise", "of failed": "well", "left": "well"}, str(tmp_path / "log")
+    needs = {"of failed": frozenset({"fails"}), "left": frozenset({"of failed"})}
+    left = Result("left", Ended(Outcome.SKIPPED))
+    asked = []
+
+    def decide(name):
+        asked.append(name)
+        return left if name == "left" else None
+
+    @flow
+    def campaign():
+        exposures = [
+            Exposure(
+                name, FLOW, {"name": name, "how": how, "log": log}, needs.get(name, frozenset())
+            )
+            for name, how in hows.items()
+        ]
+        with closing(calibrate_all(exposures, decide=decide)) as ended:
+            return [*ended]
+
+    outcomes = {result.name: result.outcome for result in campaign()}
+    assert outcomes == {
+        "fails": Outcome.FAILED,
+        "of failed": Outcome.COMPLETED,
+        "left": Outcome.SKIPPED,
+    }
+    assert asked == [*hows]
 
 
 def test_log_lines_are_in_the_run_they_belong_to(campaign):

@@ -193,3 +193,25 @@ def test_input_that_another_job_makes_is_a_change(made):
     taker = Job(made.folder / "one_raw.row", (PIPELINE,), reads=({name: "one_raw.row"},))
     assert [*Campaign(JWST, [taker], made.folder).unchanged] == [taker.input]
     assert not Campaign(JWST, [maker, taker], made.folder).unchanged
+
+
+def test_degraded_member_is_for_a_closer_look_where_it_is_to_be_dropped(made):
+    exposure, product = (made.folder / name for name in ("zero_raw.row", "zero_cal.row"))
+    for path in (exposure, product):
+        path.write_text("{}")
+    step = {"step": "jump", "outcome": "Degraded", "reason": "no stars", "seconds": 1.0}
+    replace(
+        made.record,
+        path=record_path(made.folder, run_name(exposure.name, PIPELINE)),
+        dependencies=replace(made.record.dependencies, inputs=[FileContent.of(exposure)]),
+        steps=[step],
+        products=[FileContent.of(product)],
+    ).write(by_way_of=made.folder)
+    maker = Job(exposure, (PIPELINE,), makes=(frozenset({"zero"}),))
+    taker = Job(made.folder / "one_raw.row", (PIPELINE,), reads=({"zero": product.name},))
+
+    def unchanged(missing):
+        return [*Campaign(JWST, [maker, taker], made.folder, missing=missing).unchanged]
+
+    assert unchanged("fail") == [maker.input, taker.input]
+    assert unchanged("drop") == unchanged("wait") == [maker.input]

@@ -175,6 +175,7 @@ def test_only_bad_files(environment, with_header, out, tmp_path):
         (["--associate", "raw"], "--associate: expected nothing, or by=KEYWORD,KEYWORD, not 'raw'"),
         (["--pool", "pool.csv"], "--pool goes with --associate"),
         (["--grid", "shared"], "--grid goes with --associate"),
+        (["--missing", "drop"], "--missing goes with --associate"),
         (["--steps.jump.skip"], "argument --steps.jump.skip: expected a value"),
     ],
 )

@@ -75,13 +75,14 @@ def answer(function: str, package: str = "") -> int:
 
 def _ask(function: str) -> Forked | None:
     """Ask the warm process to run a command; None where there is none, or it declines."""
+    connection = socket.socket(socket.AF_UNIX)
+    reading, writing = os.pipe()  # its other end is closed when this process ends
+    process = None
     try:
-        connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(PATIENCE)
         connection.connect(str(socket_path()))
         if user_of(connection) not in (os.getuid(), -1):
             return None
-        reading, _ = os.pipe()  # the other end is closed when this process ends
         module = function.partition(":")[0]
         spec = find_spec(module)
         ask_for(
@@ -101,9 +102,13 @@ def _ask(function: str) -> Forked | None:
     except DeclinedError as error:
         if "--debug" in sys.argv:
             sys.stderr.write(f"the warm process was not used: {error}\n")
-        return None
     except (OSError, StpipePrefectError):
-        return None
+        pass
+    finally:
+        os.close(reading)
+        if process is None:  # nor is one forked from now on: it would run besides this one
+            connection.close()
+            os.close(writing)
     return process
 
 

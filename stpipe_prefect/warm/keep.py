@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from ..exceptions import UsageError, nearest
+from ..exceptions import StpipePrefectError, UsageError, nearest, reason
 from .forked import Parent
 from .start import start as start_process
 from .start import start_for_this_process, start_to_stay, to_stay
@@ -77,8 +79,10 @@ def preload_of(packages: Iterable[str] | None = None) -> list[str]:
 
 def start(preload: Sequence[str]) -> Parent:
     """Start a warm process for this one; as the setting says, it stays for later commands."""
-    time = os.environ.get(VARIABLE, "")
-    return start_to_stay(preload, seconds(time)) if time else start_for_this_process(preload)
+    if time := os.environ.get(VARIABLE, ""):
+        with suppress(OSError, StpipePrefectError):  # `keep_warm` says why none can stay
+            return start_to_stay(preload, seconds(time))
+    return start_for_this_process(preload)
 
 
 def keep_warm(package: str = "") -> None:
@@ -86,4 +90,7 @@ def keep_warm(package: str = "") -> None:
     time = os.environ.get(VARIABLE, "")
     if not time:
         return
-    start_process(to_stay(preload_of([package] if package else None), seconds(time)))
+    try:
+        start_process(to_stay(preload_of([package] if package else None), seconds(time)))
+    except (OSError, StpipePrefectError) as error:  # of no consequence for what has been done
+        print(f"no warm process stays: {reason(error)}", file=sys.stderr)

@@ -53,10 +53,19 @@ JOB_OF_SCHEDULER = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 """A job of a batch system has its own limits: what runs in it is to be counted in it."""
 
 
+LONGEST = 99
+"""Bytes of the path of a socket, to which the one that makes it adds its number."""
+
+
 def socket_path(*, make_folder: bool = False) -> Path:
     """Give the socket of the warm process for commands such as this one; see `folder`."""
     digest = hashlib.sha256("\0".join(_traits()).encode("utf-8", "surrogateescape"))
-    return folder(make=make_folder) / digest.hexdigest()[:16]
+    path = folder(make=make_folder) / digest.hexdigest()[:16]
+    if len(os.fsencode(path)) > LONGEST:
+        raise StpipePrefectError(
+            f"{path} is too long for a socket: set XDG_RUNTIME_DIR to a folder with a shorter name"
+        )
+    return path
 
 
 def folder(*, make: bool = False) -> Path:
@@ -72,7 +81,12 @@ def folder(*, make: bool = False) -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"
     path = Path(runtime) / f"stpipe_prefect-{os.getuid()}"
     if make:
-        path.mkdir(mode=0o700, exist_ok=True)
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StpipePrefectError(
+                f"{path} cannot be made ({error.strerror}): set XDG_RUNTIME_DIR to a folder of yours"
+            ) from error
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise StpipePrefectError(f"{path} is not a folder of yours alone: remove it")

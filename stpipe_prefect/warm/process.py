@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
@@ -139,7 +140,7 @@ class WarmProcess:
             send(connection, self._status())
         elif why := self._why_not(message):
             send(connection, {"declined": why})
-        else:
+        elif not _has_gone(connection):
             self._fork(message, connection, files)
             return
         connection.close()
@@ -189,7 +190,8 @@ class WarmProcess:
         connection.settimeout(None)
         self._running[process] = connection
         self._watch(connection, self._pass_on_signal)
-        send(connection, {"process": process})
+        with suppress(OSError):  # it has gone; the process knows by a pipe of its own
+            send(connection, {"process": process})
 
     def _leave(self) -> None:
         """Close, in a forked process, what is this process's business."""
@@ -247,6 +249,12 @@ class WarmProcess:
         with suppress(KeyError):
             self._selector.unregister(channel)
         channel.close()
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    """Tell whether whoever asked has not waited for the answer."""
+    can_read, _, _ = select.select([connection], [], [], 0)
+    return bool(can_read) and not connection.recv(1, socket.MSG_PEEK)
 
 
 def other_threads() -> list[str]:

@@ -5,8 +5,8 @@ from shell import Shell
 
 
 @pytest.fixture
-def shell(tmp_path):
-    made = Shell(tmp_path)
+def shell(tmp_path_factory):
+    made = Shell(tmp_path_factory.mktemp("run"))  # short: paths of sockets are
     yield made
     made.warm("--stop")
 

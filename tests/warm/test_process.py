@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import venv
@@ -11,7 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 from machine import until
-from shell import gone
+from shell import TESTS, gone
+
+from stpipe_prefect.warm.client import FUNCTION
+from stpipe_prefect.warm.forked import ask_for, forked
+from stpipe_prefect.warm.messages import receive
 
 
 @pytest.fixture
@@ -98,6 +104,52 @@ def test_packages_of_pipelines_leave_no_thread(user):
     said = subprocess.run(command, env=user, capture_output=True, text=True, check=True).stdout
     assert "(jwst, romancal;" in said
     assert psutil.Process(int(said.split()[2])).num_threads() == 1
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_command_that_has_not_waited_does_not_run(warm_shell, tmp_path, waits):
+    """It runs without the warm process, and would run twice."""
+    (path,) = (path for path in warm_shell.folder.glob("*/*") if path.is_socket())
+    process = psutil.Process(warm_shell.process())
+    argument = {"function": "surroundings:run", "argv": ["", "wait", str(tmp_path / "a")]}
+    module = {"module": "surroundings", "file": str(TESTS / "processes/surroundings.py")}
+    more = {"environment": {}, "limits": {}, "command": module}
+    before = warm_shell.warm("--status").stdout
+    ours, theirs = os.pipe()
+    with socket.socket(socket.AF_UNIX) as connection:
+        process.suspend()
+        connection.connect(str(path))
+        ask_for(connection, FUNCTION, argument, ours, **more)
+        if waits:
+            process.resume()
+            os.kill(forked(connection).pid, signal.SIGKILL)
+            assert receive(connection)[0] == {"status": -signal.SIGKILL}
+    process.resume()
+    assert (warm_shell.warm("--status").stdout != before) is waits
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("name", ["missing", "long" * 30])
+def test_folder_where_none_can_listen_breaks_no_command(shell, tmp_path, name):
+    folder = tmp_path / name
+    if name != "missing":
+        folder.mkdir()
+    shell.environment |= {"XDG_RUNTIME_DIR": str(folder), "STPIPE_PREFECT_KEEP_WARM": "1h"}
+    code = """
+from stpipe_prefect.execution.processes import run_isolated, use_warm_process
+use_warm_process(["misbehaving"])
+print(run_isolated("misbehaving:behave", {"how": "well"}, print).outcome)
+"""
+    assert shell.run("-c", code).stdout.endswith("Completed\n")
+    done = shell.say("end", "5")
+    assert (done.returncode, done.stderr.count("\n")) == (5, 0)
+    done = shell.say()
+    assert (done.returncode, done.stderr.count("\n")) == (3, 2)
+    assert "no warm process stays: " in done.stderr
+    done = shell.warm()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "set XDG_RUNTIME_DIR to a folder" in done.stderr
 
 
 def test_it_ends_when_it_has_been_idle(shell):

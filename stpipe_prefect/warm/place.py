@@ -85,7 +85,7 @@ def folder(*, make: bool = False) -> Path:
             path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise StpipePrefectError(
-                f"{path} cannot be made ({error.strerror}): set XDG_RUNTIME_DIR to a folder of yours"
+                f"{path}: {error.strerror}: set XDG_RUNTIME_DIR to a folder of yours"
             ) from error
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:

@@ -15,8 +15,10 @@ from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
 from stpipe_prefect.outcomes import Outcome, whole_outcome
 from stpipe_prefect.parameters.resolution import Layer, Source
+from stpipe_prefect.registry import find_step
 
 from .job import Job
+from .memory import layers_for_memory
 
 FLOW = f"{__name__}:exposure"
 
@@ -54,8 +56,11 @@ def exposure(
     for number, name in enumerate(job.pipelines):
         if number > 0:
             data = _next_input(products, job)
+        step_class = find_step(f"{package}::{name}" if package else name)
         between = [Layer(Source(source), values) for source, values in layers.get(name, ())]
-        calibrate = as_flow(f"{package}::{name}" if package else name, between=between)
+        output_file = parameters[name].get("output_file")
+        between += layers_for_memory(job, step_class, Path(output_dir), output_file)
+        calibrate = as_flow(step_class, between=between)
         state = _run(calibrate, input=str(data), output_dir=output_dir, **parameters[name])
         products = [Path(product) for product in state.result()]
         outcomes.add(Outcome(str(state.name)))

@@ -16,6 +16,8 @@ CRDS_STEP_FILE = "CRDS step file"
 CRDS_PIPELINE_FILE = "CRDS pipeline file"
 STEP_FILE = "config_file"
 USER_FILE = "parameter file"
+MEMORY = "memory"
+"""Chosen as memory was short: what is made is the same."""
 
 NOT_PARAMETERS = ("class", "config_file", "name")
 """What may stand among the parameters of a step without being one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..hooks import script_of
-from ..parameters.resolution import Layer, ResolvedParameter
+from ..parameters.resolution import MEMORY, Layer, ResolvedParameter
 from ..references.cache import recall, sha1_of
 from ..references.needs import steps_to_run, types_needed
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
@@ -107,7 +107,7 @@ def fingerprint_without_parameters(name: str, between: Iterable[Layer] = ()) -> 
 
 def _of_request(given: Mapping[str, Any], between: Iterable[Layer], name: str) -> str:
     disabled = os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "")
-    said = [[str(layer.source), layer.values] for layer in between]
+    said = [[str(layer.source), layer.values] for layer in between if layer.source.layer != MEMORY]
     layers = {"between": said} if said else {}
     return fingerprint({"given": given, "disabled": disabled, "class": name, **layers})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .fingerprint import FileContent, fingerprint
+from .volatile import PARAMETERS
 
 Row = dict[str, Any]
 
@@ -180,6 +181,8 @@ def _changed_files(before: Iterable[FileContent], now: Iterable[FileContent]) ->
 def _parameter_differences(before: Dependencies, now: Dependencies) -> Iterator[str]:
     earlier = {row_name(row): row for row in _declared(before.parameters)}
     for row in _declared(now.parameters):
+        if row["parameter"] in PARAMETERS:
+            continue
         old = earlier.get(row_name(row), {"value": None, "source": ""})
         if planned(old) == planned(row):
             for change in _changed_files(named_files(old), named_files(row)):

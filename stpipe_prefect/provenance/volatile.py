@@ -31,6 +31,9 @@ VOLATILE = (
 )
 """Names of values; what is below one of them belongs to it."""
 
+PARAMETERS = ("in_memory",)
+"""Parameters of steps that say where data are meanwhile, in memory or on disk."""
+
 
 _ELEMENT = re.compile(r"^(roman|\w+\[\d+\]|\w+\.\d+)\.")
 """What the names of values begin with in models of roman, and in the elements of a model's list."""

@@ -1,5 +1,6 @@
 """From raw exposures to mosaics and a spectrum by --associate alone, and what runs again."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -65,6 +66,21 @@ def test_other_pixels_are_a_reason_to_make_the_mosaics_again(made, calwebb):
     assert len([name for name in will_run(plan) if "image3" in name]) == 2
     said = " ".join(plan.split())
     assert "parameter resample.pixel_scale 0.031 → 0.06 (shared grid → flow run)" in said
+
+
+def test_mosaic_that_does_not_fit_the_memory_is_the_same(made, calwebb, folder, differences):
+    products = folder / "calwebb_products"
+    (mosaic,) = products.glob("jw01234-o001_*f150w*_i2d.fits")
+    (path,) = products.glob("*f150w*.calwebb_image3.provenance.json")
+    record = json.loads(path.read_text())
+    record["run"]["peak_memory_mb"] = 1e9  # as if the last run had needed that
+    path.write_text(json.dumps(record))
+    before = mosaic.rename(folder / mosaic.name)
+    calwebb("--grid", "shared")
+    parameters = json.loads(path.read_text())["parameters"]
+    (row,) = (row for row in parameters if (row["step"], row["parameter"]) == ("", "in_memory"))
+    assert (row["value"], row["source"]) == (False, "memory")
+    assert differences(mosaic, before) == []
 
 
 def will_run(text):

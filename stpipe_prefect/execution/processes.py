@@ -217,7 +217,10 @@ def run_here(given: Message) -> None:
 
     def tell(message: Message) -> None:
         with sending:
-            messages.send_bytes(json.dumps(message).encode())
+            try:
+                messages.send_bytes(json.dumps(message).encode())
+            except BrokenPipeError:  # nobody listens any more: this process is about to be killed
+                threading.Event().wait()
 
     ended: Message = {"outcome": Outcome.COMPLETED}
     try:

@@ -15,7 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from prefect import Flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.settings import get_current_settings
@@ -103,17 +104,27 @@ def run_subflow(message: Message, tell: Tell) -> None:
 
 
 def close_flow_run(flow_run: str, ended: Ended) -> None:
-    """Have the server know how a flow run ended whose process could not say so itself."""
+    """Have the server know how a flow run ended whose process could not say so itself.
+
+    Those within it have ended with it.
+    """
     make = Crashed if ended.outcome is Outcome.CRASHED else Failed
     state: State[None] = make(name=ended.outcome, message=ended.error)
     try:
         with get_client(sync_client=True) as client:
-            if not (client.read_flow_run(UUID(flow_run)).state or state).is_final():
-                client.set_flow_run_state(UUID(flow_run), state, force=True)
+            _close(client, client.read_flow_run(UUID(flow_run)), state)
     except Exception as error:  # the run is over all the same
         logging.getLogger("prefect.extra").warning(
             "Flow run %s could not be marked as %s: %s", flow_run, ended.outcome, reason(error)
         )
+
+
+def _close(client: SyncPrefectClient, run: FlowRun, state: State[None]) -> None:
+    within = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
+    for each in client.read_flow_runs(flow_run_filter=within):
+        _close(client, each, state)
+    if not (run.state or state).is_final():
+        client.set_flow_run_state(run.id, state, force=True)
 
 
 def _close_as_lost(flow_runs: list[str]) -> None:

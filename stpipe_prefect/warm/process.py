@@ -24,6 +24,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from .child import become
 from .forked import Parent
 from .messages import Message, receive, send, user_of
@@ -33,7 +35,7 @@ from .start import Settings, start
 LONGEST_WAIT = 3600.0
 """Seconds; the system knows no waiting for months."""
 
-PATIENCE = 10.0
+PATIENCE = 2.0
 """Seconds in which whoever connects has to say what he wants."""
 
 
@@ -160,6 +162,9 @@ class WarmProcess:
             return f"{command['file']} is not {spec and spec.origin}"
         if file := self._imported.shadowed_by(message["path"][0]):
             return f"{file} would be imported"
+        soft = message["limits"].get("RLIMIT_AS", (-1,))[0]
+        if 0 <= soft < 2 * psutil.Process().memory_info().vms:
+            return "its address space is to be smaller"  # than that of what would be forked
         for name, (_, hard) in message["limits"].items():
             own = resource.getrlimit(getattr(resource, name))[1]
             if own != hard and own != resource.RLIM_INFINITY and not 0 <= hard <= own:

@@ -175,8 +175,8 @@ url, log = sys.argv[1:]
 @flow(name="killed")
 def campaign():
     exposures = [
-        Exposure(name, "misbehaving:exposure", {"name": name, "how": "sleep600", "log": log})
-        for name in "ab"
+        Exposure(name, "misbehaving:exposure", {"name": name, "how": how, "log": log})
+        for name, how in (("a", f"within {log}.a"), ("b", f"within {log}.b"))
     ]
     with closing(calibrate_all(exposures, jobs=2)) as ended:
         return list(ended)
@@ -209,21 +209,22 @@ def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as command:
-        until(lambda: log.exists() and len(log.read_text().splitlines()) == 2, "two under way")
+        until(lambda: all(Path(f"{log}.{name}").exists() for name in "ab"), "two under way")
         command.kill()
 
     by_name = FlowFilter(name=FlowFilterName(any_=["killed"]))
     with get_client(sync_client=True) as client:
         (campaign,) = client.read_flow_runs(flow_filter=by_name)
-        below = FlowRunFilterParentFlowRunId(any_=[campaign.id])
+
+        def below(runs):
+            parents = FlowRunFilterParentFlowRunId(any_=[run.id for run in runs])
+            return client.read_flow_runs(flow_run_filter=FlowRunFilter(parent_flow_run_id=parents))
 
         def runs():
-            exposures = client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(parent_flow_run_id=below)
-            )
-            return [client.read_flow_run(campaign.id), *exposures]
+            exposures = below([campaign])
+            return [client.read_flow_run(campaign.id), *exposures, *below(exposures)]
 
         until(lambda: all(run.state.is_final() for run in runs()), "end of the runs")
-        assert [run.state.name for run in runs()] == ["Crashed"] * 3
+        assert [run.state.name for run in runs()] == ["Crashed"] * 5
         assert {run.state.message for run in runs()} == {"the process that started it was killed"}
-    until(lambda: not any(temporary.glob("pymp-*")), "end of the fork server")
+    assert not any(temporary.iterdir())

@@ -41,6 +41,13 @@ def end(how):
         time.sleep(float(how.removeprefix("sleep")))
 
 
+@flow(name="within", persist_result=False)
+def within(file: str):
+    """Say that it has begun by making a file, and take long, in a flow run of its own."""
+    Path(file).touch()
+    end("sleep600")
+
+
 @flow(name="misbehaving", persist_result=False)
 def exposure(name: str, how: str, log: str):
     """Begin a pipeline, write into a file that it did, and end as `how` says."""
@@ -49,7 +56,7 @@ def exposure(name: str, how: str, log: str):
         file.write(f"{name} begins {time.time()}\n")
     for number in range(5):
         logging.getLogger("prefect.flow_runs").info("line %d of %s", number, name)
-    end(how)
+    (within if how.startswith("within ") else end)(how.removeprefix("within "))
     with Path(log).open("a") as file:
         file.write(f"{name} ends {time.time()}\n")
     report(PipelineProgress("pipeline", Outcome.COMPLETED, 0.1, (f"{name}.fits",)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +31,7 @@ from ..provenance.dependencies import (
 )
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import first_exposure, input_contents, input_files, opened_input
-from ..provenance.ownership import changed_since, made_by_another
+from ..provenance.ownership import changed_since, made_by_another, replaced
 from ..provenance.packages import versions
 from ..provenance.plans import NO_PRODUCT, Plan, are_untouched
 from ..provenance.record import (
@@ -228,20 +228,30 @@ class Planner:
         return self._configured[key]
 
     def _taken(self, own: Path) -> str:
-        """Say that a pipeline derived from this one has made the products of this run."""
+        """Say that a derived pipeline, or this one from a single exposure, made these products."""
         folder, made = own.parent, own.name.removesuffix(SUFFIX).rpartition(".")[0]
         if folder not in self._records:
             self._records[folder] = defaultdict(list)
             for path in sorted(folder.glob(f"*{SUFFIX}")):
                 stem, _, _ = path.name.removesuffix(SUFFIX).rpartition(".")
                 self._records[folder][stem].append(path)
-        for path in self._records[folder][made]:
-            try:
-                record = read_record(path)
-            except InputError:
-                continue
+        for record in _readable(self._records[folder].get(made, ())):
             if class_path(self._class) in record.run.get("bases", ()):
                 return made_by_another(record, class_path(self._class))
+        return self._made_without_association(folder, made)
+
+    def _made_without_association(self, folder: Path, name: str) -> str:
+        """Say that this pipeline made the products of this name from a single exposure."""
+        for stem, paths in self._records[folder].items():
+            if not stem.startswith(f"{name}_"):
+                continue
+            for record in _readable(paths):
+                if record.dependencies.pipeline != class_path(self._class):
+                    continue
+                for product in record.products:
+                    is_same = Path(product.path).stem.rpartition("_")[0] == name
+                    if is_same and (why := replaced(record, product)):
+                        return why
         return ""
 
     def _differences(self, record: Record, data: Any, folder: Path) -> list[str]:
@@ -269,6 +279,12 @@ class Planner:
         if before.code is not None:
             return self._code.is_still(before.code)
         return before.software.items() <= versions(mission_of(self._class)).items()
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[Record]:
+    for path in paths:
+        with suppress(InputError):
+            yield read_record(path)
 
 
 def _report_download(file: str, received: int, size: int) -> None:

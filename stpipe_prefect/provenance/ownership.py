@@ -85,11 +85,18 @@ def check_replaceable(
         if why:
             raise OutputError(why)
     for other, product in others:
-        if product.is_intact or _is_whole(product):
-            raise OutputError(
-                f"{product.path} was made by {_pipeline(other)} ({other.path.name}) and would "
-                "be replaced: choose another output folder, or replace with --overwrite"
-            )
+        if why := replaced(other, product):
+            raise OutputError(why)
+
+
+def replaced(record: Record, product: FileContent) -> str:
+    """Say that a product of another run would be replaced; empty if it is there no more."""
+    if not Path(product.path).is_file() or not (product.is_intact or _is_whole(product)):
+        return ""
+    return (
+        f"{product.path} was made by {_pipeline(record)} ({record.path.name}) and would "
+        "be replaced: choose another output folder, or replace with --overwrite"
+    )
 
 
 def is_whole(path: Path) -> bool | None:

@@ -45,6 +45,22 @@ def test_never_run(raw, tmp_path):
     assert reasons(raw, tmp_path) == ["no product"]
 
 
+def test_products_made_without_the_association_are_not_replaced(raw, made, tmp_path):
+    root = raw.name.removesuffix("_uncal.fits")
+    members = [{"expname": str(raw), "exptype": "science"}]
+    association = tmp_path / "one_asn.json"
+    association.write_text(json.dumps({"products": [{"name": root, "members": members}]}))
+    plan = DETECTOR1.plan(association, output_dir=made)
+    assert plan.refusal == (
+        f"{made}/{root}_rate.fits was made by calwebb_detector1 "
+        f"({root}_uncal.calwebb_detector1.provenance.json) and would be replaced: "
+        "choose another output folder, or replace with --overwrite"
+    )
+    for product in made.glob("*.fits"):
+        product.unlink()
+    assert str(DETECTOR1.plan(association, output_dir=made)) == "will run: no product"
+
+
 def test_other_context_names_what_it_changes(raw, made):
     # its jump threshold of 6 does not matter: 7 was asked for
     assert reasons(raw, made, crds_context="jwst_0002.pmap") == ["reference gain 0001 → 0002"]

@@ -12,6 +12,8 @@ import PIL.Image
 import prefect.task_engine
 import prefect.utilities.visualization  # noqa: F401
 
+import flows.calibrate.command
+import flows.calibrate.terminal  # noqa: F401
 import stpipe_prefect.orchestration.subflow  # noqa: F401
 from flows.calibrate.exposure import exposure  # noqa: F401
 from stpipe_prefect.workarounds import parse_schemas_once

@@ -13,7 +13,8 @@ with imported_for_good():
     import jwst.pipeline  # noqa: F401
     from stdatamodels.jwst.datamodels import ImageModel
 
-    import flows.calibrate.preload  # noqa: F401
+    import flows.calibrate.preload
+    import flows.calwebb.flow  # noqa: F401
 
     # The machinery of the data models loads its extensions when it is used first: 0.6 s.
     with ImageModel((2, 2)) as _model:

@@ -9,6 +9,7 @@ from stpipe_prefect.registry import registered_steps
 with imported_for_good():
     import romancal.pipeline  # noqa: F401
 
-    import flows.calibrate.preload  # noqa: F401
+    import flows.calibrate.preload
+    import flows.romancal.flow  # noqa: F401
 
     registered_steps("romancal")

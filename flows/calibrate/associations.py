@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,11 @@ class Associated:
                     _write(folder / name, (exposure.parent / name).read_bytes())
         return paths
 
+    def count_others(self, paths: Iterable[Path], folder: Path) -> int:
+        """Count the associations among files that are not those made in the folder."""
+        made = {(folder / each.path.name).resolve() for each in self.associations if each.path}
+        return sum(is_association(path) and path.resolve() not in made for path in paths)
+
     def as_json(self) -> list[dict[str, Any]]:
         """Give what a plan says of each: its file, type, rule, what is common, and members."""
         return [
@@ -128,8 +134,10 @@ def associate(
     Raises
     ------
     InputError
-        See `flows.calwebb.associations.associate`.
+        There are none; or see `flows.calwebb.associations.associate`.
     """
+    if not exposures:
+        raise InputError("nothing to associate: give exposures, not only associations")
     assert mission.associate is not None
     made: Associated = resolve_name(mission.associate)(exposures, pool=pool, by=by)
     return made
@@ -194,9 +202,12 @@ def _content(association: Association) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all, also where another run writes it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    synced(temporary)
-    temporary.replace(path)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        temporary.write_bytes(content)
+        synced(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

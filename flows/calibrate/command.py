@@ -81,11 +81,11 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     if getattr(options, "associate", None) is None:
         return _calibrate(mission, options, texts, files, output_dir, sample, console)
     exposures = [*exposures_of(files), *(sample.others if sample else ())]
-    if options.files and (others := len(files) - len(exposures)):
+    associated = _associated(mission, options, exposures, output_dir, console)
+    if options.files and (others := associated.count_others(files, output_dir)):
         say(
             mission.command, f"associations given are not taken, --associate makes others: {others}"
         )
-    associated = _associated(mission, options, exposures, output_dir, console)
     with TemporaryDirectory(prefix="associations-") if options.plan else nullcontext() as instead:
         made = associated.written(output_dir, instead=Path(instead) if instead else None)
         files = [*exposures, *made]

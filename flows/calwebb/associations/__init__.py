@@ -49,7 +49,8 @@ def associate(
         try:
             cards[path] = read_cards(path)
         except InputError as error:
-            remarks.append(str(error))
+            if pool is None or by:
+                remarks.append(str(error))
     if pool is None:
         rows = pool_of(cards)
         remarks += _of_backgrounds(cards)

@@ -16,12 +16,16 @@ from stpipe_prefect.exceptions import InputError, UsageError, input_error, reaso
 from stpipe_prefect.parameters.resolution import Layer, Source
 
 from ..products import split_name
+from .pool import NO_TARGET, OBSERVATION, header_text
 
 PIPELINE = "calwebb_image3"
 SOURCE = Source("shared grid")
 
 MARGIN = 1.0
 """Arcsec around the footprints: for tweakreg, and what raw headers do not know of distortion."""
+
+FARTHEST = 4.0
+"""Degrees between exposures on one grid: a mosaic this wide would have terabytes."""
 
 _POLYGON = re.compile(r"POLYGON\s+(?:ICRS|FK5)?\s*([-+.\deE\s]+)")
 _OTHER_GRID = ("output_wcs", "output_shape", "crval", "crpix")
@@ -33,6 +37,8 @@ class Footprint:
 
     Attributes
     ----------
+    path : pathlib.Path
+        The exposure.
     field : tuple
         Its target, and the sense of its axes: what has another cannot be on the same grid.
     corners : numpy.ndarray
@@ -41,6 +47,7 @@ class Footprint:
         Arcsec along one side of a pixel.
     """
 
+    path: Path
     field: tuple[str, int]
     corners: np.ndarray[Any, np.dtype[np.float64]]
     scale: float
@@ -72,7 +79,7 @@ def shared_grids(
     Raises
     ------
     InputError
-        An exposure does not say where it is, or its target moves.
+        An exposure does not say where it is, its target moves, or it is far from others.
     UsageError
         The user gives another grid.
     """
@@ -93,6 +100,7 @@ def shared_grids(
         names[members[0].field].append(association.path.name)
     layers: dict[str, Layer] = {}
     for field, footprints in fields.items():
+        _check_extent(footprints)
         ratio = float(resample.get("pixel_scale_ratio") or 1.0)
         finest = ratio * min(each.scale for each in footprints)
         grid = grid_of(
@@ -160,19 +168,44 @@ def read_footprint(path: Path) -> Footprint:
         raise input_error(f"{path}: not a readable exposure: {reason(error)}", error) from error
     if primary.get("TARGTYPE") == "MOVING":
         raise InputError(f"{path}: --grid shared: its target moves; leave --grid out")
-    found = _POLYGON.search(str(science.get("S_REGION", "")))
-    if not found:
+    corners = _polygon(str(science.get("S_REGION", "")))
+    if corners is None:
         raise InputError(
             f"{path}: no polygon in S_REGION of its SCI header, which --grid shared needs; leave "
             "--grid out, or give steps.resample.output_wcs"
         )
-    ra, dec = np.radians(np.array(found[1].split(), float).reshape(-1, 2)).T
+    ra, dec = np.radians(corners).T
     corners = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
     east, north = _on_tangent_plane(corners, np.degrees(ra[0]), np.degrees(dec[0]))
     area = abs(np.sum(east * np.roll(north, -1) - north * np.roll(east, -1))) / 2
     scale = float(np.sqrt(area / (science["NAXIS1"] * science["NAXIS2"])))
-    target = str(primary.get("TARGPROP") or primary.get("TARGNAME") or "")
-    return Footprint((target, int(science.get("VPARITY", -1))), corners, scale)
+    names = (header_text(primary.get(keyword)) for keyword in ("TARGPROP", "TARGNAME"))
+    observation = f"{primary.get('PROGRAM')} {primary.get(OBSERVATION)}"
+    target = next((name for name in names if name not in NO_TARGET), observation)
+    return Footprint(path, (target, int(science.get("VPARITY", -1))), corners, scale)
+
+
+def _polygon(region: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """Read the corners of a polygon, degrees, shape (corners, 2); None where it has none."""
+    found = _POLYGON.search(region)
+    try:
+        corners = np.array(found[1].split() if found else [], float).reshape(-1, 2)
+    except ValueError:
+        return None
+    return corners if len(corners) > 2 else None
+
+
+def _check_extent(footprints: Sequence[Footprint]) -> None:
+    """Refuse what can only be different places under the same name of a target."""
+    first = footprints[0]
+    near = np.cos(np.radians(FARTHEST))
+    for each in footprints:
+        if (each.corners @ first.corners[0]).min() < near:
+            raise InputError(
+                f"{each.path}: --grid shared: is more than {FARTHEST:g} degrees from {first.path} "
+                "of the same target, too far for one grid; associate them in two runs, or leave "
+                "--grid out"
+            )
 
 
 def _on_tangent_plane(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 NULL = "null"
 
+NO_TARGET = (NULL, "unknown")
+"""What a keyword of the target holds where there is none."""
+
 FROM_HEADER = (
     "act_id", "band", "bkgdtarg", "channel", "detector", "exp_type", "exposure", "filter",
     "fxd_slit", "grating", "instrume", "is_imprt", "is_psf", "lamp", "msametfl", "msastate",
@@ -43,7 +46,7 @@ def read_cards(path: Path) -> Mapping[str, Any]:
     Raises
     ------
     InputError
-        It is none of JWST, or does not say of which observation it is.
+        It is none of JWST, or does not say of which observation it is, or through which filter.
     """
     from astropy.io import fits
 
@@ -52,7 +55,10 @@ def read_cards(path: Path) -> Mapping[str, Any]:
             header = fits.Header.fromfile(file)
     except Exception as error:  # whatever astropy makes of a damaged header
         raise input_error(f"{path}: not a readable FITS file: {reason(error)}", error) from error
-    for keyword in ("PROGRAM", OBSERVATION, "EXP_TYPE", "INSTRUME"):
+    needed: tuple[str, ...] = ("PROGRAM", OBSERVATION, "EXP_TYPE", "INSTRUME")
+    if str(header.get("INSTRUME")).upper() in ("NIRCAM", "NIRISS"):
+        needed += ("FILTER",)  # without it, the rules put an exposure into the mosaics of all
+    for keyword in needed:
         if header.get(keyword) in (None, ""):
             raise InputError(
                 f"{path}: no {keyword} in its primary header, so it cannot be associated; "
@@ -85,11 +91,16 @@ def read_pool(file: Path) -> AssociationPool:
     InputError
         It cannot be read, or lacks columns that the rules need.
     """
+    from astropy.io.ascii import InconsistentTableError
     from jwst.associations import AssociationPool
 
     try:
         pool = AssociationPool.read(str(file))
-    except Exception as error:  # whatever astropy makes of it
+    except InconsistentTableError as error:  # it lists every format that astropy tried
+        raise InputError(
+            f"{file}: not an association pool: expected a table, columns separated by |"
+        ) from error
+    except Exception as error:  # whatever else astropy makes of it
         raise input_error(f"{file}: not an association pool: {reason(error)}", error) from error
     if lacking := [name for name in ("filename", "asn_candidate") if name not in pool.colnames]:
         raise InputError(f"{file}: not an association pool: no column {', '.join(lacking)}")
@@ -110,8 +121,8 @@ def pool_name(path: Path) -> str:
 
 
 def _row(path: Path, cards: Mapping[str, Any]) -> dict[str, str]:
-    row = {column: _text(cards.get(column.upper())) for column in FROM_HEADER}
-    number = f"{_text(cards[OBSERVATION]):0>3}"
+    row = {column: header_text(cards.get(column.upper())) for column in FROM_HEADER}
+    number = f"{header_text(cards[OBSERVATION]):0>3}"
     acquisition = _exposure_types().get(row["exp_type"]) == "target_acquisition"
     return {
         **row,
@@ -126,8 +137,8 @@ def _row(path: Path, cards: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _text(value: Any) -> str:
-    """Spell a value as pools do: lower case, t and f."""
+def header_text(value: Any) -> str:
+    """Spell a value of a header as pools do: lower case, t and f."""
     if isinstance(value, bool):
         return "t" if value else "f"
     text = "" if value is None else str(value).strip().lower()
@@ -146,7 +157,7 @@ def _set_targets(rows: Iterable[dict[str, str]]) -> None:
     called: dict[tuple[str, str], str] = {}
     for row in rows:
         names = (row["targprop"], row["targname"], f"obs{row['obs_num']}")
-        name = next(name for name in names if name not in (NULL, "unknown"))
+        name = next(name for name in names if name not in NO_TARGET)
         row["targetid"] = short = re.sub(r"[^a-z0-9]", "", name) or names[-1]
         if (other := called.setdefault((row["program"], short), name)) != name:
             raise InputError(

@@ -21,7 +21,10 @@ def expose(folder, name, place, **cards):
     region = "POLYGON ICRS " + " ".join(f"{each:.9f}" for corner in corners for each in corner)
     primary = fits.PrimaryHDU()
     primary.header.update(
-        TARGNAME=cards.pop("TARGNAME", "M 42"), TARGTYPE=cards.pop("TARGTYPE", "FIXED")
+        PROGRAM="01234",
+        OBSERVTN=cards.pop("OBSERVTN", "001"),
+        TARGNAME=cards.pop("TARGNAME", "M 42"),
+        TARGTYPE=cards.pop("TARGTYPE", "FIXED"),
     )
     science = fits.ImageHDU(np.zeros((SIDE, SIDE), "u1"), name="SCI")
     science.header.update({"S_REGION": region, "VPARITY": -1, **cards})
@@ -104,6 +107,19 @@ def test_other_targets_have_another_grid(tmp_path):
     assert (first["crval"], second["crval"]) == ([53.1, -27.8], [83.8, -5.4])
 
 
+def test_without_a_target_each_observation_has_its_grid(tmp_path):
+    one = expose(tmp_path, 1, (53.1, -27.8), TARGNAME="UNKNOWN")
+    two = expose(tmp_path, 2, (53.2, -27.8), TARGNAME="UNKNOWN", OBSERVTN="002")
+    first, second = grids(combined(one), combined(two, filter="f150w")).values()
+    assert (first["crval"], second["crval"]) == ([53.1, -27.8], [53.2, -27.8])
+
+
+def test_places_too_far_for_one_grid_are_refused(tmp_path):
+    one, two = expose(tmp_path, 1, (53.1, -27.8)), expose(tmp_path, 2, (233.1, 27.8))
+    with pytest.raises(InputError, match=f"{two.name}: .* from .*{one.name} of the same target"):
+        grids(combined(one), combined(two, filter="f150w"))
+
+
 def test_grid_of_the_user_is_not_overruled_in_part(tmp_path):
     association = combined(expose(tmp_path, 1, (53.1, -27.8)))
     with pytest.raises(UsageError, match=r"steps\.resample\.crval is given, too: leave one out"):
@@ -112,7 +128,12 @@ def test_grid_of_the_user_is_not_overruled_in_part(tmp_path):
 
 @pytest.mark.parametrize(
     ("cards", "problem"),
-    [({"S_REGION": "CIRCLE 1 2 3"}, "no polygon in S_REGION"), ({"TARGTYPE": "MOVING"}, "moves")],
+    [
+        ({"S_REGION": "CIRCLE 1 2 3"}, "no polygon in S_REGION"),
+        ({"S_REGION": "POLYGON ICRS 1 2 3"}, "no polygon in S_REGION"),
+        ({"S_REGION": "POLYGON ICRS nan nan"}, "no polygon in S_REGION"),
+        ({"TARGTYPE": "MOVING"}, "moves"),
+    ],
 )
 def test_exposure_without_a_place_is_named(tmp_path, cards, problem):
     exposure = expose(tmp_path, 1, (53.1, -27.8), **cards)

@@ -1,12 +1,15 @@
 """Which columns of a pool come from headers, and what depends on nothing but the exposure."""
 
+import re
 from pathlib import Path
 
 import pytest
 from astropy.io import fits
 
+from flows.calibrate import associations
 from flows.calwebb.associations import associate
 from flows.calwebb.associations.pool import pool_of, read_cards
+from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import InputError
 
 CARDS = {
@@ -66,6 +69,30 @@ def test_the_same_exposures_give_the_same_bytes(exposure, tmp_path):
     ]
 
 
+def test_two_runs_may_write_the_same_associations_at_once(exposure, tmp_path, monkeypatch):
+    made, folder = associate([exposure(1)]), tmp_path / "out"
+
+    def meanwhile(path):
+        monkeypatch.undo()
+        made.written(folder)
+
+    monkeypatch.setattr(associations, "synced", meanwhile)
+    written = made.written(folder)
+    assert sorted(folder.iterdir()) == sorted(written)
+
+
+def test_associations_made_before_are_not_counted_as_given(exposure, tmp_path):
+    paths = [exposure(1)]
+    made = associate(paths)
+    written = made.written(tmp_path)
+    assert made.count_others([*paths, *written, tmp_path / "mine_asn.json"], tmp_path) == 1
+
+
+def test_without_exposures_there_is_nothing_to_associate(tmp_path):
+    with pytest.raises(InputError, match="give exposures"):
+        associations.with_associations([tmp_path / "mine_asn.json"], JWST, tmp_path)
+
+
 def test_imprints_are_known_by_their_header(exposure):
     row = row_of(exposure(1, IS_IMPRT=True, BKGDTARG=False))
     assert (row["is_imprt"], row["bkgdtarg"]) == ("t", "f")
@@ -90,6 +117,14 @@ def test_an_exposure_that_does_not_say_its_observation_is_named(exposure):
     path = exposure(1, OBSERVTN=None)
     (remark,) = associate([path, exposure(2)]).remarks
     assert remark.startswith(f"{path}: no OBSERVTN")
+
+
+def test_an_image_without_its_filter_is_named_and_the_others_are_associated(exposure):
+    one = exposure(1)
+    made = associate([one, exposure(2, FILTER=None)])
+    assert {each.path.name: each.members for each in made.associations} == products([one])
+    (remark,) = made.remarks
+    assert re.search(r"_00002_nrcb1_uncal.fits: no FILTER in its primary header", remark)
 
 
 def test_groups_by_keywords_replace_those_of_stage_3(exposure):
@@ -119,6 +154,7 @@ def test_a_pool_of_dms_takes_the_place_of_headers(exposure, tmp_path):
     pool["targetid"] = ["7", "7"]
     file = tmp_path / "jw01234_pool.csv"
     pool.write(str(file))
+    fits.delval(paths[0], "OBSERVTN")
     made = associate(paths, pool=file)
     assert "jw01234-o001_t007_nircam_clear-f200w_image3_asn.json" in {
         each.path.name for each in made.associations
@@ -130,7 +166,7 @@ def test_a_pool_of_dms_takes_the_place_of_headers(exposure, tmp_path):
 def test_what_is_no_pool_is_refused(exposure, tmp_path, text):
     file = Path(tmp_path / "pool.csv")
     file.write_text(text)
-    with pytest.raises(InputError, match=r"pool.csv: not an association pool"):
+    with pytest.raises(InputError, match=r"pool.csv: not an association pool: [^:]*$"):
         associate([exposure(1)], pool=file)
 
 

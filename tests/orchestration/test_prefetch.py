@@ -60,9 +60,11 @@ def tables(run):
 def test_every_file_is_asked_for_once(cold_run, server):
     assert set(server.files_asked.values()) == {1}
     (table,) = (each for each in tables(cold_run) if each["key"] == "references")
-    files = {row["file"]: row["from"] for row in json.loads(table["data"]) if row["file"] != "N/A"}
-    assert set(files.values()) == {"fetched"}
-    assert set(files) < set(server.files_asked)
+    rows = [row for row in json.loads(table["data"]) if row["file"] != "N/A"]
+    files = {row["file"] for row in rows}
+    # Of two steps with the same file, the one that comes late finds it there.
+    assert {row["file"] for row in rows if row["from"] == "fetched"} == files
+    assert files < set(server.files_asked)
     assert "jwst_0001.pmap" in table["description"]
     assert server.url in table["description"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ from ..exceptions import StpipePrefectError
 from ..warm.keep import KEPT, preload_modules, preload_of, seconds
 from ..warm.messages import Message, receive, send
 from ..warm.place import folder, socket_path
-from ..warm.start import lock_of, start, to_stay
+from ..warm.start import lock_place, start, to_stay
 
 STARTUP_SECONDS = 300.0
 
@@ -84,12 +83,10 @@ def _stopped() -> str:
         path = socket_path()
         if answer := _ask(path, "stop"):
             return f"stopped: {_described(answer)}"
-        with os.fdopen(lock_of(path)) as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.kill(int(lock.read()), signal.SIGTERM)
-                return "stopped: a warm process that was starting"
+        if (lock := lock_place(path)) < 0:
+            os.kill(int(Path(f"{path}.lock").read_text()), signal.SIGTERM)
+            return "stopped: a warm process that was starting"
+        os.close(lock)
     return ""
 
 

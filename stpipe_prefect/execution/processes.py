@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from pkgutil import resolve_name
 from types import FrameType
-from typing import Any
 
 import psutil
 
@@ -28,6 +27,7 @@ from ..outcomes import Outcome, exit_code_of, outcome_of
 from ..warm import child
 from ..warm.forked import DeclinedError, Forked, Parent
 from ..warm.keep import start
+from ..warm.messages import Message
 from ..warm.start import SINGLE_THREADED
 from .results import Ended
 from .timing import peak_memory_mb
@@ -37,7 +37,6 @@ GRACE = 3.0
 
 FUNCTION = f"{__name__}:run_here"
 
-Message = dict[str, Any]
 Tell = Callable[[Message], None]
 
 ATTEMPTS = 3

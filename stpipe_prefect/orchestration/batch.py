@@ -36,9 +36,10 @@ from ..execution.events import (
     from_message,
     report,
 )
-from ..execution.processes import Message, preloaded, run_isolated, stop_children, use_warm_process
+from ..execution.processes import preloaded, run_isolated, stop_children, use_warm_process
 from ..execution.results import Ended, Result
 from ..outcomes import Outcome
+from ..warm.messages import Message
 from .server import LOOPBACK, server_is_configured
 from .subflow import FUNCTION, close_flow_run, subflow
 from .workarounds import record_task_run

@@ -25,10 +25,11 @@ from pydantic import SecretStr
 
 from ..exceptions import reason
 from ..execution.events import as_message, listening
-from ..execution.processes import Message, Tell
+from ..execution.processes import Tell
 from ..execution.results import Ended
 from ..outcomes import Outcome
 from ..warm.child import said_if_left_alone
+from ..warm.messages import Message
 from .artifacts import recording_for_batch
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .workarounds import (

@@ -20,7 +20,7 @@ from types import FrameType
 from ..exceptions import StpipePrefectError
 from .forked import DeclinedError, Forked, ask_for, forked
 from .keep import KEPT, OPTION, VARIABLE, keep_warm
-from .messages import user_of
+from .messages import is_of_this_user
 from .place import socket_path
 
 FUNCTION = f"{__package__}.child:run_command"
@@ -81,7 +81,7 @@ def _ask(function: str) -> Forked | None:
     try:
         connection.settimeout(PATIENCE)
         connection.connect(str(socket_path()))
-        if user_of(connection) not in (os.getuid(), -1):
+        if not is_of_this_user(connection):
             return None
         module = function.partition(":")[0]
         spec = find_spec(module)

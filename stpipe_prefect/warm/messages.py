@@ -58,10 +58,10 @@ def _some(connection: socket.socket, size: int) -> bytes:
     return content
 
 
-def user_of(connection: socket.socket) -> int:
-    """Give the number of the user at the other end."""
+def is_of_this_user(connection: socket.socket) -> bool:
+    """Tell whether the process at the other end is this user's."""
     if not hasattr(socket, "SO_PEERCRED"):  # other systems: the folder of the socket is private
-        return -1
+        return True
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     user: int = struct.unpack("3i", credentials)[1]
-    return user
+    return user == os.getuid()

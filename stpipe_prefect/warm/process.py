@@ -28,7 +28,7 @@ import psutil
 
 from .child import become
 from .forked import Parent
-from .messages import Message, receive, send, user_of
+from .messages import Message, is_of_this_user, receive, send
 from .staleness import Imported
 from .start import Settings, start
 
@@ -101,7 +101,7 @@ class WarmProcess:
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        if user_of(connection) in (os.getuid(), -1):
+        if is_of_this_user(connection):
             self._hear(connection)
         else:
             connection.close()
@@ -242,7 +242,6 @@ class WarmProcess:
             "python": sys.executable,
             "preload": list(self._settings.preload),
             "idle": self._settings.idle,
-            "last": self._last,
             "served": self._served,
             "running": len(self._running),
         }

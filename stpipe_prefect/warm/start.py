@@ -91,7 +91,7 @@ def start(settings: Settings) -> subprocess.Popen[bytes] | None:
     """Start a warm process; None if it would only serve commands that another one serves."""
     with ExitStack() as opened:
         log = None
-        settings = replace(settings, lock=_locked(Path(settings.path)) if settings.path else -1)
+        settings = replace(settings, lock=lock_place(Path(settings.path)) if settings.path else -1)
         if settings.lock >= 0:
             opened.callback(os.close, settings.lock)
             log = os.open(f"{settings.path}.log", _FRESH | os.O_APPEND, 0o600)
@@ -115,9 +115,12 @@ def start(settings: Settings) -> subprocess.Popen[bytes] | None:
         return process
 
 
-def _locked(path: Path) -> int:
-    """Lock what the one that listens at a socket has locked; -1 if there is one."""
-    lock = lock_of(path)
+def lock_place(path: Path) -> int:
+    """Lock what the one that listens at a socket has locked; -1 if there is one.
+
+    The file, beside the socket, has its number.
+    """
+    lock = os.open(f"{path}.lock", _FRESH, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -125,11 +128,6 @@ def _locked(path: Path) -> int:
         return -1
     os.truncate(lock, 0)
     return lock
-
-
-def lock_of(path: Path) -> int:
-    """Open the file that whoever listens at a socket has locked, and that has its number."""
-    return os.open(f"{path}.lock", _FRESH, 0o600)
 
 
 def _flags() -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from flows.calibrate import terminal
+from flows.calibrate import tables, terminal
 from stpipe_prefect.cli import main as cli
 from stpipe_prefect.cli.exit import exit_code_of_command, screen
 from stpipe_prefect.execution.events import report
@@ -117,5 +117,5 @@ def test_names_are_no_markup(tmp_path, capsys):
     product = tmp_path / "a[x]b:smile:_rate.fits"
     product.touch()
     done = terminal.PipelineProgress("p", Outcome.COMPLETED, 1.0, (str(product),))
-    screen().print(terminal.result_table([Result("a", Ended(Outcome.COMPLETED), (done,))]))
+    screen().print(tables.result_table([Result("a", Ended(Outcome.COMPLETED), (done,))]))
     assert product.name in capsys.readouterr().out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.association import BY_NAME, Association, is_association
-from stpipe_prefect.exceptions import InputError, UsageError
+from stpipe_prefect.exceptions import InputError
 from stpipe_prefect.products.staging import synced
 
 if TYPE_CHECKING:
@@ -115,17 +114,6 @@ class Associated:
         ]
 
 
-def check_stages(pipeline: str | None, stage: int | None) -> None:
-    """Refuse to choose a part of what associations go through.
-
-    Raises
-    ------
-    UsageError
-    """
-    if pipeline or stage:
-        raise UsageError("associate goes through all stages: leave pipeline and stage out")
-
-
 def associate(
     exposures: Sequence[Path], mission: Mission, *, by: Sequence[str] = (), pool: Path | None = None
 ) -> Associated:
@@ -154,29 +142,6 @@ def put_on_shared_grids(campaign: Campaign, associated: Associated) -> None:
     assert campaign.mission.shared_grids is not None
     grids = resolve_name(campaign.mission.shared_grids)
     campaign.put_below(grids(associated.associations, associated.exposures, campaign.said))
-
-
-def with_associations(
-    paths: Iterable[Path],
-    mission: Mission,
-    folder: Path,
-    *,
-    by: Sequence[str] = (),
-    pool: str | None = None,
-) -> tuple[Associated, list[Path]]:
-    """Make the associations of exposures in the folder of the products, and add them to these.
-
-    Raises
-    ------
-    InputError
-        They cannot be made, or a file that they need is absent.
-    """
-    exposures = exposures_of(paths)
-    made = associate(exposures, mission, by=by, pool=Path(pool) if pool else None)
-    made.check(folder)
-    for remark in made.remarks:
-        logging.getLogger(__name__).warning("%s", remark)
-    return made, [*exposures, *made.written(folder)]
 
 
 def exposures_of(paths: Iterable[Path]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import closing
 from contextvars import ContextVar
 from inspect import signature
@@ -13,7 +14,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from pydantic import Field
 
-from stpipe_prefect.exceptions import ParameterError, StpipePrefectError, UsageError
+from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.execution.capacity import expected_memory_mb
 from stpipe_prefect.execution.processes import use_warm_process
 from stpipe_prefect.execution.results import Ended, Result
@@ -29,14 +30,13 @@ from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
 from stpipe_prefect.references.context import pinned_context
 
-from .associations import check_stages, put_on_shared_grids, with_associations
 from .campaign import Campaign
 from .exposure import FLOW
 from .inputs import find_inputs
 from .job import Job
-from .jobs import plan_jobs
 from .missing import Lacking, Missing
 from .mission import Mission
+from .specification import Specification
 
 LISTED = 10
 """How many failures the error of a flow names one by one."""
@@ -132,32 +132,24 @@ def mission_flow(mission: Mission) -> LocalFlow:
         if campaign is None or not campaign.is_unchanged:
             use_warm_process([mission.preload])
         if campaign is None:
-            files = list(find_inputs(inputs, mission))
-            associated = None
-            if associate is not None:
-                check_stages(pipeline, stage)
-                associated, files = with_associations(
-                    files, mission, products_folder(output_dir), by=associate, pool=pool
-                )
-            found, refused = plan_jobs(files, mission, pipeline=pipeline, stage=stage)
-            campaign = Campaign(
+            wanted = Specification(
                 mission,
-                found,
+                tuple(find_inputs(inputs, mission)),
                 products_folder(output_dir),
-                given=parameters or {},
-                config_file=config_file,
-                crds_context=crds_context,
-                ignore=ignore or (),
-                overwrite=overwrite,
-                checkpoint=checkpoint or (),
-                strict=strict,
+                pipeline=pipeline,
+                stage=stage,
+                associate=None if associate is None else tuple(associate),
+                pool=Path(pool) if pool else None,
+                grid=grid,
                 missing=missing,
-                refused=refused,
+                crds_context=crds_context,
+                config_file=config_file,
+                ignore=tuple(ignore or ()),
+                overwrite=overwrite,
+                checkpoint=tuple(checkpoint or ()),
+                strict=strict,
             )
-            if associated is None and (grid or missing != "fail"):
-                raise UsageError("grid and missing go with associate")
-            if associated and grid:
-                put_on_shared_grids(campaign, associated)
+            campaign = _campaign(wanted, parameters or {})
         results = run(campaign, jobs=jobs, time_limit=time_limit)
         if any(result.failure for result in results):
             raise CampaignError(results)
@@ -273,6 +265,17 @@ def _run(campaign: Campaign, context: str, jobs: int | None, time_limit: float |
 def _run_name() -> str:
     first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
     return f"{flow_run.flow_name} · {first}" + (f" and {len(others)} more" if others else "")
+
+
+def _campaign(wanted: Specification, given: dict[str, Any]) -> Campaign:
+    """Plan a campaign; associations are made and written first."""
+    associated, made = wanted.associated(), None
+    if associated:
+        for remark in associated.remarks:
+            logging.getLogger(__name__).warning("%s", remark)
+        made = associated.written(wanted.output_dir)
+    jobs, refused = wanted.jobs(made)
+    return wanted.campaign(jobs, given, associated, refused)
 
 
 def _refused(error: StpipePrefectError) -> Ended:

@@ -13,6 +13,8 @@ import prefect.task_engine
 import prefect.utilities.visualization  # noqa: F401
 
 import flows.calibrate.command
+import flows.calibrate.specification
+import flows.calibrate.tables
 import flows.calibrate.terminal  # noqa: F401
 import stpipe_prefect.orchestration.subflow  # noqa: F401
 from flows.calibrate.exposure import exposure  # noqa: F401

@@ -1,18 +1,14 @@
-"""What the command shows: a line for each exposure, how far all are, and tables in the end."""
+"""What the command shows while it runs: a line for each exposure, and how far all are."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from stpipe_prefect.execution.events import (
@@ -24,13 +20,6 @@ from stpipe_prefect.execution.events import (
 )
 from stpipe_prefect.execution.results import Result
 from stpipe_prefect.outcomes import Outcome
-from stpipe_prefect.provenance.plans import Plan
-
-if TYPE_CHECKING:
-    from .associations import Associated
-
-LISTED = 12
-"""How many inputs have their products listed one by one, and how many caveats are shown."""
 
 
 @dataclass
@@ -147,65 +136,3 @@ class Display:
             line = self._lines.pop(event.name, _Line(event.name))
             line.result, line.pipeline, line.step = event, event.pipeline, event.step
             self._console.print(line)
-
-
-def association_table(associated: Associated) -> Table:
-    """List associations: what they make, of which members, and why these belong together."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("product", "type", "members", "why"):
-        table.add_column(title, overflow="fold")
-    for each in associated.associations:
-        members = [f"{member['expname']} ({member['exptype']})" for member in each.each_member()]
-        why = f"{each.table['asn_rule']}: {each.table['constraints']}"
-        table.add_row("\n".join(each.product_names), each.kind, "\n".join(members), why)
-    return table
-
-
-def plan_table(plans: Iterable[Plan]) -> Table:
-    """List what would run, and why."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("input", "pipeline", "plan"):
-        table.add_column(title, overflow="fold")
-    for plan in plans:
-        style = "green" if plan.is_up_to_date else "red" if plan.refusal else "yellow"
-        table.add_row(plan.input, plan.pipeline, Text(str(plan), style))
-    return table
-
-
-def result_table(results: Sequence[Result]) -> Table:
-    """List what was made of a few inputs, or how many of many came to which end."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    (_add_products if len(results) <= LISTED else _add_outcomes)(table, results)
-    return table
-
-
-def _add_products(table: Table, results: Sequence[Result]) -> None:
-    """List the products with their sizes, and the time each pipeline took."""
-    table.add_column("product", overflow="fold")
-    table.add_column("MB", justify="right")
-    table.add_column("made by")
-    table.add_column("s", justify="right")
-    for result in results:
-        for each in result.pipelines:
-            for number, product in enumerate(map(Path, each.products)):
-                cached = each.outcome is Outcome.CACHED
-                seconds = Outcome.CACHED if cached else f"{each.seconds:.1f}"
-                size = f"{product.stat().st_size / 1e6:.2f}"
-                table.add_row(product.name, size, each.pipeline, "" if number else seconds)
-
-
-def _add_outcomes(table: Table, results: Sequence[Result]) -> None:
-    table.add_column("outcome")
-    table.add_column("exposures", justify="right")
-    table.add_column("products", justify="right")
-    table.add_column("longest, s", justify="right")
-    table.add_column("largest, MB", justify="right")
-    for outcome, count in Counter(result.outcome for result in results).most_common():
-        mine = [result for result in results if result.outcome is outcome]
-        table.add_row(
-            outcome,
-            str(count),
-            str(sum(len(result.products) for result in mine)),
-            f"{max(result.ended.seconds for result in mine):.1f}",
-            f"{max(result.ended.peak_memory_mb for result in mine):.0f}",
-        )

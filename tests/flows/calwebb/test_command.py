@@ -173,9 +173,9 @@ def test_only_bad_files(environment, with_header, out, tmp_path):
         (["--verbosely"], "--verbosely: expected a value (did you mean '--verbose'?)"),
         (["--associate", "--stage", "3"], "associate goes through all stages"),
         (["--associate", "raw"], "--associate: expected nothing, or by=KEYWORD,KEYWORD, not 'raw'"),
-        (["--pool", "pool.csv"], "--pool goes with --associate"),
-        (["--grid", "shared"], "--grid goes with --associate"),
-        (["--missing", "drop"], "--missing goes with --associate"),
+        (["--pool", "pool.csv"], "pool goes with associate"),
+        (["--grid", "shared"], "grid goes with associate"),
+        (["--missing", "drop"], "missing goes with associate"),
         (["--steps.jump.skip"], "argument --steps.jump.skip: expected a value"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from flows.calibrate import associations
+from flows.calibrate.specification import Specification
 from flows.calwebb.associations import associate
 from flows.calwebb.associations.pool import pool_of, read_cards
 from flows.calwebb.mission import JWST
@@ -90,7 +91,7 @@ def test_associations_made_before_are_not_counted_as_given(exposure, tmp_path):
 
 def test_without_exposures_there_is_nothing_to_associate(tmp_path):
     with pytest.raises(InputError, match="give exposures"):
-        associations.with_associations([tmp_path / "mine_asn.json"], JWST, tmp_path)
+        Specification(JWST, (tmp_path / "mine_asn.json",), tmp_path, associate=()).associated()
 
 
 def test_imprints_are_known_by_their_header(exposure):

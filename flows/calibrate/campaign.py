@@ -274,10 +274,10 @@ class Campaign:
 
         Those in `checking` say which files are absent.
         """
-        made: Iterable[Path] = [job.input]
+        made: Iterable[Path] = ()
         refused = ""
         for number, name in enumerate(job.pipelines):
-            data = next((path for path in made if number == 0 or job.hands_on(path)), None)
+            data = job.input_of(number, made)
             if data is None:
                 plan = Plan(job.input.name, name, (NO_PRODUCT,))
             else:

@@ -32,7 +32,7 @@ def exposure(
     input: str,
     package: str,
     pipelines: list[str],
-    handed_on: str,
+    handed_on: list[str],
     output_dir: str,
     parameters: dict[str, dict[str, Any]],
     layers: dict[str, list[tuple[str, dict[str, Any]]]],
@@ -43,19 +43,17 @@ def exposure(
         input: The exposure or association.
         package: Which registers the pipelines; if empty, all are asked.
         pipelines: Names of the pipelines, in order.
-        handed_on: Suffix of the product that goes from one to the next.
+        handed_on: Suffixes of the products that go from one to the next.
         output_dir: Folder for the products.
         parameters: Those of the flow of each pipeline.
         layers: What is below these, for each pipeline: the source, and what it says.
     """
-    job = Job(Path(input), tuple(pipelines), handed_on)
-    data = job.input
+    job = Job(Path(input), tuple(pipelines), tuple(handed_on))
     products: list[Path] = []
     outcomes: set[Outcome] = set()
     degraded = []
     for number, name in enumerate(job.pipelines):
-        if number > 0:
-            data = _next_input(products, job)
+        data = _input_of(number, job, products)
         step_class = find_step(f"{package}::{name}" if package else name)
         between = [Layer(Source(source), values) for source, values in layers.get(name, ())]
         output_file = parameters[name].get("output_file")
@@ -80,10 +78,13 @@ def _run(pipeline: PipelineFlow, **parameters: Any) -> State[list[str]]:
     return state
 
 
-def _next_input(products: list[Path], job: Job) -> Path:
-    for product in filter(job.hands_on, products):
-        return product
-    names = ", ".join(product.name for product in products) or "nothing"
-    raise InputError(
-        f"{job.input}: stage 2 needs its _{job.handed_on} product, stage 1 made {names}"
-    )
+def _input_of(number: int, job: Job, products: list[Path]) -> Path:
+    data = job.input_of(number, products)
+    if data is None:
+        names = ", ".join(product.name for product in products) or "nothing"
+        before, pipeline = job.pipelines[number - 1 : number + 1]
+        needed = job.handed_on[number - 1]
+        raise InputError(
+            f"{job.input}: {pipeline} needs its _{needed} product, {before} made {names}"
+        )
+    return data

@@ -290,7 +290,7 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
         "input": str(job.input),
         "package": mission.package if registered else "",
         "pipelines": list(job.pipelines),
-        "handed_on": job.handed_on,
+        "handed_on": list(job.handed_on),
         "output_dir": str(folder),
         "parameters": {
             name: {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +33,9 @@ class Job:
         An exposure or association.
     pipelines : tuple of str
         Aliases, in the order they run; each takes a product of the one before.
-    handed_on : str
-        Suffix of the product that goes from one to the next.
+    handed_on : tuple of str
+        Suffix of the product of each pipeline that goes from there to the next; empty for what
+        makes no single one.
     reads : tuple of mapping
         Products that each pipeline takes, with the names of their files.
     makes : tuple of frozenset of str
@@ -49,7 +50,7 @@ class Job:
 
     input: Path
     pipelines: tuple[str, ...]
-    handed_on: str = "rate"
+    handed_on: tuple[str, ...] = ()
     reads: tuple[Mapping[str, str], ...] = field(default=(), compare=False)
     makes: tuple[Products, ...] = field(default=(), compare=False)
     needs: frozenset[Path] = field(default=frozenset(), compare=False)
@@ -98,9 +99,12 @@ class Job:
                 said = ", ".join(f"{name}={value}" for name, value in leaves(values))
                 yield f"{source}, {pipeline}: {said}"
 
-    def hands_on(self, product: Path) -> bool:
-        """Tell whether a product of one pipeline is what the next one takes."""
-        return product.stem.endswith(f"_{self.handed_on}")
+    def input_of(self, number: int, products: Iterable[Path]) -> Path | None:
+        """Find what one of the pipelines takes among the products of the one before."""
+        if number == 0:
+            return self.input
+        ending = f"_{self.handed_on[number - 1]}"
+        return next((product for product in products if product.stem.endswith(ending)), None)
 
     def record(self, folder: Path, output_file: str | None) -> Path:
         """Say where the record of its first pipeline is, or will be."""

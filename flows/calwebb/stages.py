@@ -71,6 +71,7 @@ def job_for(
         pipelines = (pipeline,)
     elif isinstance(found, Association):
         pipelines = (_for_association(found, others),)
+        suffix = split_name(found.science[0])[1]
     else:
         stages = pipelines_for(found.exp_type, time_series=found.time_series)
         if stages is None:
@@ -84,23 +85,29 @@ def job_for(
     if isinstance(found, Association):
         reads = {product_of(name): name for name in found.members}
         makes = combined(found, chosen[0], _stage(chosen[0]))
-        return Job(path, chosen, suffix, (reads,), (makes,))
-    return _with_products(Job(path, chosen, suffix))
+        return Job(path, chosen, _handed_on(chosen, suffix), (reads,), (makes,))
+    return _with_products(Job(path, chosen, _handed_on(chosen, suffix)))
 
 
 def _stage(pipeline: str) -> int:
     return STAGE_OF.get(pipeline, 3)
 
 
+def _handed_on(pipelines: Iterable[str], rate: str) -> tuple[str, ...]:
+    """Name for each pipeline what others take of its products; `rate` is that of stage 1."""
+    calibrated = "calints" if rate.endswith("ints") else "cal"
+    return tuple({1: rate, 2: calibrated}.get(_stage(name), "") for name in pipelines)
+
+
 def _with_products(job: Job) -> Job:
     """Say what an exposure's pipelines take and make, each of what the one before has made."""
     data = job.input.name
     reads, makes = [], []
-    for name in job.pipelines:
+    for name, handed_on in zip(job.pipelines, job.handed_on, strict=True):
         reads.append({product_of(data): data})
         is_first = _stage(name) == 1
         makes.append(rates(data) if is_first else frozenset({calibrated(data)}))
-        data = f"{split_name(data)[0]}_{job.handed_on}{job.input.suffix}"
+        data = f"{split_name(data)[0]}_{handed_on}{job.input.suffix}"
     return replace(job, reads=tuple(reads), makes=tuple(makes))
 
 

@@ -62,7 +62,9 @@ def job_for(
 
 def _job(path: Path, pipeline: str, taken: Sequence[str], made: Sequence[str]) -> Job:
     reads = {product_of(name): name for name in taken}
-    return Job(path, (pipeline,), reads=(reads,), makes=(frozenset(map(calibrated, made)),))
+    handed_on = "cal" if pipeline == EXPOSURE and not is_association(path) else ""
+    makes = frozenset(map(calibrated, made))
+    return Job(path, (pipeline,), (handed_on,), (reads,), (makes,))
 
 
 def product_of(name: str) -> str:

@@ -12,7 +12,7 @@ from stpipe_prefect.exceptions import InputError, UsageError
 
 
 def test_raw_exposure_goes_through_two_stages(uncal):
-    assert job_for(uncal) == Job(uncal, ("calwebb_detector1", "calwebb_image2"), "rate")
+    assert job_for(uncal) == Job(uncal, ("calwebb_detector1", "calwebb_image2"), ("rate", "cal"))
 
 
 def test_one_stage_of_it(uncal):
@@ -26,7 +26,7 @@ def test_count_rates_go_through_the_second(with_header):
 
 def test_time_series_hands_on_every_integration(with_header):
     job = job_for(with_header("jw1_uncal.fits", EXP_TYPE="NRC_TSIMAGE"))
-    assert job.handed_on == "rateints"
+    assert job.handed_on == ("rateints", "calints")
 
 
 @pytest.mark.parametrize(

@@ -82,15 +82,15 @@ class Associated:
         }
         for association in self.associations:
             assert association.path is not None
-            path, text = folder / association.path.name, _text(association, elsewhere)
+            path, text = folder / association.path.name, placed_content(association, elsewhere)
             if not (path.is_file() and path.read_bytes() == text):
                 path = (instead or folder) / path.name
-                _write(path, text)
+                write_file(path, text)
             paths.append(path)
         if instead is None:
             for name, exposure in self.needed.items():
                 if not (folder / name).exists():
-                    _write(folder / name, (exposure.parent / name).read_bytes())
+                    write_file(folder / name, (exposure.parent / name).read_bytes())
         return paths
 
     def count_others(self, paths: Iterable[Path], folder: Path) -> int:
@@ -149,7 +149,7 @@ def exposures_of(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if not is_association(path)]
 
 
-def _text(association: Association, elsewhere: Mapping[str, str]) -> bytes:
+def placed_content(association: Association, elsewhere: Mapping[str, str]) -> bytes:
     """Give the content of its file; members elsewhere, that nothing makes, have their paths."""
     placed = Association(copy.deepcopy(association.table))
     for member in placed.each_member():
@@ -159,14 +159,14 @@ def _text(association: Association, elsewhere: Mapping[str, str]) -> bytes:
 
 def write_association(path: Path, association: Association) -> None:
     """Write an association into its file."""
-    _write(path, _content(association))
+    write_file(path, _content(association))
 
 
 def _content(association: Association) -> bytes:
     return (json.dumps(association.table, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, also where another run writes it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")

@@ -22,6 +22,7 @@ from stpipe_prefect.execution.events import report
 from stpipe_prefect.parameters.layers import merge, new_config
 from stpipe_prefect.parameters.origins import file_layers
 from stpipe_prefect.parameters.text import typed
+from stpipe_prefect.provenance.checkpoints import BEFORE
 from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.provenance.inputs import first_exposure
 from stpipe_prefect.provenance.plans import NO_PRODUCT, Plan, QuickPlanner
@@ -31,8 +32,10 @@ from stpipe_prefect.references.needs import read_crds_parameters
 from .job import Job
 from .jobs import check_output_files, pipelines_of
 from .parameters import parameters_of, share_checkpoints
+from .trial import Sharing, with_own_members
 
 if TYPE_CHECKING:
+    from flows.trials.folders import Trial
     from stpipe_prefect.execution.results import Result
     from stpipe_prefect.orchestration.plan import Planner
     from stpipe_prefect.parameters.resolution import Layer
@@ -73,6 +76,8 @@ class Campaign:
     missing : {"fail", "drop", "wait"}
         What becomes of an association of which members failed; the latter two regard those
         that are degraded, too.
+    trial : flows.trials.folders.Trial or None
+        What of its products the base or another trial has is shared and not computed.
     refused : mapping of pathlib.Path to StpipePrefectError
         Inputs that cannot be calibrated.
     parameters : dict of str to dict
@@ -100,6 +105,7 @@ class Campaign:
     checkpoint: Sequence[str] = ()
     strict: bool = False
     missing: Missing = "fail"
+    trial: Trial | None = None
     refused: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(init=False)
     checkpoints: dict[str, list[str]] = field(init=False)
@@ -110,9 +116,13 @@ class Campaign:
         pipelines = pipelines_of(self.jobs)
         self.parameters = parameters_of(pipelines, self.given, self.config_file)
         self.checkpoints = share_checkpoints(pipelines, [*self.checkpoint])
+        if self.trial:
+            for name in pipelines:
+                concerned = self.parameters[name].get("steps", {})
+                self.checkpoints[name] += [f"{BEFORE}{step}" for step in concerned]
         check_output_files(self.jobs, self.parameters)
 
-    def planned(self, *, check_files: bool = False) -> Iterator[Job]:
+    def planned(self, *, check_files: bool = False, sharing: bool = False) -> Iterator[Job]:
         """Plan every pipeline of every job; gives the jobs with their plans.
 
         A product that an earlier pipeline will remake is a changed input for a later one.
@@ -121,6 +131,8 @@ class Campaign:
         ----------
         check_files : bool
             Refuse a run if members or reference files are missing.
+        sharing : bool
+            Have a trial share at once what its plans find with others.
         """
         with ExitStack() as planning:
             made: dict[str, Planner] = {}
@@ -134,7 +146,10 @@ class Campaign:
                 )
                 folder = self.output_dir or job.input.parent
                 checking = planners if check_files else None
-                plans = self._plans_of(job, planners, folder, remade[folder], checking)
+                shared = None
+                if self.trial and not self.overwrite:
+                    shared = Sharing(self.trial, planners, is_real=sharing)
+                plans = self._plans_of(job, planners, folder, remade[folder], checking, shared)
                 yield replace(job, plans=tuple(plans))
 
     @cached_property
@@ -168,11 +183,16 @@ class Campaign:
     def up_to_date(self) -> list[Job]:
         """Find the jobs with nothing to do.
 
-        Of a single one with changes its own process finds out. Where no other has a record there
+        A trial shares what others have, and is up to date where that is all. Of a single
+        one with changes its own process finds out. Where no other has a record there
         is nothing to plan with, and the mission's package need not be imported for it.
         """
         if self.overwrite:
             return []
+        if self.trial:
+            self.jobs = with_own_members(self.jobs, self.trial)
+            self.jobs = [*self.planned(sharing=True)]
+            return [job for job in self.jobs if job.is_up_to_date]
         jobs: Iterable[Job] = self.unchanged.values()
         others = [job for job in self.jobs if job.input not in self.unchanged]
         if len(self.jobs) > 1 and any(self.record(job).exists() for job in others):
@@ -269,10 +289,11 @@ class Campaign:
         folder: Path,
         remade: set[str],
         checking: Mapping[str, Planner] | None = None,
+        sharing: Sharing | None = None,
     ) -> Iterator[Plan]:
         """Plan the pipelines of one job; add to `remade` the products that these will make.
 
-        Those in `checking` say which files are absent.
+        Those in `checking` say which files are absent, and `sharing` what others have.
         """
         made: Iterable[Path] = ()
         refused = ""
@@ -281,9 +302,12 @@ class Campaign:
             if data is None:
                 plan = Plan(job.input.name, name, (NO_PRODUCT,))
             else:
-                plan = _after(
-                    remade, job.reads[number:][:1], _planned(planners[name], name, data, folder)
-                )
+                plan = _planned(planners[name], name, data, folder)
+                if sharing:
+                    plan = sharing.found(plan, name, data)
+                plan = _after(remade, job.reads[number:][:1], plan)
+                if sharing:
+                    plan = sharing.taken(plan, name, data)
             if self.overwrite and plan.reasons != (UNREADABLE,):
                 plan = replace(plan, reasons=plan.reasons or ("--overwrite",), refusal="")
             elif refused:

@@ -101,6 +101,7 @@ class _Command:
 
     def specification(self, sample: Sample | None) -> Specification:
         """Put together what the options say of the campaign."""
+        from flows.trials.folders import Trial
         from stpipe_prefect.products.names import folder_path
 
         from .inputs import find_inputs
@@ -109,6 +110,7 @@ class _Command:
         options = self.options
         output_dir = options.output_dir or ("." if not sample else sample_products(self.mission))
         folder = folder_path(output_dir)
+        trial = Trial(folder, options.trial) if options.trial is not None else None
         stage = options.stage if self.mission.stages else None
         associate = getattr(options, "associate", None)
         pool = getattr(options, "pool", None)
@@ -120,7 +122,7 @@ class _Command:
         return Specification(
             self.mission,
             tuple(files),
-            folder,
+            trial.folder if trial else folder,
             pipeline=options.pipeline,
             stage=stage,
             associate=associate,
@@ -133,6 +135,7 @@ class _Command:
             overwrite=options.overwrite,
             checkpoint=tuple(options.checkpoint),
             strict=options.strict,
+            trial=trial,
         )
 
     def associated(self, wanted: Specification) -> Associated | None:

@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from pydantic import Field
 
+from flows.trials.folders import Trial
 from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.execution.capacity import expected_memory_mb
 from stpipe_prefect.execution.processes import use_warm_process
@@ -63,6 +64,8 @@ FIELDS = {
     "checkpoint": 'Keep the models after these steps, or "all", so that a later run can resume.',
     "jobs": "Exposures at a time; default one for each core, as far as memory allows.",
     "strict": "Stop at a step that could not do its work (Degraded) and publish nothing of it.",
+    "trial": "Make the products in the folder trials/NAME of the output folder, and share what "
+    "this folder, the base, or another trial has of them.",
     "time_limit": "Seconds after which the process of an exposure is killed.",
 }
 """The form of a run describes its fields with these."""
@@ -118,6 +121,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
         ignore: list[str] | None = None,
         checkpoint: list[str] | None = None,
         strict: bool = False,
+        trial: str | None = None,
         jobs: Annotated[int, Field(ge=1)] | None = None,
         time_limit: Annotated[float, Field(gt=0)] | None = None,
     ) -> list[str]:
@@ -132,10 +136,12 @@ def mission_flow(mission: Mission) -> LocalFlow:
         if campaign is None or not campaign.is_unchanged:
             use_warm_process([mission.preload])
         if campaign is None:
+            folder = products_folder(output_dir)
+            own = Trial(folder, trial) if trial is not None else None
             wanted = Specification(
                 mission,
                 tuple(find_inputs(inputs, mission)),
-                products_folder(output_dir),
+                own.folder if own else folder,
                 pipeline=pipeline,
                 stage=stage,
                 associate=None if associate is None else tuple(associate),
@@ -148,6 +154,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
                 overwrite=overwrite,
                 checkpoint=tuple(checkpoint or ()),
                 strict=strict,
+                trial=own,
             )
             campaign = _campaign(wanted, parameters or {})
         results = run(campaign, jobs=jobs, time_limit=time_limit)
@@ -155,12 +162,12 @@ def mission_flow(mission: Mission) -> LocalFlow:
             raise CampaignError(results)
         return [product for result in results for product in result.products]
 
-    own = signature(calibrate, eval_str=True)
+    whole = signature(calibrate, eval_str=True)
     absent = {"stage"} if not mission.stages else set()
     absent |= {"associate", "pool", "missing"} if not mission.associate else set()
     absent |= {"grid"} if not mission.shared_grids else set()
-    kept = [each for each in own.parameters.values() if each.name not in absent]
-    calibrate.__signature__ = own.replace(parameters=kept)  # type: ignore[attr-defined]
+    kept = [each for each in whole.parameters.values() if each.name not in absent]
+    calibrate.__signature__ = whole.replace(parameters=kept)  # type: ignore[attr-defined]
     calibrate.__module__, calibrate.__name__ = mission.flow.split(":")
     calibrate.__qualname__ = calibrate.__name__
     lines = [f"    {each.name}: {FIELDS[each.name].format(mission)}" for each in kept]
@@ -199,7 +206,8 @@ def start(
     try:
         state: State[list[str]] = flow.with_options(task_runner=task_runner)(
             [str(job.input) for job in campaign.jobs],
-            output_dir=str(campaign.output_dir),
+            output_dir=str(campaign.trial.base if campaign.trial else campaign.output_dir),
+            trial=campaign.trial.name if campaign.trial else None,
             crds_context=campaign.crds_context,
             config_file=campaign.config_file,
             parameters=dict(campaign.given),

@@ -71,6 +71,7 @@ class Job:
                 products=tuple(map(str, plan.products)),
                 degraded=plan.degraded,
                 caveats=plan.remarks,
+                shared=plan.shared,
             )
             for plan in self.plans or ()
         ]

@@ -61,6 +61,12 @@ def parser(mission: Mission) -> CommandParser:
     folder = f"products go here (default: ., or {sample_products(mission)})"
     add("--output-dir", metavar="DIR", help=folder)
     add(
+        "--trial",
+        metavar="NAME",
+        help="make the products in DIR/trials/NAME, and share what the base, DIR, or another trial "
+        "has of them",
+    )
+    add(
         "--pipeline",
         type=lambda name: _pipeline(name, mission),
         metavar="NAME",

@@ -14,6 +14,8 @@ from .campaign import Campaign
 from .jobs import plan_jobs
 
 if TYPE_CHECKING:
+    from flows.trials.folders import Trial
+
     from .job import Job
     from .missing import Missing
     from .mission import Mission
@@ -29,7 +31,7 @@ class Specification:
     files : tuple of pathlib.Path
         Exposures and associations.
     output_dir : pathlib.Path
-        Folder for the products.
+        Folder for the products; of a trial its own.
     pipeline : str or None
         What is to run, whatever a file calls for.
     stage : int or None
@@ -41,7 +43,7 @@ class Specification:
         That DMS made of the exposures.
     grid : {"shared"} or None
         Put all mosaics of a target on one pixel grid.
-    missing, crds_context, config_file, ignore, overwrite, checkpoint, strict
+    missing, crds_context, config_file, ignore, overwrite, checkpoint, strict, trial
         As `Campaign` has them.
 
     Raises
@@ -65,6 +67,7 @@ class Specification:
     overwrite: bool = False
     checkpoint: tuple[str, ...] = ()
     strict: bool = False
+    trial: Trial | None = None
 
     def __post_init__(self) -> None:
         if self.associate is None:
@@ -119,6 +122,7 @@ class Specification:
             checkpoint=self.checkpoint,
             strict=self.strict,
             missing=self.missing,
+            trial=self.trial,
             refused=refused or {},
         )
         if associated and self.grid:

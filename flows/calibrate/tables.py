@@ -110,7 +110,8 @@ def _add_products(table: Table, results: Sequence[Result]) -> None:
         for each in result.pipelines:
             for number, product in enumerate(map(Path, each.products)):
                 cached = each.outcome is Outcome.CACHED
-                seconds = Outcome.CACHED if cached else f"{each.seconds:.1f}"
+                shared = f"shared with {each.shared}" if each.shared else Outcome.CACHED
+                seconds = shared if cached else f"{each.seconds:.1f}"
                 size = f"{product.stat().st_size / 1e6:.2f}"
                 table.add_row(product.name, size, each.pipeline, "" if number else seconds)
 

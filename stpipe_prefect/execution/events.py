@@ -33,7 +33,8 @@ class DownloadProgress:
 class PipelineProgress:
     """A pipeline that begins, without an outcome, or is done, in seconds, and what it made.
 
-    `degraded` and `caveats` are those of its record, a line each.
+    `degraded` and `caveats` are those of its record, a line each; `shared` names the folder whose
+    products were taken.
     """
 
     pipeline: str
@@ -42,6 +43,7 @@ class PipelineProgress:
     products: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+    shared: str = ""
 
 
 @dataclass(frozen=True)

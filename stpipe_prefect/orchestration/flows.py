@@ -189,7 +189,7 @@ def as_flow(
 
         def ended(outcome: Outcome, about: Plan | Record, paths: Iterable[Path]) -> None:
             seconds = time.monotonic() - started
-            remarks = about.degraded, about.remarks
+            remarks = about.degraded, about.remarks, about.shared
             report(PipelineProgress(name, outcome, seconds, tuple(_names(paths)), *remarks))
 
         request, arguments, data, place = requested(

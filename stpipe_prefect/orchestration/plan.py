@@ -42,6 +42,7 @@ from ..provenance.record import (
     read_record,
     run_name,
 )
+from ..provenance.sharing import is_shareable, share_run
 from ..references.cache import prefetch, refuse_absent
 from ..references.context import pinned_context
 from ..references.needs import files_needed, parameter_files, read_crds_parameters
@@ -140,7 +141,61 @@ class Planner:
             returned=_returned(record, products),
             degraded=record.degraded,
             remarks=record.remarks,
+            shared=record.shared,
         )
+
+    def shareable(self, data: str | Path, folder: Path, others: Mapping[str, Path]) -> Plan | None:
+        """Find another folder that has what a run into this one would make.
+
+        Parameters
+        ----------
+        data : path
+            The input.
+        folder : pathlib.Path
+            That of the run.
+        others : mapping of str to pathlib.Path
+            The other folders, by what to call them.
+
+        Returns
+        -------
+        Plan or None
+            With the products and the record there.
+        """
+        output_file = self._request.says("output_file")
+        for origin, other in others.items():
+            try:
+                record = read_record(find_run(other, data, self._pipeline, output_file))
+            except InputError:
+                continue
+            if (
+                made_by_another(record, class_path(self._class))
+                or not is_shareable(record)
+                or (self._strict and record.degraded)
+                or record.problems()
+                or self._differences(record, data, folder)
+            ):
+                continue
+            return Plan(
+                Path(data).name,
+                self._pipeline,
+                (),
+                tuple(Path(product.path) for product in record.products),
+                record=record.path,
+                degraded=record.degraded,
+                remarks=record.remarks,
+                shared=origin,
+            )
+        return None
+
+    def share(self, plan: Plan, data: str | Path, folder: Path) -> Plan:
+        """Have a folder share what a plan found elsewhere; see `shareable`."""
+        assert plan.record is not None
+        record = read_record(plan.record)
+        inputs, _ = self._contents(data, folder, record.dependencies)
+        made_from = replace(record.dependencies, inputs=inputs, request=self._fingerprint)
+        there = share_run(record, folder, made_from, origin=plan.shared)
+        products = tuple(Path(product.path) for product in there.products)
+        return replace(plan, products=products, record=there.path)
 
     def checked(self, plan: Plan, data: Any, folder: Path) -> Plan:
         """Refuse a run for which files are absent: members, or references nobody can fetch."""

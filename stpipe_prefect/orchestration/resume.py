@@ -10,7 +10,7 @@ take the input away from under them the first step is run in any case.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,11 @@ class Resumption:
 
     def __init__(self, pipeline: Any, dependencies: Dependencies, wanted: Collection[str]) -> None:
         steps = getattr(pipeline, "step_defs", {})
-        for name in wanted:
+        before = {
+            name.removeprefix(store.BEFORE) for name in wanted if name.startswith(store.BEFORE)
+        }
+        wanted = {name for name in wanted if not name.startswith(store.BEFORE)}
+        for name in (*wanted, *before):
             if name != "all" and name not in steps:
                 raise UsageError(
                     f"there is no step {name!r} to keep a checkpoint after{nearest(name, steps)}"
@@ -61,10 +65,11 @@ class Resumption:
         inputs = [Path(file.path).name for file in dependencies.inputs]
         alias = pipeline.class_alias or type(pipeline).__name__
         self._run = f"{Path(inputs[0]).stem}.{alias}" if inputs else alias
-        self._wanted = set(steps) if "all" in wanted else set(wanted)
+        self._wanted = set(steps) if "all" in wanted else wanted
+        self._before = before
         self._called: list[str] = []
         self._latest: Any = None
-        self._is_linear = bool(wanted) and not dependencies.opaque
+        self._is_linear = bool(wanted or before) and not dependencies.opaque
         self._why_not = "each step must take what the one before returned"
         if dependencies.opaque:
             self._why_not = f"{dependencies.opaque[0]} cannot be compared between runs"
@@ -81,6 +86,8 @@ class Resumption:
         if found:
             cached_task(name)()
             return found[0]
+        if name in self._before:
+            self._keep_what_it_takes()
         result = compute()
         # Looking at the members of a library opens each of them: only where it matters.
         if self._is_linear and self._is_degraded(name, result):
@@ -127,16 +134,22 @@ class Resumption:
             logger.warning("No checkpoint after %s and later steps: %s", name, self._why_not)
             self._wanted = set()
         elif name in self._wanted:
-            try:
-                store.keep(
-                    self._run,
-                    self._called,
-                    self._fingerprint(self._called),
-                    result,
-                    getattr(self._pipeline, name).output_ext or self._pipeline.output_ext,
-                )
-            except Exception as error:  # it only costs time, another time
-                logger.warning("No checkpoint after %s: %s", name, reason(error))
+            self._keep(self._called, result)
+
+    def _keep_what_it_takes(self) -> None:
+        """Keep what the step takes that is about to run; before one alone, the first of those."""
+        self._before = set()
+        *steps, _ = self._called
+        if steps and self._is_linear:
+            self._keep(steps, revealed(self._latest))
+
+    def _keep(self, steps: Sequence[str], result: Any) -> None:
+        step = getattr(self._pipeline, steps[-1])
+        ext = step.output_ext or self._pipeline.output_ext
+        try:
+            store.keep(self._run, steps, self._fingerprint(steps), result, ext)
+        except Exception as error:  # it only costs time, another time
+            logger.warning("No checkpoint after %s: %s", steps[-1], reason(error))
 
     def _find(self) -> store.Checkpoint | None:
         for checkpoint in store.usable(self._run):

@@ -25,6 +25,9 @@ FOLDER_VARIABLE = "STPIPE_PREFECT_CHECKPOINTS"
 LIMIT = 20_000_000_000
 """Bytes that all checkpoints together may take; the oldest go first."""
 
+BEFORE = "before "
+"""Put ahead of the name of a step where a checkpoint is wanted of what it takes."""
+
 _RECORD = "checkpoint.json"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import StpipePrefectError
+from ..products.sharing import noted
 from .volatile import is_volatile
 
 _IN_MEMORY = "memory:/"
@@ -84,20 +85,23 @@ class FileContent:
             return known
         stat = path.stat()
         times = (stat.st_mtime_ns, stat.st_ctime_ns)
-        return cls(str(path), stat.st_size, *times, _content(path.absolute(), stat.st_size, *times))
+        sha256 = noted(path, stat) or _content(path.absolute(), stat.st_size, *times)
+        return cls(str(path), stat.st_size, *times, sha256)
 
     @property
     def is_untouched(self) -> bool:
-        """Whether the file is there and was not touched since; false does not mean changed."""
+        """Whether the file is there and was not touched since; false does not mean changed.
+
+        The ctime of a file that folders share changes with each link to it, and does not count.
+        """
+        path = Path(self.path)
         try:
-            stat = Path(self.path).stat()
+            stat = path.stat()
         except OSError:
             return False
-        return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) == (
-            self.size,
-            self.mtime_ns,
-            self.ctime_ns,
-        )
+        if (stat.st_size, stat.st_mtime_ns) != (self.size, self.mtime_ns):
+            return False
+        return stat.st_ctime_ns == self.ctime_ns or noted(path, stat) == self.sha256
 
     @property
     def is_intact(self) -> bool:

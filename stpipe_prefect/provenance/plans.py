@@ -42,6 +42,8 @@ class Plan:
     degraded, remarks : tuple of str
         What the record of an earlier run says of steps that could not do their work, and of
         caveats.
+    shared : str
+        With whom its products are shared, or will be: ``"base"``, or a trial.
     """
 
     input: str
@@ -53,6 +55,7 @@ class Plan:
     record: Path | None = None
     degraded: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    shared: str = ""
 
     @property
     def is_up_to_date(self) -> bool:
@@ -62,7 +65,9 @@ class Plan:
     def __str__(self) -> str:
         if self.refusal:
             return f"refused: {self.refusal}"
-        return f"will run: {'; '.join(self.reasons)}" if self.reasons else "up to date"
+        if self.reasons:
+            return f"will run: {'; '.join(self.reasons)}"
+        return f"shared with {self.shared}" if self.shared else "up to date"
 
     def as_json(self) -> dict[str, Any]:
         """Give it as what JSON knows."""
@@ -75,7 +80,7 @@ class Plan:
             "products": [str(path) for path in self.products],
             "degraded": list(self.degraded),
             "caveats": list(self.remarks),
-        }
+        } | ({"shared": self.shared} if self.shared else {})
 
 
 class QuickPlanner:
@@ -130,6 +135,7 @@ class QuickPlanner:
             products=products,
             degraded=record.degraded,
             remarks=record.remarks,
+            shared=record.shared,
         )
 
     def _is_same(self, record: Record, data: Any, folder: Path) -> bool:

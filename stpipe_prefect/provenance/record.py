@@ -48,7 +48,8 @@ class Record:
     run : dict
         ``name``, ``pipeline``, ``bases`` (pipelines its class is derived from), ``outcome``,
         ``flow_run``, ``log`` (file name of what the steps logged, beside the record), ``host``,
-        ``started``, ``seconds``, ``peak_memory_mb``.
+        ``started``, ``seconds``, ``peak_memory_mb``; ``shared``, if another folder's products are
+        shared: ``"base"``, or the trial's.
     steps : list of dict
         ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb`` of each that ran; of one that
         is ``Degraded``, also the ``reason``.
@@ -94,6 +95,11 @@ class Record:
             + ": ".join(text for text in (row["caveat"], row["reason"]) if text)
             for row in self.caveats
         )
+
+    @property
+    def shared(self) -> str:
+        """With whom its products are shared; empty if it made them."""
+        return str(self.run.get("shared", ""))
 
     def names(self, product: Path) -> bool:
         """Tell whether a file, by its name, is among the products."""

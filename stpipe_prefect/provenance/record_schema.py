@@ -20,6 +20,7 @@ class _Run:
     flow_run: str = ""
     seconds: float = 0
     peak_memory_mb: float = 0
+    shared: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from shutil import copy
 
 import pytest
 import warm
 from filelock import FileLock
+from platformdirs import user_cache_path
 
 from flows.romancal.sample import store as roman_store
 from flows.romancal.sample.store import Sample as RomanSample
@@ -130,20 +132,28 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_prefect_home(
-    made_once: Callable[[str, Callable[[Path], object]], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[], Path]:
-    """Make a folder of Prefect with a new database: Prefect takes 9 s to make the first."""
+def new_prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Make a folder of Prefect with a new database.
+
+    Prefect takes 9 s to make one: the first is kept, until there is another Prefect.
+    """
+    kept = user_cache_path("stpipe_prefect") / "tests" / f"prefect-{version('prefect')}.db"
 
     def make_database(home: Path) -> None:
         command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
         environment = os.environ | {"PREFECT_HOME": str(home)}
         subprocess.run(command, env=environment, check=True, capture_output=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        whole = copy(home / "prefect.db", kept.with_suffix(f".{os.getpid()}"))
+        Path(whole).replace(kept)
 
     def make() -> Path:
         home = tmp_path_factory.mktemp("prefect")
-        copy(made_once("prefect-database", make_database) / "prefect.db", home)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(kept.with_suffix(".lock")):
+            if not kept.exists():
+                make_database(tmp_path_factory.mktemp("first"))
+        copy(kept, home / "prefect.db")
         return home
 
     return make

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .user import check_user
 
 if TYPE_CHECKING:
+    from .insertions.insertion import after, before
     from .orchestration.flows import PipelineFlow, as_flow
     from .orchestration.handles import Handle
     from .orchestration.tasks import StepTask, as_prefetch, as_task
@@ -20,9 +21,11 @@ __all__ = [
     "PipelineFlow",
     "Step",
     "StepTask",
+    "after",
     "as_flow",
     "as_prefetch",
     "as_task",
+    "before",
 ]
 
 _HOME = {
@@ -31,9 +34,11 @@ _HOME = {
     "PipelineFlow": "orchestration.flows",
     "Step": "step",
     "StepTask": "orchestration.tasks",
+    "after": "insertions.insertion",
     "as_flow": "orchestration.flows",
     "as_prefetch": "orchestration.tasks",
     "as_task": "orchestration.tasks",
+    "before": "insertions.insertion",
 }
 
 

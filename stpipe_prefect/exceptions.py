@@ -17,6 +17,7 @@
     │   └── CrdsServerError           the CRDS server is unreachable, or its response is invalid
     ├── DegradedError             1   a step could not do its work, in a run that is strict
     ├── HookError                 1   a command given as a hook failed (OSError)
+    ├── InsertedStepError         1   a step inserted into a pipeline failed
     ├── NoScienceDataError       64   the exposure holds nothing to calibrate
     └── StpipeExitException       n   a step ends the command with a status of its choice
 
@@ -94,6 +95,10 @@ class DegradedError(StpipePrefectError):
 
 class HookError(StpipePrefectError, OSError):
     """A command given as a hook of a step that failed."""
+
+
+class InsertedStepError(StpipePrefectError):
+    """A step inserted into a pipeline that failed, or returned no data model."""
 
 
 class NoScienceDataError(StpipePrefectError):

@@ -197,12 +197,17 @@ class Pipeline(Step):
         return refcfg
 
     @classmethod
-    def _crds_config(cls, crds_parameters: Mapping[str, Any], observatory: str) -> ConfigObj:
+    def _get_config_from_parameters(
+        cls, crds_parameters: Mapping[str, Any], observatory: str
+    ) -> ConfigObj:
         config = cls._no_config()
         for name, step_class in cls.step_defs.items():
             config["steps"][name] = {}
-            merge(config["steps"][name], step_class._crds_config(crds_parameters, observatory))
-        merge(config, super()._crds_config(crds_parameters, observatory))
+            merge(
+                config["steps"][name],
+                step_class._get_config_from_parameters(crds_parameters, observatory),
+            )
+        merge(config, super()._get_config_from_parameters(crds_parameters, observatory))
         return config
 
     @classmethod

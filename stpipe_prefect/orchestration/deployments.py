@@ -50,6 +50,8 @@ class DeploymentSettings(BaseSettings):
         Whether ``override_<type>`` may be given, within `input_roots`.
     allow_config_files : bool
         Whether parameter files may be named, within `input_roots`.
+    allow_classes : bool
+        Whether classes and functions may be named, such as those of steps to insert.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
@@ -59,6 +61,7 @@ class DeploymentSettings(BaseSettings):
     allow_hooks: bool = False
     allow_overrides: bool = False
     allow_config_files: bool = False
+    allow_classes: bool = False
 
     @field_validator("input_roots", "output_roots", mode="before")
     @classmethod
@@ -102,6 +105,22 @@ def check_deployable(title: str, inputs: Iterable[Any], parameters: Mapping[str,
     if in_deployment():
         files = [Layer(FLOW_RUN, {"input": each}) for each in inputs]
         check_allowed(title, [*files, Layer(FLOW_RUN, parameters)])
+
+
+def check_classes(title: str, paths: Iterable[str]) -> None:
+    """Refuse classes and functions that a run of a deployment names, unless it may.
+
+    Those that are there as objects were chosen by whoever wrote the flow.
+    """
+    if in_deployment() and not DeploymentSettings().allow_classes:
+        raise_problems(
+            title,
+            (
+                f"{path} is not allowed in a deployment; {PREFIX}ALLOW_CLASSES=true in the "
+                "worker's environment allows classes and functions to be named"
+                for path in paths
+            ),
+        )
 
 
 def products_folder(named: str | Path | None) -> Path:

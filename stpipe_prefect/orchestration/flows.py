@@ -22,6 +22,9 @@ from prefect.states import Completed
 from ..exceptions import OutputError, UsageError
 from ..execution.events import PipelineProgress, report
 from ..execution.garbage import little_to_collect
+from ..insertions.derived import with_insertions
+from ..insertions.insertion import Insertion
+from ..insertions.running import connect
 from ..outcomes import Outcome
 from ..parameters.instances import parameters_set_on
 from ..parameters.layers import with_text_paths
@@ -32,7 +35,12 @@ from ..provenance.record import Record
 from ..references.needs import read_crds_parameters
 from ..registry import find_step
 from . import artifacts, tasks
-from .deployments import DeploymentSettings, check_association, products_folder
+from .deployments import (
+    DeploymentSettings,
+    check_association,
+    check_classes,
+    products_folder,
+)
 from .form import call_signature, form_signature
 from .handles import Handle, Lineage, boxed, label_of, unboxed
 from .observation import Observation
@@ -93,6 +101,7 @@ def as_flow(
     config: Mapping[str, Any] | str | Path | None = None,
     *,
     between: Iterable[Layer] = (),
+    insert: Iterable[Insertion] = (),
 ) -> PipelineFlow:
     """Make a Prefect flow of a Pipeline.
 
@@ -109,6 +118,10 @@ def as_flow(
         CRDS and the code.
     between : iterable of stpipe_prefect.parameters.resolution.Layer
         Parameters over all these and below what a run is given, each layer with its source.
+    insert : iterable of Insertion
+        Steps and functions to run between those of the pipeline, made by `after` and `before`.
+        They are steps of it like all others: with parameters, checkpoints and reference files,
+        and in the record.
 
     Returns
     -------
@@ -134,7 +147,8 @@ def as_flow(
     ParameterError
         It has no such parameters as `config` gives.
     UsageError
-        `config` is given for an instance, which has its own parameters.
+        `config` or `insert` is given for an instance, which has its own parameters and steps; or
+        inserted steps have the same name, or are anchored in a circle.
 
     Examples
     --------
@@ -151,7 +165,12 @@ def as_flow(
     name = pipeline_class.class_alias or pipeline_class.__name__
     if is_instance and config is not None:
         raise UsageError(f"{name}: an instance has its own parameters; use its class with config")
+    insertions = tuple(insert)
+    if is_instance and insertions:
+        raise UsageError(f"{name}: steps are inserted into a class; use it instead of an instance")
+    pipeline_class = with_insertions(pipeline_class, insertions)
     frozen = None if config is None else frozen_parameters(pipeline_class, config)
+    between = tuple(between)
 
     def requested(
         input: Any,
@@ -164,8 +183,9 @@ def as_flow(
         instance = pipeline if is_instance else None
         shown = parameters_set_on(pipeline) if is_instance else frozen
         given = given_to(pipeline_class, parameters, shown)
-        request = Request(pipeline_class, given, config_file, shown, instance, tuple(between))
+        request = Request(pipeline_class, given, config_file, shown, instance, between)
         request.check(input, output_dir=output_dir, crds_context=crds_context)
+        check_classes(name, (each.step for each in insertions if isinstance(each.step, str)))
         arguments, data = _unpacked(input)
         place = products_folder(output_dir or request.says("output_dir"))
         check_association(name, data, place)
@@ -304,6 +324,7 @@ def observed(
     for name in getattr(pipeline, "step_defs", {}):
         step = getattr(pipeline, name)
         step.run = _observed_run(step, name, context, references, lineage, resumption, observation)
+    connect(pipeline, observation.notes if observation else {})
     try:
         yield
     finally:

@@ -24,6 +24,7 @@ from ..products.staging import Staging
 from ..provenance.collect import described, recordable
 from ..provenance.dependencies import Dependencies, Row, row_name
 from ..provenance.fingerprint import FileContent
+from ..provenance.inserted import notes
 from ..provenance.statistics import statistics_of
 from ..references.lookup import noted_lookups
 from ..references.needs import differing_parameters
@@ -75,6 +76,16 @@ class Observation:
         observatory = self._dependencies.observatory
         rows = [*self._dependencies.references, *self._references.values()]
         return [described(row, observatory) for row in rows]
+
+    @property
+    def insertions(self) -> list[Row]:
+        """The steps inserted into the pipeline."""
+        return self._dependencies.insertions
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What products are to say of these, by step."""
+        return notes(self._dependencies)
 
     @property
     def inputs(self) -> list[FileContent]:

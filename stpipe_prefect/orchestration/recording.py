@@ -23,6 +23,7 @@ from ..provenance.collect import class_path
 from ..provenance.dependencies import Dependencies, Row
 from ..provenance.fingerprint import FileContent
 from ..provenance.inputs import each_model
+from ..provenance.inserted import not_run
 from ..provenance.ownership import check_readable, check_replaceable, claims_of_others
 from ..provenance.record import (
     Record,
@@ -65,7 +66,8 @@ class Recording:
             for caveat, why in caveats_of(found)
         ]
         of_inputs = [*self.dropped, *degraded_inputs(self.observation.inputs)]
-        return [*of_inputs, *of_steps, *of_products]
+        of_insertions = not_run(self.observation.insertions, self.steps)
+        return [*of_inputs, *of_steps, *of_insertions, *of_products]
 
     @property
     def statistics(self) -> dict[str, Row]:
@@ -171,7 +173,8 @@ def models_of(pipeline_class: Any, returned: Any, products: Iterable[Path]) -> A
 
 def _bases(pipeline_class: type) -> list[type]:
     """List those classes that a pipeline is derived from which are pipelines themselves."""
-    return [each for each in pipeline_class.__mro__[1:] if getattr(each, "class_alias", None)]
+    bases = [each for each in pipeline_class.__mro__[1:] if getattr(each, "class_alias", None)]
+    return [each for each in bases if class_path(each) != class_path(pipeline_class)]
 
 
 def _redirect_steps(pipeline: Any, staging: Staging) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..association import exemplar
 from ..exceptions import ParameterError
+from ..insertions.derived import layers_of
 from ..parameters.files import load_config_file, without_names
 from ..parameters.instances import carry_over, other_attributes
 from ..parameters.layers import merge, new_config, with_text_paths
@@ -65,7 +66,7 @@ class Request:
             crds = [Layer(FROZEN if self.instance is None else ON_INSTANCE, self.frozen)]
         if in_deployment():
             check_allowed(self._title, [layer for layer in [*crds, *files] if layer.source.file])
-        below = [*code_layers(self.pipeline_class), *crds, *self.between]
+        below = [*code_layers(self.pipeline_class), *crds, *self._between]
         layers = [*below, *files, Layer(FLOW_RUN, self.given)]
         return [*layers, Layer(FLOW, {"save_results": True})] if self._saves else layers
 
@@ -76,9 +77,9 @@ class Request:
             below = self.pipeline_class.get_config_from_reference(
                 dict(crds_parameters), crds_observatory=observatory
             )
-        if self.between:
+        if self._between:
             below = new_config(below)
-            for layer in self.between:
+            for layer in self._between:
                 merge(below, layer.values)
         # Without data, which would be read once more, nothing else is asked of CRDS.
         instance = configure(self.pipeline_class, None, self.config_file, self.given, below)
@@ -93,6 +94,12 @@ class Request:
         """What of the instance cannot be compared between runs."""
         names = [] if self.instance is None else other_attributes(self.instance)
         return [f"{name} of the instance" for name in names]
+
+    @property
+    def _between(self) -> list[Layer]:
+        """Put what steps are inserted with below, unless it is among what is frozen."""
+        inserted = layers_of(self.pipeline_class) if self.frozen is None else []
+        return [*inserted, *self.between]
 
     @property
     def _saves(self) -> bool:
@@ -133,13 +140,17 @@ def configure(
 def frozen_parameters(pipeline_class: Any, config: Mapping[str, Any] | str | Path) -> Any:
     """Read what a flow is to be frozen to: parameters, or a file of them.
 
-    Files that it names for steps are read, too.
+    Files that it names for steps are read, too; steps are inserted with parameters below these.
     """
     if isinstance(config, (str, Path)):
         values = pipeline_class.merge_config(load_config_file(config), str(config))
     else:
         values = pipeline_class.merge_config(new_config(config), None)
-    frozen = without_names(values.dict())
+    merged = new_config()
+    for layer in layers_of(pipeline_class):
+        merge(merged, layer.values)
+    merge(merged, values)
+    frozen = without_names(merged.dict())
     check_parameters(pipeline_class, frozen)
     return frozen
 

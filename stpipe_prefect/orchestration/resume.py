@@ -189,6 +189,7 @@ class Resumption:
                 ],
                 "inputs": [file.sha256 for file in made_from.inputs],
                 "steps": list(steps),
+                "insertions": [row for row in made_from.insertions if concerns(row)],
                 "parameters": [
                     [
                         *(row["step"], row["parameter"], row["value"]),

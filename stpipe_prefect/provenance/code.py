@@ -14,6 +14,7 @@ from typing import Any
 
 from ..exceptions import UnknownStepError
 from ..hooks import named_by
+from ..insertions.functions import made_from
 from ..references.needs import steps_to_run
 from .dependencies import Row
 from .imports import Imports, Source, code_sha256, find_module, imports_within
@@ -166,7 +167,8 @@ def _lineage(thing: Any) -> Collection[_Member]:
     if inspect.isfunction(thing):
         return [thing]
     classes = (thing if isinstance(thing, type) else type(thing)).__mro__
-    return [each for each in classes if _top(each.__module__) not in sys.stdlib_module_names]
+    counting = (each for each in classes if _top(each.__module__) not in sys.stdlib_module_names)
+    return [made_from(each) for each in counting]
 
 
 def _own_sha256(member: _Member) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..hooks import script_of
+from ..insertions.derived import inserted_in
+from ..insertions.functions import made_from
+from ..insertions.insertion import Insertion
 from ..parameters.resolution import MEMORY, Layer, ResolvedParameter
 from ..references.cache import recall, sha1_of
 from ..references.needs import steps_to_run, types_needed
@@ -19,6 +22,7 @@ from ..references.selection import best_references
 from .code import Code
 from .dependencies import Dependencies, Row, mission_of, named_files, row_name
 from .fingerprint import FileContent, NoFingerprintError, fingerprint
+from .inserted import rows_of
 from .packages import versions
 
 
@@ -59,6 +63,11 @@ def gather(
         *_asked_again(before, crds_parameters, observatory, context),
     ]
     rows, unknown = code.of(instance)
+    unknown += [
+        f"step {each.name}"
+        for each in inserted_in(instance)
+        if not _is_importable(made_from(each.step_class))
+    ]
     return Dependencies(
         pipeline=class_path(type(instance)),
         observatory=observatory,
@@ -71,6 +80,7 @@ def gather(
         software=dict(versions(mission_of(type(instance)))),
         opaque=[*opaque, *unknown],
         code=rows,
+        insertions=rows_of(instance),
     )
 
 
@@ -95,20 +105,33 @@ def fingerprint_of_request(
     if mission_of(step_class) not in versions(mission_of(step_class)):
         return ""
     try:
-        return _of_request(given, between, step_class.__qualname__)
+        insertions = [each.insertion for each in inserted_in(step_class)]
+        return _of_request(given, between, step_class.__qualname__, insertions)
     except NoFingerprintError:
         return ""
 
 
-def fingerprint_without_parameters(name: str, between: Iterable[Layer] = ()) -> str:
+def fingerprint_without_parameters(
+    name: str, between: Iterable[Layer] = (), insertions: Iterable[Insertion] = ()
+) -> str:
     """Give the fingerprint of a request in which the user gives no parameters to such a class."""
-    return _of_request({"given": {}, "frozen": None, "opaque": []}, between, name)
+    return _of_request({"given": {}, "frozen": None, "opaque": []}, between, name, insertions)
 
 
-def _of_request(given: Mapping[str, Any], between: Iterable[Layer], name: str) -> str:
+def _of_request(
+    given: Mapping[str, Any],
+    between: Iterable[Layer],
+    name: str,
+    insertions: Iterable[Insertion] = (),
+) -> str:
     disabled = os.environ.get("STPIPE_DISABLE_CRDS_STEPPARS", "")
     said = [[str(layer.source), layer.values] for layer in between if layer.source.layer != MEMORY]
-    layers = {"between": said} if said else {}
+    layers: dict[str, Any] = {"between": said} if said else {}
+    if steps := [
+        [each.place, each.path, each.name, each.source, dict(each.parameters)]
+        for each in insertions
+    ]:
+        layers["insertions"] = steps
     return fingerprint({"given": given, "disabled": disabled, "class": name, **layers})
 
 

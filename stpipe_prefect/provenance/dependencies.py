@@ -6,12 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from .fingerprint import FileContent, fingerprint
+from .inserted import changes, only_once
 from .volatile import PARAMETERS
 
 Row = dict[str, Any]
@@ -60,6 +61,9 @@ class Dependencies:
         none), ``version``, ``sha256`` (of its source, where the version does not say all) and
         ``steps`` (those it concerns). None in a record of the first edition, where the versions
         in `software` do.
+    insertions : list of dict
+        Steps inserted into the pipeline: ``step``, ``class`` (dotted path, also of a function), and
+        ``after`` or ``before``, the step beside which each ran.
     """
 
     pipeline: str
@@ -73,6 +77,7 @@ class Dependencies:
     software: dict[str, str]
     opaque: list[str] = field(default_factory=list)
     code: list[Row] | None = None
+    insertions: list[Row] = field(default_factory=list)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -89,8 +94,17 @@ class Dependencies:
                 },
                 "references": [[row["step"], *_file(row)] for row in _used(self.references)],
                 **self._fingerprint_of_code(),
+                **({"insertions": self.insertions} if self.insertions else {}),
             }
         )
+
+    def without(self, steps: Collection[str]) -> Dependencies:
+        """Leave out the parameters and reference files of some steps."""
+
+        def others(rows: list[Row]) -> list[Row]:
+            return [row for row in rows if row["step"].partition(".")[0] not in steps]
+
+        return replace(self, parameters=others(self.parameters), references=others(self.references))
 
     def _fingerprint_of_code(self) -> dict[str, Any]:
         if self.code is not None:
@@ -105,6 +119,9 @@ def differences(
     """Say in words what is different now, as far as it can change the products."""
     if before.pipeline != now.pipeline:
         yield f"pipeline {before.pipeline} → {now.pipeline}"
+    yield from changes(before.insertions, now.insertions)
+    if alone := only_once(before.insertions, now.insertions):
+        before, now = before.without(alone), now.without(alone)
     yield from (f"{name} cannot be compared between runs" for name in now.opaque)
     if "inputs" not in ignore:
         yield from (f"input {change}" for change in _changed_files(before.inputs, now.inputs))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import InputError
+from ..insertions.insertion import Insertion
 from ..parameters.resolution import Layer
 from ..references.selection import bad_files
 from .code import Code
@@ -100,6 +101,8 @@ class QuickPlanner:
         Whether products are to be made again of which a step could not do its work.
     between : iterable of Layer
         What is said of its parameters besides code and CRDS.
+    insertions : iterable of Insertion
+        Steps inserted into it.
     """
 
     def __init__(
@@ -110,9 +113,11 @@ class QuickPlanner:
         *,
         strict: bool = False,
         between: Iterable[Layer] = (),
+        insertions: Iterable[Insertion] = (),
     ) -> None:
         self._package = package
         self._between = tuple(between)
+        self._insertions = tuple(insertions)
         self._alias = alias
         self._context = context
         self._strict = strict
@@ -161,7 +166,8 @@ class QuickPlanner:
             module.partition(".")[0] == self._package
             and normalized(self._package) in counting
             and record.run.get("pipeline") == self._alias
-            and before.request == fingerprint_without_parameters(name, self._between)
+            and before.request
+            == fingerprint_without_parameters(name, self._between, self._insertions)
         )
 
 

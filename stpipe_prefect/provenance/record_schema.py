@@ -86,6 +86,7 @@ class _Content:
     products: list[FileContent]
     opaque: list[str] = field(default_factory=list)
     code: list[_Code] | None = None
+    insertions: list[dict[str, str]] = field(default_factory=list)
     caveats: list[_Caveat] = field(default_factory=list)
     statistics: dict[str, dict[str, float | None]] = field(default_factory=dict)
 

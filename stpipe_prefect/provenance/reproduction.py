@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..exceptions import ReferenceFileError, UnknownStepError
+from ..exceptions import ReferenceFileError, UnknownStepError, UsageError
 from ..hooks import named_by
+from ..insertions.derived import with_insertions
+from ..insertions.running import connect
 from ..parameters.layers import new_config
 from ..parameters.validation import check_parameters
 from ..references.cache import prefetch, recall, sha1_of
@@ -19,6 +21,7 @@ from ..registry import import_object
 from .dependencies import Row, named_files, planned, row_name
 from .fingerprint import FileContent
 from .inputs import folder_of, input_files, opened_input
+from .inserted import insertion_of, notes
 from .record import Record
 
 _OF_THE_RUN = ("input_dir", "output_dir")
@@ -69,12 +72,13 @@ def unrecorded(record: Record) -> Iterator[str]:
         if file.is_open:
             yield f"input {Path(file.path).name} was given as an open model"
     yield from _hooks_gone(record)
+    yield from _insertions_gone(record)
     yield from _unlike_members(record)
 
 
 def configured(record: Record) -> Any:
     """Make the pipeline or step with all parameters as they were when it began."""
-    step_class = import_object(record.dependencies.pipeline)
+    step_class = _pipeline(record)
     parameters = _parameters(record)
     check_parameters(step_class, parameters)
     config = new_config(parameters)
@@ -95,8 +99,15 @@ def run_again(record: Record, folder: Path) -> list[Path]:
         instance = configured(record)
         instance.output_dir = str(folder)
         instance.input_dir = folder_of(data)
+        connect(instance, notes(made_from))
         instance.run(opened)
     return [folder / Path(product.path).name for product in record.products]
+
+
+def _pipeline(record: Record) -> Any:
+    made_from = record.dependencies
+    insertions = [insertion_of(row) for row in made_from.insertions]
+    return with_insertions(import_object(made_from.pipeline), insertions)
 
 
 def _parameters(record: Record) -> dict[str, Any]:
@@ -129,6 +140,15 @@ def _hooks_gone(record: Record) -> Iterator[str]:
             except UnknownStepError as error:
                 if hook.startswith(code):
                     yield f"{row_name(row)}: {error}"
+
+
+def _insertions_gone(record: Record) -> Iterator[str]:
+    """Say that inserted steps cannot be imported here."""
+    if record.dependencies.insertions:
+        try:
+            _pipeline(record)
+        except UsageError as error:
+            yield str(error)
 
 
 def _changed(files: Iterator[FileContent] | list[FileContent], what: str) -> Iterator[str]:

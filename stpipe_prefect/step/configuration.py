@@ -262,7 +262,7 @@ class Configured(Calibrated):
             return cls._config_for(dataset)
         if crds_observatory is None:
             raise ValueError("crds_observatory is needed with a dict")
-        return cls._crds_config(dataset, crds_observatory)
+        return cls._get_config_from_parameters(dataset, crds_observatory)
 
     def get_pars(self, full_spec: bool = True) -> dict[str, Any]:
         """Give the parameters as they are set.
@@ -353,7 +353,7 @@ class Configured(Calibrated):
                 f"to continue without parameters from CRDS, set {DISABLE_VARIABLE}=true",
                 error,
             ) from error
-        return cls._crds_config(crds_parameters, observatory)
+        return cls._get_config_from_parameters(crds_parameters, observatory)
 
     @classmethod
     def _no_config(cls) -> ConfigObj:
@@ -361,7 +361,9 @@ class Configured(Calibrated):
         return new_config()
 
     @classmethod
-    def _crds_config(cls, crds_parameters: Mapping[str, Any], observatory: str) -> ConfigObj:
+    def _get_config_from_parameters(
+        cls, crds_parameters: Mapping[str, Any], observatory: str
+    ) -> ConfigObj:
         """Read the parameter file that CRDS selects; empty where it selects none."""
         kind = cls.get_config_reftype()
         files = reference_files(crds_parameters, [kind], observatory, required=False)

@@ -16,6 +16,7 @@ from ..exceptions import InputError
 from ..products.names import folder_path
 from ..products.staging import check_output_dir
 from ..provenance.code import Code
+from ..provenance.inserted import place
 from ..provenance.packages import versions
 from ..provenance.record import SUFFIX, Record, find_record
 from ..provenance.reproduction import configured, moved, obstacles, run_again, unrecorded
@@ -39,6 +40,13 @@ def reproduce(options: argparse.Namespace) -> int:
         for record in records.values()
         for problem in find_problems(record)
     ]
+    if options.export:
+        problems += [
+            f"{record.path.name}: step {row['step']} was inserted {place(row)}, which strun "
+            "cannot do: make the products again without --export"
+            for record in records.values()
+            for row in record.dependencies.insertions
+        ]
     if problems:
         raise InputError("\n".join(problems))
     if options.export:

@@ -95,7 +95,8 @@ def with_insertions(pipeline_class: Any, insertions: Sequence[Insertion]) -> Any
         try:
             check_parameters(derived, layer.values)
         except ParameterError as error:
-            raise ParameterError(f"{layer.source}: {error}") from error
+            lines = (f"{layer.source}: {line}" for line in str(error).splitlines())
+            raise ParameterError("\n".join(lines)) from error
     return derived
 
 

@@ -75,7 +75,7 @@ def not_run(rows: Iterable[Row], steps: Iterable[Row]) -> list[Row]:
             "caveat": NOT_RUN,
             "step": row["step"],
             "reason": f"inserted {place(row)}, which "
-            + ("had no data" if _place(row)[1] in ran else "the pipeline did not reach"),
+            + ("had no data" if _place(row)[1] in ran else "was not reached"),
         }
         for row in rows
         if row["step"] not in ran

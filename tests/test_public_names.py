@@ -15,9 +15,11 @@ PACKAGE = [
     "PipelineFlow",
     "Step",
     "StepTask",
+    "after",
     "as_flow",
     "as_prefetch",
     "as_task",
+    "before",
 ]
 
 STEP = {

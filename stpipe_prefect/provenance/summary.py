@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from .fingerprint import FileContent
+from .inserted import place
 from .record import Record
 
 WIDTH = 100
@@ -37,6 +38,8 @@ def summary(record: Record) -> Iterator[str]:
     yield f"  {', '.join(f'{name} {number}' for name, number in versions.items())}"
     if modules := [row["name"] for row in made_from.code or () if row["sha256"]]:
         yield f"  code of {', '.join(modules)}"
+    for row in made_from.insertions:
+        yield f"  step {row['step']} inserted {place(row)}: {row['class']}"
     yield from _files("products", record.products)
     yield from _files("inputs", made_from.inputs)
     if record.caveats:

@@ -361,12 +361,10 @@ class Configured(Calibrated):
         return new_config()
 
     @classmethod
-    def _get_config_from_parameters(
-        cls, crds_parameters: Mapping[str, Any], observatory: str
-    ) -> ConfigObj:
+    def _get_config_from_parameters(cls, crds: Mapping[str, Any], observatory: str) -> ConfigObj:
         """Read the parameter file that CRDS selects; empty where it selects none."""
         kind = cls.get_config_reftype()
-        files = reference_files(crds_parameters, [kind], observatory, required=False)
+        files = reference_files(crds, [kind], observatory, required=False)
         if files[kind] == NOT_APPLICABLE:
             logger.debug("%s: No parameters found", kind.upper())
             return new_config()

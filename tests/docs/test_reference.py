@@ -39,7 +39,7 @@ def test_defaults_of_switches():
         r"^\| `(STPIPE_PREFECT_ALLOW_\w+)` \| (\w+) \|", (DOCS / "settings.md").read_text(), re.M
     )
     defaults = {name: field.default for name, field in DeploymentSettings.model_fields.items()}
-    assert len(shown) == 3
+    assert len(shown) == 4
     assert all(defaults[n.removeprefix(PREFIX).lower()] == (d == "true") for n, d in shown)
 
 

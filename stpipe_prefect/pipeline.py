@@ -230,4 +230,4 @@ def _check_is_for(config: Mapping[str, Any], name: str, step_class: type, file: 
 
 
 def _class_names(step_class: type) -> list[str]:
-    return [each.__name__ for each in step_class.mro() if issubclass(each, Step)]
+    return [each.__name__ for each in step_class.mro() if hasattr(each, "get_config_reftype")]

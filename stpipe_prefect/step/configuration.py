@@ -362,7 +362,7 @@ class Configured(Calibrated):
 
     @classmethod
     def _get_config_from_parameters(cls, crds: Mapping[str, Any], observatory: str) -> ConfigObj:
-        """Read the parameter file that CRDS selects; empty where it selects none."""
+        """Read the file that CRDS selects, if any; upstream's pipelines call it by this name."""
         kind = cls.get_config_reftype()
         files = reference_files(crds, [kind], observatory, required=False)
         if files[kind] == NOT_APPLICABLE:

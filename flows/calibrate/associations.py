@@ -12,11 +12,15 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.association import BY_NAME, Association, is_association
-from stpipe_prefect.exceptions import InputError
+from stpipe_prefect.exceptions import InputError, UsageError
+from stpipe_prefect.parameters.text import leaves
 from stpipe_prefect.products.staging import synced
 
 if TYPE_CHECKING:
+    from stpipe_prefect.parameters.resolution import Layer
+
     from .campaign import Campaign
+    from .job import Job
     from .mission import Mission
 
 
@@ -40,6 +44,11 @@ class Associated:
     remarks: tuple[str, ...] = ()
     needed: Mapping[str, Path] = field(default_factory=dict)
     exposures: tuple[Path, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """Names of the files of the associations."""
+        return [each.path for each in self.associations if each.path]
 
     def check(self, folder: Path) -> None:
         """Refuse to begin where something that is needed in the middle would not be found.
@@ -95,7 +104,7 @@ class Associated:
 
     def count_others(self, paths: Iterable[Path], folder: Path) -> int:
         """Count the associations among files that are not those made in the folder."""
-        made = {(folder / each.path.name).resolve() for each in self.associations if each.path}
+        made = {(folder / path.name).resolve() for path in self.files}
         return sum(is_association(path) and path.resolve() not in made for path in paths)
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -141,7 +150,24 @@ def put_on_shared_grids(campaign: Campaign, associated: Associated) -> None:
     """
     assert campaign.mission.shared_grids is not None
     grids = resolve_name(campaign.mission.shared_grids)
-    campaign.put_below(grids(associated.associations, associated.exposures, campaign.said))
+    layers = grids(associated.associations, associated.exposures, campaign.said)
+    for job in campaign.jobs:
+        if job.input.name in layers:
+            _check_rules(job, layers[job.input.name])
+    campaign.put_below(layers)
+
+
+def _check_rules(job: Job, grid: Layer) -> None:
+    """Refuse rules for some mosaics that place pixels: all of a target have the same."""
+    decided = dict(leaves(grid.values))
+    for pipeline, layers in job.layers.items():
+        for layer in layers:
+            for name, value in leaves(layer.values):
+                if name in decided and value != decided[name]:
+                    raise UsageError(
+                        f"{layer.source}: {pipeline}.{name} = {value}, but all mosaics of a target "
+                        f"share a grid: give it under [{pipeline}], or leave the grid out"
+                    )
 
 
 def exposures_of(paths: Iterable[Path]) -> list[Path]:

@@ -80,6 +80,10 @@ class Campaign:
         What of its products the base or another trial has is shared and not computed.
     refused : mapping of pathlib.Path to StpipePrefectError
         Inputs that cannot be calibrated.
+    config_files : mapping of str to str
+        Parameter files by pipeline; `config_file` goes before the one for the same.
+    excluded : mapping of pathlib.Path to str
+        Inputs that are left out, and why.
     parameters : dict of str to dict
         Parameters of each pipeline, with its file under ``"config_file"``.
     checkpoints : dict of str to list
@@ -107,6 +111,8 @@ class Campaign:
     missing: Missing = "fail"
     trial: Trial | None = None
     refused: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
+    config_files: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[Path, str] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(init=False)
     checkpoints: dict[str, list[str]] = field(init=False)
     results: list[Result] = field(init=False, default_factory=list)
@@ -114,7 +120,7 @@ class Campaign:
 
     def __post_init__(self) -> None:
         pipelines = pipelines_of(self.jobs)
-        self.parameters = parameters_of(pipelines, self.given, self.config_file)
+        self.parameters = parameters_of(pipelines, self.given, self.config_file, self.config_files)
         self.checkpoints = share_checkpoints(pipelines, [*self.checkpoint])
         if self.trial:
             for name in pipelines:
@@ -235,13 +241,22 @@ class Campaign:
         """Give what the user says of the parameters of a pipeline: in files, or directly."""
         given = dict(self.parameters[pipeline])
         config_file = given.pop("config_file", None)
-        if not given and not config_file:
+        for_all = self._said_for_all(pipeline)
+        if not given and not config_file and not for_all:
             return {}
         step_class, said = self.mission.find_pipeline(pipeline), new_config()
-        for layer in file_layers(step_class, config_file, given):
+        for layer in [*file_layers(step_class, config_file, given), *for_all]:
             merge(said, layer.values)
         merge(said, given)
         return typed(said.dict(), step_class.load_spec_file())
+
+    def _said_for_all(self, pipeline: str) -> list[Layer]:
+        """Give the layers over parameter files that all its jobs have."""
+        found = [job.layers.get(pipeline, ()) for job in self.jobs if pipeline in job.pipelines]
+        first, *others = found or [()]
+        return [
+            layer for layer in first if layer.over_files and all(layer in each for each in others)
+        ]
 
     def put_below(self, layers: Mapping[str, Layer]) -> None:
         """Put parameters below what the user gives: a layer for each input, by its name."""

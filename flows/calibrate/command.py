@@ -66,6 +66,8 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
         if associated:
             made = associated.written(wanted.output_dir, instead=Path(instead) if instead else None)
         jobs, refused = wanted.jobs(made)
+        for line in wanted.unused_exclusions(made):
+            say(mission.command, line)
         for error in refused.values():
             complain(mission.command, str(error), error, debug=options.debug)
         codes = {error.exit_code for error in refused.values()}
@@ -104,38 +106,35 @@ class _Command:
         from flows.trials.folders import Trial
         from stpipe_prefect.products.names import folder_path
 
-        from .inputs import find_inputs
-        from .specification import Specification
+        from .specification import Specification, specification
 
         options = self.options
-        output_dir = options.output_dir or ("." if not sample else sample_products(self.mission))
-        folder = folder_path(output_dir)
-        trial = Trial(folder, options.trial) if options.trial is not None else None
-        stage = options.stage if self.mission.stages else None
-        associate = getattr(options, "associate", None)
         pool = getattr(options, "pool", None)
-        if sample:
-            files = sample.inputs(stage, folder)
-            files += [] if associate is None else sample.others
-        else:
-            files = list(find_inputs(options.files, self.mission))
+        said = {
+            "pipeline": options.pipeline,
+            "stage": options.stage if self.mission.stages else None,
+            "associate": getattr(options, "associate", None),
+            "pool": Path(pool) if pool else None,
+            "grid": getattr(options, "grid", None),
+            "missing": getattr(options, "missing", None),
+            "crds_context": options.context,
+            "config_file": options.config_file,
+            "ignore": tuple(options.ignore),
+            "overwrite": options.overwrite,
+            "checkpoint": tuple(options.checkpoint),
+            "strict": options.strict,
+        }
+        if not sample:
+            return specification(
+                self.mission, options.files, Path(), options.output_dir, options.trial, **said
+            )
+        folder = folder_path(options.output_dir or sample_products(self.mission))
+        trial = Trial(folder, options.trial) if options.trial is not None else None
+        files = sample.inputs(said["stage"], folder)
+        files += [] if said["associate"] is None else sample.others
+        said = {name: value for name, value in said.items() if value is not None}
         return Specification(
-            self.mission,
-            tuple(files),
-            trial.folder if trial else folder,
-            pipeline=options.pipeline,
-            stage=stage,
-            associate=associate,
-            pool=Path(pool) if pool else None,
-            grid=getattr(options, "grid", None),
-            missing=getattr(options, "missing", None) or "fail",
-            crds_context=options.context,
-            config_file=options.config_file,
-            ignore=tuple(options.ignore),
-            overwrite=options.overwrite,
-            checkpoint=tuple(options.checkpoint),
-            strict=options.strict,
-            trial=trial,
+            self.mission, tuple(files), trial.folder if trial else folder, trial=trial, **said
         )
 
     def associated(self, wanted: Specification) -> Associated | None:
@@ -163,9 +162,9 @@ class _Command:
             campaign = self._campaign(wanted, jobs, associated)
             jobs = [*campaign.planned(check_files=True)]
         if self.options.json:
-            show_plan_as_json(jobs, associated)
+            show_plan_as_json(jobs, associated, campaign.excluded)
         else:
-            show_plan(self.console, jobs, associated)
+            show_plan(self.console, jobs, associated, campaign.excluded)
         return not any(plan.refusal for job in jobs for plan in job.plans or ())
 
     def run(

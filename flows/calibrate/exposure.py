@@ -35,7 +35,7 @@ def exposure(
     handed_on: list[str],
     output_dir: str,
     parameters: dict[str, dict[str, Any]],
-    layers: dict[str, list[tuple[str, dict[str, Any]]]],
+    layers: dict[str, list[tuple[str, dict[str, Any], bool]]],
 ) -> State[list[str]]:
     """Run the pipelines of one exposure or association, each on a product of the one before.
 
@@ -46,7 +46,8 @@ def exposure(
         handed_on: Suffixes of the products that go from one to the next.
         output_dir: Folder for the products.
         parameters: Those of the flow of each pipeline.
-        layers: What is below these, for each pipeline: the source, and what it says.
+        layers: What is below these, for each pipeline: the source, what it says, and whether it
+            goes over parameter files.
     """
     job = Job(Path(input), tuple(pipelines), tuple(handed_on))
     products: list[Path] = []
@@ -55,7 +56,10 @@ def exposure(
     for number, name in enumerate(job.pipelines):
         data = _input_of(number, job, products)
         step_class = find_step(f"{package}::{name}" if package else name)
-        between = [Layer(Source(source), values) for source, values in layers.get(name, ())]
+        between = [
+            Layer(Source(source), values, over_files)
+            for source, values, over_files in layers.get(name, ())
+        ]
         output_file = parameters[name].get("output_file")
         between += layers_for_memory(job, step_class, Path(output_dir), output_file)
         calibrate = as_flow(step_class, between=between)

@@ -14,7 +14,6 @@ from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner
 from pydantic import Field
 
-from flows.trials.folders import Trial
 from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
 from stpipe_prefect.execution.capacity import expected_memory_mb
 from stpipe_prefect.execution.processes import use_warm_process
@@ -33,11 +32,10 @@ from stpipe_prefect.references.context import pinned_context
 
 from .campaign import Campaign
 from .exposure import FLOW
-from .inputs import find_inputs
 from .job import Job
 from .missing import Lacking, Missing
 from .mission import Mission
-from .specification import Specification
+from .specification import Specification, specification
 
 LISTED = 10
 """How many failures the error of a flow names one by one."""
@@ -136,25 +134,24 @@ def mission_flow(mission: Mission) -> LocalFlow:
         if campaign is None or not campaign.is_unchanged:
             use_warm_process([mission.preload])
         if campaign is None:
-            folder = products_folder(output_dir)
-            own = Trial(folder, trial) if trial is not None else None
-            wanted = Specification(
+            wanted = specification(
                 mission,
-                tuple(find_inputs(inputs, mission)),
-                own.folder if own else folder,
+                inputs,
+                products_folder(None),
+                output_dir,
+                trial,
                 pipeline=pipeline,
                 stage=stage,
                 associate=None if associate is None else tuple(associate),
                 pool=Path(pool) if pool else None,
                 grid=grid,
-                missing=missing,
+                missing=None if missing == "fail" else missing,
                 crds_context=crds_context,
                 config_file=config_file,
                 ignore=tuple(ignore or ()),
                 overwrite=overwrite,
                 checkpoint=tuple(checkpoint or ()),
                 strict=strict,
-                trial=own,
             )
             campaign = _campaign(wanted, parameters or {})
         results = run(campaign, jobs=jobs, time_limit=time_limit)
@@ -283,6 +280,8 @@ def _campaign(wanted: Specification, given: dict[str, Any]) -> Campaign:
             logging.getLogger(__name__).warning("%s", remark)
         made = associated.written(wanted.output_dir)
     jobs, refused = wanted.jobs(made)
+    for line in wanted.unused_exclusions(made):
+        logging.getLogger(__name__).warning("%s", line)
     return wanted.campaign(jobs, given, associated, refused)
 
 
@@ -312,7 +311,7 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
             for name in job.pipelines
         },
         "layers": {
-            name: [[str(layer.source), layer.values] for layer in layers]
+            name: [[str(layer.source), layer.values, layer.over_files] for layer in layers]
             for name, layers in job.layers.items()
         },
     }

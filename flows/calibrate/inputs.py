@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.association import is_association, read_association
-from stpipe_prefect.exceptions import InputError, NoInputError
+from stpipe_prefect.exceptions import InputError, NoInputError, UsageError
 from stpipe_prefect.paths import printable, unrecordable
 from stpipe_prefect.products.names import folder_path
 
 if TYPE_CHECKING:
     from .mission import Mission
+
+CAMPAIGN_FILE = ".toml"
+"""Ending of its name."""
 
 
 def find_inputs(names: Iterable[str], mission: Mission) -> Iterator[Path]:
@@ -40,6 +43,21 @@ def find_inputs(names: Iterable[str], mission: Mission) -> Iterator[Path]:
         if not found:
             raise InputError(f"{name}: contains no exposures or associations")
         yield from found
+
+
+def campaign_file_among(names: Sequence[str]) -> Path | None:
+    """Find the campaign file among what a user names as inputs.
+
+    Raises
+    ------
+    UsageError
+        There is more beside it.
+    """
+    found = [name for name in names if Path(name).suffix.lower() == CAMPAIGN_FILE]
+    if found and names[1:]:
+        other = next(name for name in names if name != found[0] or names.count(name) > 1)
+        raise UsageError(f"{found[0]}: a campaign file names its inputs itself: leave {other} out")
+    return Path(found[0]) if found else None
 
 
 def _in_folder(folder: Path, mission: Mission) -> list[Path]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stpipe_prefect.parameters.resolution import Layer
     from stpipe_prefect.provenance.plans import Plan
 
+    from .selectors import Facts
+
 Products = frozenset[str]
 """Names such as ``x_rate`` and ``x_cal``; each mission knows who makes and takes them."""
 
@@ -44,6 +46,8 @@ class Job:
         Inputs of the other jobs that make what this one takes.
     layers : mapping of str to tuple of Layer
         For its pipelines: parameters over those of CRDS and below what the user gives.
+    facts : mapping
+        What its header and name say of it, as far as a campaign's rules ask.
     plans : tuple of Plan or None
         What each pipeline has to do, and why; None before that is planned.
     """
@@ -55,6 +59,7 @@ class Job:
     makes: tuple[Products, ...] = field(default=(), compare=False)
     needs: frozenset[Path] = field(default=frozenset(), compare=False)
     layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict, compare=False)
+    facts: Facts = field(default_factory=dict, compare=False)
     plans: tuple[Plan, ...] | None = field(default=None, compare=False)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -23,6 +23,7 @@ def plan_jobs(
     *,
     pipeline: str | None = None,
     stage: int | None = None,
+    keywords: Collection[str] = (),
 ) -> tuple[list[Job], dict[Path, InputError | UsageError]]:
     """Decide what each file calls for, and in which order.
 
@@ -38,6 +39,8 @@ def plan_jobs(
         Run this pipeline, whatever a file calls for.
     stage : int, optional
         Run only this stage of what a file calls for.
+    keywords : collection of str
+        What jobs are to know of their exposures, as their ``facts``.
 
     Returns
     -------
@@ -57,7 +60,10 @@ def plan_jobs(
     for path in inputs:
         try:
             check_is_file(path)
-            jobs.append(mission.job_for(path, pipeline=pipeline, stage=stage, others=inputs))
+            job = mission.job_for(
+                path, pipeline=pipeline, stage=stage, others=inputs, keywords=keywords
+            )
+            jobs.append(job)
         except (InputError, UsageError) as error:
             refused[path] = error
     exposures = [job for job in jobs if not is_association(job.input)]

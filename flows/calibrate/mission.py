@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.registry import find_step
 
 from .job import Job
+from .selectors import Facts
 
 if TYPE_CHECKING:
     from flows.sample.recovery import Recovery
@@ -67,8 +68,12 @@ class Mission:
     combines : callable
         Given an association and the exposures of its folder, tells whether to take it, too.
     job_for : callable
-        Makes the job of an input: given its path and, by name, ``pipeline``, ``stage`` and
-        ``others``, the inputs of the same run.
+        Makes the job of an input: given its path and, by name, ``pipeline``, ``stage``,
+        ``others``, the inputs of the same run, and ``keywords``, which are to be among the job's
+        ``facts``.
+    facts : callable
+        Given an exposure and some keywords, or None for all, gives what its header and name say
+        of these; without those that it does not have.
     help : Help
     associate : callable, optional
         Makes associations: given exposures and, by name, ``pool`` and ``by``; see
@@ -89,6 +94,7 @@ class Mission:
     exposures: tuple[str, ...]
     combines: Callable[[Association, Sequence[Path]], bool]
     job_for: Callable[..., Job]
+    facts: Callable[[Path, Collection[str] | None], Facts]
     help: Help
     associate: str | None = None
     shared_grids: str | None = None

@@ -67,9 +67,12 @@ def parameters_given(pipelines: list[str], texts: Mapping[str, str]) -> dict[str
 
 
 def parameters_of(
-    pipelines: list[str], given: Mapping[str, Any], config_file: str | None
+    pipelines: list[str],
+    given: Mapping[str, Any],
+    config_file: str | None,
+    config_files: Mapping[str, str],
 ) -> dict[str, dict[str, Any]]:
-    """Give each pipeline its parameters, and the one it is for the parameter file.
+    """Give each pipeline its parameters, and its parameter file: of `config_files`, or by class.
 
     Raises
     ------
@@ -77,6 +80,9 @@ def parameters_of(
         See `share_parameters` and `pipeline_of_file`.
     """
     shares = share_parameters(pipelines, given)
+    for pipeline in config_files.keys() & shares.keys():
+        shares[pipeline]["config_file"] = config_files[pipeline]
+        check_with_files(find_step(pipeline), {}, config_files[pipeline])
     if config_file is not None:
         shares[pipeline_of_file(pipelines, config_file)]["config_file"] = config_file
     return shares

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.exceptions import InputError, UsageError
+from stpipe_prefect.products.names import folder_path
 
 from .associations import Associated, associate, exposures_of, put_on_shared_grids
 from .campaign import Campaign
+from .exclusions import Exclusions
+from .inputs import campaign_file_among, find_inputs
 from .jobs import plan_jobs
+from .rules import check_rules, with_rules
 
 if TYPE_CHECKING:
     from flows.trials.folders import Trial
 
+    from .campaign_file import CampaignFile
     from .job import Job
     from .missing import Missing
     from .mission import Mission
+
+FOR_ASSOCIATIONS = ("associate", "pool", "grid", "missing")
+"""What a campaign file says of them does not count where one stage or pipeline is asked for."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,10 @@ class Specification:
         Put all mosaics of a target on one pixel grid.
     missing, crds_context, config_file, ignore, overwrite, checkpoint, strict, trial
         As `Campaign` has them.
+    campaign_file : CampaignFile or None
+        What says this, with parameters and rules for the jobs.
+    excluded : dict of pathlib.Path to str
+        Inputs that it leaves out, and why.
 
     Raises
     ------
@@ -68,6 +80,8 @@ class Specification:
     checkpoint: tuple[str, ...] = ()
     strict: bool = False
     trial: Trial | None = None
+    campaign_file: CampaignFile | None = None
+    excluded: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.associate is None:
@@ -99,8 +113,21 @@ class Specification:
 
         The associations that were `made` take the place of others.
         """
-        files = self.files if made is None else [*exposures_of(self.files), *made]
-        return plan_jobs(files, self.mission, pipeline=self.pipeline, stage=self.stage)
+        files = [*self.files] if made is None else [*exposures_of(self.files), *made]
+        left_out = self._exclusions.of(files)
+        refused = self._exclusions.refused(path for path in files if path not in left_out)
+        files = [path for path in files if path not in left_out and path not in refused]
+        keywords = self.campaign_file.keywords if self.campaign_file else ()
+        jobs, others = plan_jobs(
+            files, self.mission, pipeline=self.pipeline, stage=self.stage, keywords=keywords
+        )
+        if self.campaign_file:
+            jobs = with_rules(jobs, self.campaign_file, self.mission, self.output_dir)
+        return jobs, refused | others
+
+    def unused_exclusions(self, made: Iterable[Path] | None) -> list[str]:
+        """Say which exclusions match none of the inputs and associations `made`."""
+        return self._exclusions.unused([*self.files, *self.excluded, *(made or ())])
 
     def campaign(
         self,
@@ -110,6 +137,7 @@ class Specification:
         refused: Mapping[Path, InputError | UsageError] | None = None,
     ) -> Campaign:
         """Plan the jobs as a campaign, with the parameters given."""
+        file = self.campaign_file
         campaign = Campaign(
             self.mission,
             jobs,
@@ -124,7 +152,79 @@ class Specification:
             missing=self.missing,
             trial=self.trial,
             refused=refused or {},
+            config_files=file.config_files if file else {},
+            excluded=self.excluded | self._exclusions.of(associated.files if associated else ()),
         )
         if associated and self.grid:
             put_on_shared_grids(campaign, associated)
+        if file and not campaign.is_unchanged:
+            check_rules(file, self.mission)
         return campaign
+
+    @property
+    def _exclusions(self) -> Exclusions:
+        file = self.campaign_file
+        return Exclusions(file.exclude, str(file)) if file else Exclusions()
+
+
+def specification(
+    mission: Mission,
+    names: Sequence[str],
+    default_folder: Path,
+    output_dir: str | None = None,
+    trial: str | None = None,
+    **said: Any,
+) -> Specification:
+    """Say what a campaign is to be: files, or a campaign file, and what else is said.
+
+    Parameters
+    ----------
+    mission : Mission
+    names : sequence of str
+        What the user names as inputs.
+    default_folder : pathlib.Path
+        For the products, if nothing else is said.
+    output_dir : str, optional
+    trial : str, optional
+        Name of the trial that it is of the campaign whose products go there.
+    **said
+        Fields of `Specification`; they go over what the file says, unless they are None.
+
+    Raises
+    ------
+    InputError, UsageError
+        See `find_inputs` and `read_campaign_file`.
+    """
+    from flows.trials.folders import Trial
+
+    said = {name: value for name, value in said.items() if value is not None}
+    file = _campaign_file(names, mission)
+    if file:
+        names = file.input_names
+        default_folder = file.located(file.output) if file.output else default_folder
+        own = file.options()
+        if "associate" not in said and ("pipeline" in said or "stage" in said):
+            own = {name: own[name] for name in own if name not in FOR_ASSOCIATIONS}
+        said = own | said
+    folder = folder_path(output_dir) if output_dir else default_folder
+    tried = None if trial is None else Trial(folder, trial)
+    found = list(find_inputs(names, mission))
+    excluded = Exclusions(file.exclude, str(file)).of(found) if file else {}
+    return Specification(
+        mission,
+        tuple(path for path in found if path not in excluded),
+        tried.folder if tried else folder,
+        **said,
+        trial=tried,
+        campaign_file=file,
+        excluded=excluded,
+    )
+
+
+def _campaign_file(names: Sequence[str], mission: Mission) -> CampaignFile | None:
+    path = campaign_file_among(names)
+    if path is None:
+        return None
+    from .campaign_file import read_campaign_file  # which imports pydantic
+
+    return read_campaign_file(path, mission)

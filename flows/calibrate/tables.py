@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,19 +27,26 @@ LISTED = 12
 """How many inputs have their products listed one by one, and how many caveats are shown."""
 
 
-def show_plan(console: Console, jobs: Sequence[Job], associated: Associated | None) -> None:
-    """Say what would run, why, and with which parameters that no user gave."""
+def show_plan(
+    console: Console,
+    jobs: Sequence[Job],
+    associated: Associated | None,
+    excluded: Mapping[Path, str],
+) -> None:
+    """Say what would run, why, with which parameters of its own, and what is left out."""
     plans = [plan for job in jobs for plan in job.plans or ()]
     if associated:
         console.print(_associations(associated))
-    console.print(_plans(plans))
+    console.print(_plans(plans, excluded))
     for line in dict.fromkeys(line for job in jobs for line in job.parameter_lines()):
         console.print(line, soft_wrap=True)
     to_run = sum(not plan.is_up_to_date and not plan.refusal for plan in plans)
     console.print(f"{to_run} of {len(plans)} will run")
 
 
-def show_plan_as_json(jobs: Sequence[Job], associated: Associated | None) -> None:
+def show_plan_as_json(
+    jobs: Sequence[Job], associated: Associated | None, excluded: Mapping[Path, str]
+) -> None:
     """Print the plan for a program to read."""
     found = {each["file"]: each for each in (associated.as_json() if associated else ())}
     listed = [
@@ -49,6 +56,7 @@ def show_plan_as_json(jobs: Sequence[Job], associated: Associated | None) -> Non
         for job in jobs
         for plan in job.plans or ()
     ]
+    listed += [{"input": path.name, "excluded": why} for path, why in excluded.items()]
     print(json.dumps(listed, indent=1, ensure_ascii=False))
 
 
@@ -60,6 +68,11 @@ def show_results(console: Console, campaign: Campaign, *, debug: bool) -> None:
         console.print(line, style="yellow", soft_wrap=True)
     if caveats[LISTED:]:
         console.print(f"… and {len(caveats) - LISTED} more caveats, in the records")
+    lines = [f"{path.name}: excluded: {why}" for path, why in campaign.excluded.items()]
+    for line in lines[:LISTED]:
+        console.print(line, soft_wrap=True)
+    if lines[LISTED:]:
+        console.print(f"… and {len(lines) - LISTED} more excluded")
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
         console.print(f"products are in {output_dir.resolve()}")
@@ -82,14 +95,16 @@ def _associations(associated: Associated) -> Table:
     return table
 
 
-def _plans(plans: Iterable[Plan]) -> Table:
-    """List what would run, and why."""
+def _plans(plans: Iterable[Plan], excluded: Mapping[Path, str]) -> Table:
+    """List what would run, and why; then what is left out, and why."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for title in ("input", "pipeline", "plan"):
         table.add_column(title, overflow="fold")
     for plan in plans:
         style = "green" if plan.is_up_to_date else "red" if plan.refusal else "yellow"
         table.add_row(plan.input, plan.pipeline, Text(str(plan), style))
+    for path, why in excluded.items():
+        table.add_row(path.name, "", Text(f"excluded: {why}", "dim"))
     return table
 
 

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.calibrate.inputs import check_is_file
+from flows.calibrate.selectors import Facts
 from stpipe_prefect.exceptions import InputError, reason
+
+TARGET = {"target": ("TARGPROP", "TARGNAME")}
+"""What stands for several keywords, of which the first that has a value counts."""
+
+_NAME = re.compile(
+    r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})"
+    r"_(?P<group>\d\d)(?P<sequence>\d)(?P<activity>[0-9a-z]{2})"
+    r"_(?P<exposure>\d{5})(?:-seg\d+)?_(?P<detector>[0-9a-z]+)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -23,12 +35,15 @@ class Exposure:
         ``TSOVISIT``.
     suffix : str
         What kind of product it is: ``"uncal"``, ``"rate"``, …; empty if its name does not say.
+    header : mapping
+        Its primary header.
     """
 
     path: Path
     exp_type: str
     time_series: bool
     suffix: str
+    header: Mapping[str, object] = field(repr=False)
 
 
 def read_exposure(path: Path) -> Exposure:
@@ -64,7 +79,45 @@ def read_exposure(path: Path) -> Exposure:
         exp_type=str(header["EXP_TYPE"]),
         time_series=bool(header.get("TSOVISIT", False)),
         suffix=suffix.group(1) if suffix else "",
+        header=header,
     )
+
+
+def facts(path: Path, keywords: Collection[str] | None = None) -> Facts:
+    """Say what the header and name of an exposure have for keywords, or all; see `facts_of`.
+
+    Raises
+    ------
+    InputError
+        See `read_exposure`.
+    """
+    header = read_exposure(path).header
+    if keywords is None:
+        keywords = [*map(str.lower, filter(None, header)), *TARGET, *_NAME.groupindex]
+    return facts_of(path, header, keywords)
+
+
+def facts_of(path: Path, header: Mapping[str, object], keywords: Collection[str]) -> Facts:
+    """Take from a header what it has for keywords; parts of the file name where it has nothing.
+
+    Source of the parts: JWST documentation, "File Naming Conventions",
+    https://jwst-pipeline.readthedocs.io/en/latest/jwst/data_products/file_naming.html.
+    """
+    if not keywords:
+        return {}
+    parts = found.groupdict() if (found := _NAME.match(path.name)) else {}
+    values = {
+        name: next(
+            (
+                header[keyword]
+                for keyword in TARGET.get(name.lower(), (name.upper(),))
+                if header.get(keyword) not in (None, "")
+            ),
+            parts.get(name.lower()),
+        )
+        for name in keywords
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _whole_header(path: Path) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.calibrate.mission import Help, Mission
 
 from .exposure_types import PIPELINES
+from .header import facts
 from .stages import is_for, job_for
 
 JWST = Mission(
@@ -19,6 +20,7 @@ JWST = Mission(
     exposures=("*_uncal.fits", "*_rate.fits"),
     combines=is_for,
     job_for=job_for,
+    facts=facts,
     associate="flows.calwebb.associations:associate",
     shared_grids="flows.calwebb.associations.grid:shared_grids",
     help=Help(

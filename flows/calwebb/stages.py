@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from .exposure_types import (
     pipelines_for,
     stage_2_suffix,
 )
-from .header import Exposure, read_exposure
+from .header import Exposure, facts_of, read_exposure
 from .products import RATES, calibrated, combined, product_of, rates, split_name
 
 STAGE_OF = {DETECTOR1: 1, DARK: 1, GUIDER: 1, IMAGE2: 2, SPEC2: 2}  # the others: stage 3
@@ -39,6 +39,7 @@ def job_for(
     pipeline: str | None = None,
     stage: int | None = None,
     others: Sequence[Path] = (),
+    keywords: Collection[str] = (),
 ) -> Job:
     """Decide what a file calls for.
 
@@ -52,6 +53,8 @@ def job_for(
         Run only this stage of what the file calls for.
     others : sequence of pathlib.Path
         Inputs of the same run, of which members of an association may be made.
+    keywords : collection of str
+        What the job is to know of an exposure, as its ``facts``.
 
     Returns
     -------
@@ -86,7 +89,8 @@ def job_for(
         reads = {product_of(name): name for name in found.members}
         makes = combined(found, chosen[0], _stage(chosen[0]))
         return Job(path, chosen, _handed_on(chosen, suffix), (reads,), (makes,))
-    return _with_products(Job(path, chosen, _handed_on(chosen, suffix)))
+    facts = facts_of(path, found.header, keywords)
+    return _with_products(Job(path, chosen, _handed_on(chosen, suffix), facts=facts))
 
 
 def _stage(pipeline: str) -> int:

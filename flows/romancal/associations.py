@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,8 @@ from flows.calibrate.associations import Associated
 from stpipe_prefect.association import Association
 from stpipe_prefect.exceptions import InputError, UsageError
 
-from .header import read_exposure
+from .header import named, read_exposure
 from .pipelines import RAW
-
-SHORT = {"filter": "optical_element"}
 
 
 def associate(
@@ -62,7 +60,7 @@ def associate(
         except InputError as error:
             remarks.append(str(error))
             continue
-        names = ("observation.program", *(SHORT.get(name, name) for name in by))
+        names = ("observation.program", *by)
         key = tuple(_value(path, meta, name) for name in names)
         groups[key].append(path.name.replace(RAW, "_cal.asdf"))
     made = tuple(_association(key, members, by) for key, members in groups.items())
@@ -88,7 +86,7 @@ def _association(key: tuple[str, ...], members: list[str], by: Sequence[str]) ->
 
 def _value(path: Path, meta: Mapping[str, Any], name: str) -> str:
     """Find what is at a path, or at the one path that ends so."""
-    found = {place: value for place, value in _leaves(meta) if f".{place}".endswith(f".{name}")}
+    found = named(meta, name)
     if len(found) != 1:
         several = f": choose from {', '.join(found)}" if found else ""
         raise InputError(
@@ -96,11 +94,3 @@ def _value(path: Path, meta: Mapping[str, Any], name: str) -> str:
             f"its metadata{several}"
         )
     return next(iter(found.values()))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", str(value)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from flows.calibrate.inputs import check_is_file
+from flows.calibrate.selectors import Facts
 from stpipe_prefect.exceptions import InputError, reason
 from stpipe_prefect.paths import misread_by_asdf
+
+SHORT = {"filter": "optical_element"}
 
 _END_OF_TREE = re.compile(rb"^\.\.\.\r?\n", re.MULTILINE)
 _BLOCK = b"\xd3BLK"
@@ -54,6 +58,49 @@ def read_exposure(path: Path) -> dict[str, Any]:
     if telescope != "ROMAN":
         raise InputError(f"{path}: telescope is {telescope}, expected ROMAN")
     return meta
+
+
+def facts(path: Path, keywords: Collection[str] | None = None) -> Facts:
+    """Say what the metadata of an exposure have for keywords, or all; see `facts_of`.
+
+    Raises
+    ------
+    InputError
+        See `read_exposure`.
+    """
+    meta = read_exposure(path)
+    return facts_of(path, meta, (*SHORT, *named(meta, "")) if keywords is None else keywords)
+
+
+def facts_of(path: Path, meta: Mapping[str, Any], keywords: Collection[str]) -> Facts:
+    """Take from metadata what they have for keywords: paths, or their ends.
+
+    Raises
+    ------
+    InputError
+        There are several of that name.
+    """
+    values: dict[str, str] = {}
+    for name in keywords:
+        found = named(meta, name)
+        if len(set(found.values())) > 1:
+            raise InputError(f"{path}: {name}: several of that name: {', '.join(found)}")
+        values |= dict.fromkeys([name] if found else [], next(iter(found.values()), ""))
+    return values
+
+
+def named(meta: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Find what is at a path within metadata, or at paths that end so; all if there is no name."""
+    ending = f".{SHORT.get(name.lower(), name.lower())}" if name else ""
+    return {place: value for place, value in _leaves(meta) if f".{place}".endswith(ending)}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", str(value)
 
 
 def _check_is_whole(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flows.calibrate.mission import Help, Mission
 
+from .header import facts
 from .pipelines import MOSAIC, PIPELINES, job_for, pipeline_for
 
 ROMAN = Mission(
@@ -18,6 +19,7 @@ ROMAN = Mission(
     exposures=("*_uncal.asdf",),
     combines=lambda association, exposures: pipeline_for(association) == MOSAIC,
     job_for=job_for,
+    facts=facts,
     associate="flows.romancal.associations:associate",
     help=Help(
         flow="Calibrate Roman exposures, and combine what associations name.",

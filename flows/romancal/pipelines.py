@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from flows.calibrate.job import Job
+from flows.calibrate.selectors import Facts
 from stpipe_prefect.association import Association, is_association, read_association
 from stpipe_prefect.exceptions import UsageError
 
-from .header import read_exposure
+from .header import facts_of, read_exposure
 
 EXPOSURE = "roman_elp"
 MOSAIC = "roman_mos"
@@ -25,6 +26,7 @@ def job_for(
     pipeline: str | None = None,
     stage: int | None = None,
     others: Sequence[Path] = (),
+    keywords: Collection[str] = (),
 ) -> Job:
     """Decide what a file calls for.
 
@@ -38,6 +40,8 @@ def job_for(
         Every input goes through one pipeline.
     others : sequence of pathlib.Path
         Inputs of the same run.
+    keywords : collection of str
+        What the job is to know of an exposure, as its ``facts``.
 
     Raises
     ------
@@ -51,20 +55,22 @@ def job_for(
         name = pipeline or pipeline_for(found)
         made = found.members if name == EXPOSURE else found.product_names
         return _job(path, name, found.members, made)
-    read_exposure(path)
+    facts = facts_of(path, read_exposure(path), keywords)
     if pipeline is None and not path.name.endswith(RAW):
         raise UsageError(
             f"{path}: no pipeline takes this by itself; give an {RAW} file, an association, "
             "or --pipeline"
         )
-    return _job(path, pipeline or EXPOSURE, [path.name], [path.name])
+    return _job(path, pipeline or EXPOSURE, [path.name], [path.name], facts)
 
 
-def _job(path: Path, pipeline: str, taken: Sequence[str], made: Sequence[str]) -> Job:
+def _job(
+    path: Path, pipeline: str, taken: Sequence[str], made: Sequence[str], facts: Facts | None = None
+) -> Job:
     reads = {product_of(name): name for name in taken}
     handed_on = "cal" if pipeline == EXPOSURE and not is_association(path) else ""
     makes = frozenset(map(calibrated, made))
-    return Job(path, (pipeline,), (handed_on,), (reads,), (makes,))
+    return Job(path, (pipeline,), (handed_on,), (reads,), (makes,), facts=facts or {})
 
 
 def product_of(name: str) -> str:

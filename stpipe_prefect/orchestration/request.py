@@ -32,7 +32,8 @@ class Request:
     """The parameters of a flow run of a Pipeline, or a single Step, as they were given.
 
     `frozen` are those that the flow was frozen to, or that are set on the instance it is made
-    of; None if CRDS is to be asked. Layers `between` are over all these and below what is given.
+    of; None if CRDS is to be asked. Layers `between` are over all these and below what is given;
+    parameter files go over them, or below where the layers say so.
     """
 
     pipeline_class: Any
@@ -51,8 +52,8 @@ class Request:
 
     def says(self, name: str) -> Any:
         """Give what is asked for as a parameter of the pipeline itself; None if nothing is."""
-        if self.given.get(name) or not self.config_file:
-            return self.given.get(name) or (self.frozen or {}).get(name)
+        if self._over_files.get(name) or not self.config_file:
+            return self._over_files.get(name) or (self.frozen or {}).get(name)
         return load_config_file(self.config_file).get(name) or (self.frozen or {}).get(name)
 
     def layers(
@@ -60,14 +61,16 @@ class Request:
     ) -> list[Layer]:
         """Collect everything that says something about the parameters, from low to high."""
         files = file_layers(self.pipeline_class, self.config_file, self.given)
+        over = [layer for layer in self.between if layer.over_files]
         if self.frozen is None:
             crds = crds_layers(self.pipeline_class, crds_parameters, observatory, context)
         else:
             crds = [Layer(FROZEN if self.instance is None else ON_INSTANCE, self.frozen)]
         if in_deployment():
-            check_allowed(self._title, [layer for layer in [*crds, *files] if layer.source.file])
-        below = [*code_layers(self.pipeline_class), *crds, *self._between]
-        layers = [*below, *files, Layer(FLOW_RUN, self.given)]
+            read = [layer for layer in [*crds, *files] if layer.source.file]
+            check_allowed(self._title, [*read, *over])
+        below = [*code_layers(self.pipeline_class), *crds, *self._under_files]
+        layers = [*below, *files, *over, Layer(FLOW_RUN, self.given)]
         return [*layers, Layer(FLOW, {"save_results": True})] if self._saves else layers
 
     def configure(self, crds_parameters: Mapping[str, Any], observatory: str) -> Any:
@@ -77,12 +80,12 @@ class Request:
             below = self.pipeline_class.get_config_from_reference(
                 dict(crds_parameters), crds_observatory=observatory
             )
-        if self._between:
+        if self._under_files:
             below = new_config(below)
-            for layer in self._between:
+            for layer in self._under_files:
                 merge(below, layer.values)
         # Without data, which would be read once more, nothing else is asked of CRDS.
-        instance = configure(self.pipeline_class, None, self.config_file, self.given, below)
+        instance = configure(self.pipeline_class, None, self.config_file, self._over_files, below)
         if self.instance is not None:
             carry_over(self.instance, instance, self.given)
         if self._saves:
@@ -95,16 +98,28 @@ class Request:
         names = [] if self.instance is None else other_attributes(self.instance)
         return [f"{name} of the instance" for name in names]
 
+    @cached_property
+    def _over_files(self) -> Mapping[str, Any]:
+        """What goes over parameter files: layers that say so, then what is given."""
+        if not any(layer.over_files for layer in self.between):
+            return self.given
+        said = new_config()
+        for layer in self.between:
+            merge(said, layer.values if layer.over_files else {})
+        merge(said, self.given)
+        over: dict[str, Any] = said.dict()
+        return over
+
     @property
-    def _between(self) -> list[Layer]:
-        """Put what steps are inserted with below, unless it is among what is frozen."""
+    def _under_files(self) -> list[Layer]:
+        """Put what steps are inserted with lowest, unless it is among what is frozen."""
         inserted = layers_of(self.pipeline_class) if self.frozen is None else []
-        return [*inserted, *self.between]
+        return [*inserted, *(layer for layer in self.between if not layer.over_files)]
 
     @property
     def _saves(self) -> bool:
         """Whether the flow keeps the result, as strun does: what nobody keeps is lost."""
-        return "save_results" not in {**(self.frozen or {}), **self.given}
+        return "save_results" not in {**(self.frozen or {}), **self._over_files}
 
     @property
     def _title(self) -> str:

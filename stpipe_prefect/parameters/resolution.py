@@ -56,10 +56,14 @@ class Layer:
     source : Source
     values : mapping
         By name; those of a pipeline's steps under ``"steps"``, by step.
+    over_files : bool
+        Of a layer that is between CRDS and what a run is given: whether it goes over the user's
+        parameter files, too.
     """
 
     source: Source
     values: Mapping[str, Any]
+    over_files: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,3 +38,31 @@ def test_layer_of_a_job_is_over_crds_and_below_what_is_given(mission):
     assert found["low"] == (1.0, "rule")
     assert found["high"] == (7.0, "parameter file mine.cfg")
     assert found["keep"] == ([5], "flow run")
+
+
+def test_layer_over_files_is_below_what_is_given(mission):
+    Path("mine.cfg").write_text("[steps]\n[[clip]]\nhigh = 7\nlow = 1\nkeep = 1,\n")
+    rules = [
+        Layer(Source("campaign.toml"), {"steps": {"clip": {"low": 2.0, "high": 8}}}, True),
+        Layer(Source("campaign.toml, for filter=F1"), {"steps": {"clip": {"low": 3}}}, True),
+    ]
+    given = {"steps": {"clip": {"high": 9}}}
+    request = Request(CalibratePipeline, given, "mine.cfg", between=tuple(rules))
+    about = read_crds_parameters(CalibratePipeline, "one_raw.row")
+    settings = resolve(request.configure(*about), request.layers(*about, "jwst_0001.pmap"))
+    found = {each.name: each for each in settings if each.step == "clip"}
+    assert found["keep"].row()["source"] == "parameter file mine.cfg"
+    assert (found["high"].value, str(found["high"].source)) == (9.0, "flow run")
+    assert (found["low"].value, str(found["low"].source)) == (3.0, "campaign.toml, for filter=F1")
+    assert [str(setting.source) for setting in found["low"].settings[-3:-1]] == [
+        "parameter file mine.cfg",
+        "campaign.toml",
+    ]
+
+
+def test_layer_over_files_decides_whether_the_product_is_saved(mission):
+    rule = Layer(Source("campaign.toml"), {"save_results": False, "suffix": "mine"}, True)
+    request = Request(CalibratePipeline, {}, between=(rule,))
+    pipeline = request.configure(*read_crds_parameters(CalibratePipeline, "one_raw.row"))
+    assert (pipeline.save_results, pipeline.suffix) == (False, "mine")
+    assert request.says("suffix") == "mine"

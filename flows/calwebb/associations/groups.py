@@ -11,10 +11,8 @@ from typing import Any
 from stpipe_prefect.exceptions import InputError, nearest
 
 from ..exposure_types import pipelines_for, stage_2_suffix
+from ..header import TARGET
 from ..products import split_name
-
-SHORT = {"target": ("TARGPROP", "TARGNAME")}
-"""What stands for several keywords, of which the first that has a value counts."""
 
 
 def groups_of(
@@ -62,7 +60,7 @@ def _association(program: str, common: Mapping[str, str], members: list[str]) ->
 
 
 def _value(path: Path, cards: Mapping[str, Any], name: str) -> str:
-    for keyword in SHORT.get(name.lower(), (name.upper(),)):
+    for keyword in TARGET.get(name.lower(), (name.upper(),)):
         if (value := cards.get(keyword)) not in (None, ""):
             return str(value)
     raise InputError(

@@ -1,0 +1,193 @@
+"""The rules of a campaign file, as layers of parameters of the jobs they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stpipe_prefect.association import is_association, read_association
+from stpipe_prefect.exceptions import (
+    InputError,
+    ParameterError,
+    UsageError,
+    nearest,
+)
+from stpipe_prefect.parameters.resolution import Layer, Source
+from stpipe_prefect.parameters.validation import check_parameters
+
+from .job import Job
+from .mission import Mission
+from .selectors import Facts, Selector
+
+if TYPE_CHECKING:
+    from .campaign_file import CampaignFile
+
+SHOWN = 3
+"""How many exposures a message names."""
+
+
+class Exposures:
+    """What is known of the exposures that jobs are made of, by their names.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    mission : Mission
+    folder : pathlib.Path
+        Where members of associations are that nothing makes.
+    keywords : collection of str
+        What is asked about them; jobs have it as their ``facts``.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], mission: Mission, folder: Path, keywords: set[str]
+    ) -> None:
+        self._mission = mission
+        self._folder = folder
+        self._keywords = keywords
+        self._jobs = jobs
+        self._makers = {product: job for job in jobs for made in job.makes for product in made}
+        self._read: dict[Path, Facts] = {}
+        self._of_associations: dict[Path, dict[str, Facts]] = {}
+
+    @cached_property
+    def all(self) -> dict[str, Facts]:
+        """Everything that is known."""
+        return {name: facts for job in self._jobs for name, facts in self.of(job).items()}
+
+    def nearest_keyword(self, keyword: str) -> str:
+        """Say which keyword was probably meant."""
+        exposures = (job.input for job in self._jobs if not is_association(job.input))
+        path = next(chain(exposures, self._read))
+        return nearest(keyword.lower(), self._mission.facts(path, None))
+
+    def of(self, job: Job) -> dict[str, Facts]:
+        """Give what is known of an exposure, or of the science members of an association.
+
+        A member is known as the exposure it is made of, or else by its own file; one that is not
+        there is left out.
+        """
+        if not is_association(job.input):
+            return {job.input.name: job.facts}
+        if job.input not in self._of_associations:
+            self._of_associations[job.input] = dict(self._members(job))
+        return self._of_associations[job.input]
+
+    def _members(self, job: Job) -> Iterator[tuple[str, Facts]]:
+        association = read_association(job.input)
+        products = {name: product for reads in job.reads for product, name in reads.items()}
+        for name in association.science:
+            maker = self._makers.get(products.get(name, ""))
+            if maker is not None and maker.input != job.input:
+                yield from self.of(maker).items()
+                continue
+            path = association.find(name, self._folder)
+            if path not in self._read:
+                with suppress(InputError):  # it is absent or broken: its plan says so
+                    self._read[path] = self._mission.facts(path, self._keywords)
+            if path in self._read:
+                yield path.name, self._read[path]
+
+
+def with_rules(
+    jobs: Sequence[Job], file: CampaignFile, mission: Mission, folder: Path
+) -> list[Job]:
+    """Give jobs the parameters that a campaign file has for them, as layers; later ones win.
+
+    Raises
+    ------
+    UsageError
+        A rule is for no exposure, or only for some members of an association.
+    """
+    exposures = Exposures(jobs, mission, folder, file.keywords)
+    source = str(file)
+    layers = {job.input: dict(job.layers) for job in jobs}
+
+    def put(job: Job, source: str, said: Mapping[str, Mapping[str, object]]) -> None:
+        for pipeline in job.pipelines:
+            if said.get(pipeline):
+                layer = Layer(Source(source), said[pipeline], over_files=True)
+                below = layers[job.input].get(pipeline, ())
+                layers[job.input][pipeline] = (*below, layer)
+
+    for job in jobs:
+        put(job, source, file.parameters)
+    for number, rule in enumerate(file.rules, start=1):
+        selector, where = Selector(rule.when), f"{source}: for[{number}].when"
+        check_selector(selector, where, exposures)
+        for job in jobs:
+            concerned = not {*job.pipelines}.isdisjoint(rule.parameters)
+            if concerned and is_for(selector, where, job, exposures):
+                put(job, f"{source}, for {selector}", rule.parameters)
+    return [replace(job, layers=layers[job.input]) for job in jobs]
+
+
+def is_for(selector: Selector, where: str, job: Job, exposures: Exposures) -> bool:
+    """Tell whether a job is of exposures that are selected.
+
+    Raises
+    ------
+    UsageError
+        Only some members of its association are.
+    """
+    found = exposures.of(job)
+    held = [name for name, facts in found.items() if selector.holds(facts)]
+    others = [name for name in found if name not in held]
+    if held and others:
+        raise UsageError(
+            f"{where}: {selector} holds for some members of {job.input.name}: {_names(held)}; not "
+            f"for {_names(others)} ({selector.found(found[others[0]])})"
+        )
+    return bool(held)
+
+
+def check_selector(selector: Selector, where: str, exposures: Exposures) -> None:
+    """Refuse what holds for no exposure, or asks for a keyword that none has.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not (known := exposures.all):
+        return
+    for keyword in selector.keywords:
+        if not any(keyword in facts for facts in known.values()):
+            hint = exposures.nearest_keyword(keyword)
+            raise UsageError(f"{where}.{keyword}: no exposure has such a keyword{hint}")
+    if not any(map(selector.holds, known.values())):
+        name, facts = next(iter(known.items()))
+        raise UsageError(
+            f"{where}: {selector} holds for none of {len(known)} exposures; {name} has "
+            f"{selector.found(facts)}"
+        )
+
+
+def check_rules(file: CampaignFile, mission: Mission) -> None:
+    """Refuse parameters that pipelines do not have, for which these are imported.
+
+    Raises
+    ------
+    ParameterError
+        Everything that is wrong is named.
+    """
+    problems = []
+    said = [("", file.parameters)]
+    said += [(f"for[{each}].", rule.parameters) for each, rule in enumerate(file.rules, start=1)]
+    for where, tables in said:
+        for pipeline, parameters in tables.items():
+            try:
+                check_parameters(mission.find_pipeline(pipeline), parameters)
+            except ParameterError as error:
+                problems += [f"{file}: {where}{line}" for line in str(error).splitlines()]
+    if problems:
+        raise ParameterError("\n".join(problems))
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -148,7 +148,7 @@ class Campaign:
                     yield self.unchanged[job.input]
                     continue
                 planners = _planners_of(
-                    job, made, lambda *about: planning.enter_context(self._planner(*about))
+                    job, made, lambda *about: planning.enter_context(self.planner(*about))
                 )
                 folder = self.output_dir or job.input.parent
                 checking = planners if check_files else None
@@ -233,7 +233,7 @@ class Campaign:
         matched, observatory = read_crds_parameters(
             self.mission.find_pipeline(pipelines[0]), exposure
         )
-        with self._planner(pipelines[0], job.layers.get(pipelines[0], ())) as planner:
+        with self.planner(pipelines[0], job.layers.get(pipelines[0], ())) as planner:
             instance, _ = planner.configured(matched, observatory)
             instance.export_config(file, include_metadata=True)
 
@@ -270,7 +270,8 @@ class Campaign:
         output_file = self.parameters[job.pipelines[0]].get("output_file")
         return job.record(self.output_dir or job.input.parent, output_file)
 
-    def _planner(self, pipeline: str, between: tuple[Layer, ...]) -> Planner:
+    def planner(self, pipeline: str, between: tuple[Layer, ...]) -> Planner:
+        """Make what plans the runs of a pipeline, with these layers of a job."""
         from stpipe_prefect.orchestration.plan import Planner
         from stpipe_prefect.orchestration.request import Request, given_to
 

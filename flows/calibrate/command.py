@@ -52,8 +52,7 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 
 
 def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -> int:
-    if options.json and not options.plan:
-        raise UsageError("--json goes with --plan")
+    _check(options)
     if options.pipeline and Path(options.pipeline).is_file():
         _take_class_of_file(options)
     mission.check_installed()
@@ -61,7 +60,8 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     sample = None if options.files else command.use_sample()
     wanted = command.specification(sample)
     associated = command.associated(wanted)
-    with TemporaryDirectory(prefix="associations-") if options.plan else nullcontext() as instead:
+    only_shows = options.plan or options.explain
+    with TemporaryDirectory(prefix="associations-") if only_shows else nullcontext() as instead:
         made = None
         if associated:
             made = associated.written(wanted.output_dir, instead=Path(instead) if instead else None)
@@ -76,6 +76,9 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
         if options.plan:
             is_good = command.plan(wanted, jobs, associated)
             return 0 if is_good and not refused else 1
+        if options.explain:
+            command.explain(wanted, jobs, associated)
+            return 1 if refused else 0
         codes |= command.run(wanted, jobs, associated)
     if sample and not codes and wanted.stage is None:
         return _judge(mission, sample, wanted.output_dir, command.console)
@@ -150,7 +153,7 @@ class _Command:
         if self.options.files and (others := made.count_others(wanted.files, wanted.output_dir)):
             what = "associations given are not taken, associate makes others"
             say(self.mission.command, f"{what}: {others}")
-        if not self.options.plan:
+        if not (self.options.plan or self.options.explain):
             check_output_dir(wanted.output_dir)
         return made
 
@@ -166,6 +169,25 @@ class _Command:
         else:
             show_plan(self.console, jobs, associated, campaign.excluded)
         return not any(plan.refusal for job in jobs for plan in job.plans or ())
+
+    def explain(
+        self, wanted: Specification, jobs: list[Job], associated: Associated | None
+    ) -> None:
+        """Say with which parameters each pipeline would run, and who gives them."""
+        import json
+
+        from .explain import explain, show
+
+        options = self.options
+        with self._status("Reading parameters"), quiet(unless=self._is_loud):
+            campaign = self._campaign(wanted, jobs, associated)
+            explained = [*explain(campaign, options.explain)]
+        if options.changed:
+            explained = [each.changed() for each in explained]
+        if options.json:
+            print(json.dumps([each.as_json() for each in explained], indent=1))
+        else:
+            show(self.console, explained, history=options.history)
 
     def run(
         self, wanted: Specification, jobs: list[Job], associated: Associated | None
@@ -258,6 +280,19 @@ class _Command:
             for job in campaign.unchanged.values():
                 campaign.take(job.cached())
         return ""
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if options.plan and options.explain:
+        raise UsageError("--plan and --explain: give one of them")
+    if options.json and not (options.plan or options.explain):
+        raise UsageError("--json goes with --plan or --explain")
+    for name in ("history", "changed"):
+        if getattr(options, name) and not options.explain:
+            raise UsageError(f"--{name} goes with --explain")
+    if options.explain not in (None, "*") and not options.files:  # what follows the option was meant as these
+        options.files, options.explain = [options.explain], "*"
 
 
 def _take_class_of_file(options: argparse.Namespace) -> None:

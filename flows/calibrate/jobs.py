@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from stpipe_prefect.association import is_association
+from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.parameters.files import read_parameter_file
 
@@ -122,10 +122,10 @@ def _without_members(exposures: Iterable[Job], associations: Iterable[Job]) -> I
 
 def _in_order(jobs: list[Job]) -> list[Job]:
     """Put each after those it needs; otherwise they keep their order."""
-    makers = {product: job.input for job in jobs for made in job.makes for product in made}
+    makers = makers_of(jobs)
     by_input = {}
     for job in jobs:
-        needs = {makers[product] for reads in job.reads for product in reads if product in makers}
+        needs = {makers[each].input for reads in job.reads for each in reads if each in makers}
         by_input[job.input] = replace(job, needs=frozenset(needs - {job.input}))
     order = TopologicalSorter({path: job.needs for path, job in by_input.items()})
     try:
@@ -136,6 +136,29 @@ def _in_order(jobs: list[Job]) -> list[Job]:
             f"{second}: needs a product of {first}, which itself waits for it; calibrate them in "
             "two runs"
         ) from error
+
+
+def makers_of(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Find which job makes each product."""
+    return {product: job for job in jobs for made in job.makes for product in made}
+
+
+def exposures_behind(job: Job, makers: Mapping[str, Job], folder: Path) -> Iterator[Job | Path]:
+    """Go back to the exposures of a job: itself, or what its science members are made of.
+
+    Those of jobs as their jobs; members that nothing makes as their files, some in `folder`.
+    """
+    if not is_association(job.input):
+        yield job
+        return
+    association = read_association(job.input)
+    products = {name: product for reads in job.reads for product, name in reads.items()}
+    for name in association.science:
+        maker = makers.get(products.get(name, ""))
+        if maker is None or maker.input == job.input:
+            yield association.find(name, folder)
+        else:
+            yield from exposures_behind(maker, makers, folder)
 
 
 def check_output_files(jobs: Iterable[Job], shares: Mapping[str, Mapping[str, Any]]) -> None:

@@ -115,7 +115,21 @@ def parser(mission: Mission) -> CommandParser:
         help="where exposures run: dask://HOST:PORT, a Dask scheduler (default: this machine)",
     )
     add("--plan", action="store_true", help="list what would run, and why; run nothing")
-    add("--json", action="store_true", help="print the plan as JSON")
+    add(
+        "--explain",
+        nargs="?",
+        const="*",
+        metavar="INPUT",
+        help="list the parameters of each pipeline with their sources, of one input or of all; "
+        "run nothing",
+    )
+    add("--history", action="store_true", help="with --explain: also show overridden values")
+    add(
+        "--changed",
+        action="store_true",
+        help="with --explain: show only values that differ from the code",
+    )
+    add("--json", action="store_true", help="print the plan, or what --explain lists, as JSON")
     add(
         "--overwrite",
         action="store_true",

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stpipe_prefect.association import is_association, read_association
+from stpipe_prefect.association import is_association
 from stpipe_prefect.exceptions import (
     InputError,
     ParameterError,
@@ -21,6 +21,7 @@ from stpipe_prefect.parameters.resolution import Layer, Source
 from stpipe_prefect.parameters.validation import check_parameters
 
 from .job import Job
+from .jobs import exposures_behind, makers_of
 from .mission import Mission
 from .selectors import Facts, Selector
 
@@ -51,7 +52,7 @@ class Exposures:
         self._folder = folder
         self._keywords = keywords
         self._jobs = jobs
-        self._makers = {product: job for job in jobs for made in job.makes for product in made}
+        self._makers = makers_of(jobs)
         self._read: dict[Path, Facts] = {}
         self._of_associations: dict[Path, dict[str, Facts]] = {}
 
@@ -79,19 +80,15 @@ class Exposures:
         return self._of_associations[job.input]
 
     def _members(self, job: Job) -> Iterator[tuple[str, Facts]]:
-        association = read_association(job.input)
-        products = {name: product for reads in job.reads for product, name in reads.items()}
-        for name in association.science:
-            maker = self._makers.get(products.get(name, ""))
-            if maker is not None and maker.input != job.input:
-                yield from self.of(maker).items()
+        for origin in exposures_behind(job, self._makers, self._folder):
+            if isinstance(origin, Job):
+                yield origin.input.name, origin.facts
                 continue
-            path = association.find(name, self._folder)
-            if path not in self._read:
+            if origin not in self._read:
                 with suppress(InputError):  # it is absent or broken: its plan says so
-                    self._read[path] = self._mission.facts(path, self._keywords)
-            if path in self._read:
-                yield path.name, self._read[path]
+                    self._read[origin] = self._mission.facts(origin, self._keywords)
+            if origin in self._read:
+                yield origin.name, self._read[origin]
 
 
 def with_rules(

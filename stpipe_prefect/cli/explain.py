@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..parameters.layers import crds_parameters_disabled, without_crds_parameters
 from ..parameters.origins import code_layers, crds_layers, file_layers
@@ -16,6 +17,9 @@ from ..references.context import resolve_context
 from ..references.needs import read_crds_parameters
 from .exit import screen
 from .run import Command, common_options, read_command
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 COMMAND_LINE = Source("command line")
 RUN = Source("run")
@@ -41,9 +45,9 @@ def explain_step(argv: list[str]) -> None:
     if command.args.changed:
         parameters = [parameter for parameter in parameters if parameter.is_changed]
     if command.args.json:
-        print(json.dumps([_entry(parameter) for parameter in parameters], indent=1))
+        print(json.dumps([as_json(parameter) for parameter in parameters], indent=1))
     else:
-        _print_table(parameters, history=command.args.history)
+        screen().print(parameter_table(parameters, history=command.args.history))
 
 
 def resolve_command(command: Command) -> list[ResolvedParameter]:
@@ -62,7 +66,8 @@ def resolve_command(command: Command) -> list[ResolvedParameter]:
     return resolve(step, layers)
 
 
-def _entry(parameter: ResolvedParameter) -> dict[str, object]:
+def as_json(parameter: ResolvedParameter) -> dict[str, object]:
+    """Give a parameter as what JSON knows."""
     return {
         "step": parameter.step,
         "parameter": parameter.name,
@@ -75,7 +80,8 @@ def _entry(parameter: ResolvedParameter) -> dict[str, object]:
     }
 
 
-def _print_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> None:
+def parameter_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> Table:
+    """List parameters with their sources; with the `history`, values that were overridden, too."""
     from rich.table import Table
 
     table = Table("step", "parameter", "value", "source", box=None, pad_edge=False)
@@ -86,4 +92,4 @@ def _print_table(parameters: Iterable[ResolvedParameter], *, history: bool) -> N
         if history:
             for setting in parameter.settings[-2::-1]:
                 table.add_row("", "", str(shown(setting.value)), str(setting.source), style="dim")
-    screen().print(table)
+    return table

@@ -291,7 +291,9 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("history", "changed"):
         if getattr(options, name) and not options.explain:
             raise UsageError(f"--{name} goes with --explain")
-    if options.explain not in (None, "*") and not options.files:  # what follows the option was meant as these
+    if (
+        options.explain not in (None, "*") and not options.files
+    ):  # what follows the option was meant as these
         options.files, options.explain = [options.explain], "*"
 
 

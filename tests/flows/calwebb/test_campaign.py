@@ -96,7 +96,7 @@ def test_campaign_is_planned_explained_and_run_as_its_file_says(campaign):
     plan = campaign.run("--plan", "--steps.dark_current.skip=false", "--json")
     assert [(each.get("reasons"), each.get("excluded")) for each in json.loads(plan.stdout)] == [
         ([], None),
-        ([f"parameter jump.min_jump_to_flag_neighbors 10.0 → 20 ({RULE})"], None),
+        ([f"parameter jump.min_jump_to_flag_neighbors 10.0 → 20 (step code → {RULE})"], None),
         (None, "guide star lost"),
     ]
 

@@ -101,7 +101,8 @@ class _Command:
         with self.console.status("Making the embedded sample (first time only)"):
             sample = self.mission.make_sample()
         os.environ["CRDS_PATH"] = str(sample.crds_path)
-        os.environ.pop("CRDS_SERVER_URL", None)
+        for name in [name for name in os.environ if name.startswith("CRDS_SERVER_URL")]:
+            del os.environ[name]
         return sample
 
     def specification(self, sample: Sample | None) -> Specification:

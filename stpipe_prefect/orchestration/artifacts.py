@@ -89,9 +89,9 @@ def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> N
 
 
 @_not_in_batch
-def show_references(references: Iterable[tuple[str, ReferenceFile]], context: str) -> None:
+def show_references(references: Sequence[tuple[str, ReferenceFile]], context: str) -> None:
     """Attach the reference files of each step."""
-    server = configured_server() or "no server"
+    server = configured_server(references[0][1].observatory) or "no server"
     create_table_artifact(
         key="references",
         table=[

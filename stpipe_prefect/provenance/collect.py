@@ -16,6 +16,7 @@ from ..insertions.functions import made_from
 from ..insertions.insertion import Insertion
 from ..parameters.resolution import MEMORY, Layer, ResolvedParameter
 from ..references.cache import recall, sha1_of
+from ..references.crds_client import server_url
 from ..references.needs import steps_to_run, types_needed
 from ..references.reference import NOT_APPLICABLE, URI_SCHEME
 from ..references.selection import best_references
@@ -72,7 +73,7 @@ def gather(
         pipeline=class_path(type(instance)),
         observatory=observatory,
         context=context,
-        server=os.environ.get("CRDS_SERVER_URL", ""),
+        server=server_url(observatory),
         request=request,
         inputs=[*inputs],
         parameters=parameters,

@@ -73,9 +73,11 @@ def prefetch(wanted: ReferenceFile, on_progress: OnProgress | None = None) -> Re
 
 def refuse_absent(wanted: Iterable[ReferenceFile]) -> None:
     """Refuse files that are neither in the cache nor can be fetched; the error names all."""
-    if configured_server() is not None:
-        return
-    absent = {file.path: file for file in wanted if file.applies and not file.path.exists()}
+    absent = {
+        file.path: file
+        for file in wanted
+        if file.applies and not file.path.exists() and configured_server(file.observatory) is None
+    }
     if not absent:
         return
     *others, last = map(str, absent.values())
@@ -134,7 +136,7 @@ def damage(path: Path, entry: Entry | None, sha1: str) -> str:
 
 def _checked(wanted: ReferenceFile, path: Path, deadline: Deadline) -> str:
     """Verify a file that is there, and give its sha1; a damaged one is set aside to be fetched."""
-    server = configured_server()
+    server = configured_server(wanted.observatory)
     if not path.exists():
         return ""
     try:
@@ -156,7 +158,7 @@ def _checked(wanted: ReferenceFile, path: Path, deadline: Deadline) -> str:
 def _fetched(
     wanted: ReferenceFile, path: Path, deadline: Deadline, on_progress: OnProgress | None
 ) -> str:
-    server = configured_server()
+    server = configured_server(wanted.observatory)
     if server is None:
         raise NoReferenceFileError(f"{wanted} is not in the CRDS cache: {path}")
     try:

@@ -25,6 +25,8 @@ from .reference import ReferenceFile
 CONTEXT_VARIABLE = "CRDS_CONTEXT"
 AT_A_TIME = 8
 """How many mappings are fetched side by side."""
+WORDS = ("latest", "build")
+"""What names a context by how it is found."""
 LISTED = 5
 """How many contexts an error lists one by one."""
 
@@ -37,8 +39,10 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
     observatory : str
         ``"jwst"`` or ``"roman"``.
     context : str, optional
-        A context such as ``"jwst_1303.pmap"``. If not given, ``CRDS_CONTEXT``, else what the
-        CRDS server or the cache declares operational.
+        A context such as ``"jwst_1303.pmap"``; or ``"latest"``, the newest that the CRDS server or
+        the cache declares operational; or ``"build"``, that of the installed software, which the
+        server knows. If not given, ``CRDS_CONTEXT``, else ``"build"`` for JWST where there is a
+        server, and ``"latest"`` otherwise, as the crds client has it.
 
     Returns
     -------
@@ -60,15 +64,17 @@ def resolve_context(observatory: str, context: str | None = None) -> str:
     cache = _cache_folder()
     if problem := unrecordable(Path(cache)) or misread_by_asdf(cache):
         raise ContextError(f"CRDS cache {printable(cache)}: {problem}: rename the folder")
-    server = configured_server()
+    server = configured_server(observatory)
     if server is None and (flaw := Catalogue(observatory).flaw()):
         raise ContextError(
             f"No CRDS context for {observatory} in {cache}: "
             f"config/{observatory}/server_config {flaw}"
         )
-    name = context or _default_context(observatory)
+    name = context if context and context not in WORDS else _followed(observatory, context)
     if not config.is_mapping(name):
-        raise ContextError(f"{name!r} is not a context: expected a name such as jwst_1303.pmap")
+        raise ContextError(
+            f"{name!r} is not a context: expected a name such as jwst_1303.pmap, latest or build"
+        )
     if server is not None:
         prefetch_mappings(observatory, name)
     with client_offline(observatory):
@@ -99,6 +105,8 @@ def pinned_context(observatory: str, context: str | None = None) -> Iterator[str
         beside which others are under way, or of a run that uses another one elsewhere.
     """
     within = _within.get()
+    if within and context in WORDS:
+        context = resolve_context(observatory, context)
     if within and context in (None, within) and os.environ.get(CONTEXT_VARIABLE) == within:
         yield within
         return
@@ -124,7 +132,7 @@ class _ProcessContext:
         self._name = ""
         self._users = 0
         self._before: str | None = None
-        self._defaults: dict[tuple[str | None, ...], str] = {}
+        self._found: dict[tuple[str | None, ...], str] = {}
 
     @contextmanager
     def of_a_run(self, observatory: str, context: str | None, *, is_nested: bool) -> Iterator[str]:
@@ -184,16 +192,14 @@ class _ProcessContext:
     def _available(self, observatory: str, context: str | None) -> str | None:
         """Name the context, unless another one is in use or it is not known yet."""
         variable = self._before if self._users else os.environ.get(CONTEXT_VARIABLE)
-        server = configured_server()
-        default = (_cache_folder(), server.url if server else "", observatory, variable)
+        server = configured_server(observatory)
+        asked = (_cache_folder(), server.url if server else "", observatory, context or variable)
         if not self._users:
             _forget()
-            self._defaults.clear()
-            name = resolve_context(observatory, context)
-            if context is None:
-                self._defaults[default] = name
+            self._found.clear()
+            self._found[asked] = name = resolve_context(observatory, context)
             return name
-        wanted = context or self._defaults.get(default, variable)
+        wanted = self._found.get(asked, context or variable)
         return wanted if wanted == self._name else None
 
 
@@ -216,20 +222,26 @@ def _forget() -> None:
     _context_of_server.cache_clear()
 
 
-def _default_context(observatory: str) -> str:
+def _followed(observatory: str, word: str | None) -> str:
+    """Find the context that a word, or else the environment, stands for."""
     from crds.core import config
 
-    wanted = os.environ.get(CONTEXT_VARIABLE, "")
+    wanted = word or os.environ.get(CONTEXT_VARIABLE, "")
     if config.is_mapping(wanted):
         return wanted
-    server = configured_server()
+    server = configured_server(observatory)
     if server is not None:
         return _context_of_server(server.url, observatory, wanted)
+    if word == "build":
+        raise ContextError(
+            f"No build context for {observatory}: only a CRDS server knows it; set CRDS_SERVER_URL,"
+            " or name the context"
+        )
     import crds
 
     try:
         with crds_console_off(), client_offline(observatory):
-            return str(crds.get_context_name(observatory))
+            return str(crds.get_context_name(observatory, word))
     # crds leaves the interpreter when it finds no configuration
     except (Exception, SystemExit) as error:
         raise ContextError(
@@ -319,7 +331,7 @@ def prefetch_mappings(observatory: str, context: str) -> None:
 def _prefetch_mappings(observatory: str, context: str, cache: str) -> None:
     try:
         catalogue = Catalogue(observatory)
-        server = configured_server()
+        server = configured_server(observatory)
         if server is not None and catalogue.flaw():
             catalogue.refresh(server, Deadline())  # the crds client does nothing without it
         names = [context]

@@ -161,9 +161,19 @@ class CrdsServer:
         return f"CRDS server {self.url}"
 
 
-def configured_server() -> CrdsServer | None:
-    """Find the server that fills the cache, ``CRDS_SERVER_URL``; `None` if there is none."""
-    url = os.environ.get(URL_VARIABLE, "")
+def server_url(observatory: str) -> str:
+    """Give the address of an observatory's server; empty if none is configured.
+
+    ``CRDS_SERVER_URL_JWST`` and the like go before ``CRDS_SERVER_URL``: a worker that serves
+    several observatories needs a server for each.
+    """
+    own = os.environ.get(f"{URL_VARIABLE}_{observatory.upper()}", "")
+    return own or os.environ.get(URL_VARIABLE, "")
+
+
+def configured_server(observatory: str) -> CrdsServer | None:
+    """Find the server that fills the cache for an observatory; `None` if there is none."""
+    url = server_url(observatory)
     return None if not url or "serverless" in url or "server-less" in url else CrdsServer(url)
 
 
@@ -275,7 +285,8 @@ class Catalogue:
         info = server.call("get_server_info", deadline=deadline)
         if not isinstance(info, dict) or info.get("observatory") != self.observatory:
             raise CrdsServerError(
-                f"{server} does not serve {self.observatory}; check CRDS_SERVER_URL"
+                f"{server} does not serve {self.observatory}; check {URL_VARIABLE}, or set "
+                f"{URL_VARIABLE}_{self.observatory.upper()}"
             )
         for section in ("reference_url", "mapping_url", "config_url", "pickle_url"):
             if isinstance(info.get(section), dict):

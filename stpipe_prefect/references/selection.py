@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..exceptions import ReferenceFileError, reason
+from ..exceptions import ContextError, ReferenceFileError, reason
 from ..workarounds import client_offline
-from .crds_client import configured_server
+from .crds_client import Catalogue, Deadline, configured_server
 from .reference import NOT_APPLICABLE, ReferenceFile
 
 logger = logging.getLogger("stpipe.references")
@@ -71,7 +71,7 @@ def best_references(
     types = sorted(set(reference_types))
     if not types:  # crds understands an empty list as all types
         return {}
-    known = _selected_before(_load_rules(crds_parameters, context), crds_parameters)
+    known = _selected_before(_load_rules(crds_parameters, observatory, context), crds_parameters)
     unknown = [kind for kind in types if kind not in known]
     try:
         if unknown:
@@ -103,7 +103,7 @@ def best_references(
     return {kind: name or NOT_APPLICABLE for kind, name in names.items()}
 
 
-def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
+def _load_rules(crds_parameters: Mapping[str, Any], observatory: str, context: str) -> Any:
     """Load all mappings that crds will: it prints a traceback itself where one is absent.
 
     None for an instrument that the context does not know.
@@ -123,7 +123,7 @@ def _load_rules(crds_parameters: Mapping[str, Any], context: str) -> Any:
             remedy = "; set CRDS_SERVER_URL to fetch mappings"
             raise ReferenceFileError(
                 _no_selection(context, crds_parameters, error)
-                + ("" if configured_server() else remedy)
+                + ("" if configured_server(observatory) else remedy)
             ) from error
     return None
 
@@ -177,10 +177,29 @@ def _refuse_bad_rules(crds_parameters: Mapping[str, Any], observatory: str, cont
         bad = heavy_client.get_bad_mappings_in_context(observatory, context, instrument)
     except (Exception, SystemExit) as error:
         raise ReferenceFileError(_no_selection(context, crds_parameters, error)) from error
+    _refuse_rules(context, bad, ReferenceFileError)
+
+
+def refuse_bad_context(observatory: str, context: str) -> None:
+    """Refuse a context of which CRDS marks any rules as bad by now; the server is asked again."""
+    from crds.core import heavy_client, utils
+
+    server = configured_server(observatory)
+    if server is not None:
+        Catalogue(observatory).refresh(server, Deadline())
+        utils.clear_function_caches()
+    with client_offline(observatory):
+        bad = heavy_client.get_bad_mappings_in_context(observatory, context)
+    _refuse_rules(context, bad, ContextError)
+
+
+def _refuse_rules(context: str, bad: Sequence[str], error: type[ReferenceFileError]) -> None:
+    from crds.core import config
+
     if bad and config.ALLOW_BAD_RULES:
         logger.warning("%s contains %s, marked as bad by CRDS", context, ", ".join(bad))
     elif bad:
-        raise ReferenceFileError(
+        raise error(
             f"{context} contains {', '.join(bad)}, marked as bad by CRDS: use another context, "
             "or set CRDS_ALLOW_BAD_RULES=true"
         )

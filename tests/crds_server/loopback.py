@@ -29,6 +29,8 @@ class LoopbackCrds:
     asked : how often for each file and each service
     times : when each file was asked for, and when it had been sent
     manners : how to answer a file or service instead of properly; by name, ``"*"`` for all
+    build : context of the installed software, if not the operational one
+    says : what differs in its description of itself, such as ``operational_context``
     """
 
     def __init__(self, folder: Path, observatory: str = "jwst") -> None:
@@ -36,6 +38,8 @@ class LoopbackCrds:
         self.asked: Counter[str] = Counter()
         self.times: dict[str, list[float]] = {}
         self.manners: dict[str, Manner] = {}
+        self.build = ""
+        self.says: dict[str, object] = {}
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         outer = self
@@ -107,11 +111,17 @@ class LoopbackCrds:
     def get_server_info(self):
         config = self.folder / "config" / self.observatory / "server_config"
         info = eval(config.read_text())
-        return info | {
-            "reference_url": {"unchecked": {self.observatory: f"{self.url}/unchecked"}},
-            "mapping_url": {"unchecked": {self.observatory: f"{self.url}/unchecked"}},
-            "download_metadata": crds_encode(self.get_file_info_map(self.observatory, None, None)),
-        }
+        return (
+            info
+            | self.says
+            | {
+                "reference_url": {"unchecked": {self.observatory: f"{self.url}/unchecked"}},
+                "mapping_url": {"unchecked": {self.observatory: f"{self.url}/unchecked"}},
+                "download_metadata": crds_encode(
+                    self.get_file_info_map(self.observatory, None, None)
+                ),
+            }
+        )
 
     def get_file_info_map(self, observatory, files, fields):
         paths = [
@@ -133,7 +143,7 @@ class LoopbackCrds:
         return [path.name for path in (self.folder / "mappings" / self.observatory).glob("*.*map")]
 
     def get_build_context(self, observatory, version):
-        return self.get_server_info()["operational_context"]
+        return self.build or self.get_server_info()["operational_context"]
 
     def get_default_context(self, observatory, state=None):
         return self.get_server_info()["operational_context"]

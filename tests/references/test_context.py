@@ -29,7 +29,7 @@ def test_operational_context_unless_another_is_named(crds_path, monkeypatch):
 
 
 def test_no_server_no_network(crds_path):
-    assert configured_server() is None
+    assert configured_server("jwst") is None
 
 
 def test_threads_with_one_context_overlap_and_those_with_another_wait(crds_path, monkeypatch):

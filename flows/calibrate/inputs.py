@@ -65,7 +65,7 @@ def _in_folder(folder: Path, mission: Mission) -> list[Path]:
     associations = []
     for path in filter(is_association, sorted(folder.glob("*_asn.*"))):
         with suppress(InputError):  # a folder may hold whatever it likes
-            if mission.combines(read_association(path), exposures):
+            if mission.takes(path) and mission.combines(read_association(path), exposures):
                 associations.append(path)
     return [*exposures, *associations]
 

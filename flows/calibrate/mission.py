@@ -9,7 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stpipe_prefect.association import Association
+from stpipe_prefect.association import Association, is_association, read_association
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.registry import find_step
 
@@ -98,6 +98,18 @@ class Mission:
     help: Help
     associate: str | None = None
     shared_grids: str | None = None
+
+    def takes(self, path: Path) -> bool:
+        """Tell whether an exposure, or an association by its members, is in the mission's format.
+
+        Raises
+        ------
+        InputError
+            The association cannot be read.
+        """
+        names = read_association(path).members if is_association(path) else (path.name,)
+        formats = {Path(pattern).suffix for pattern in self.exposures}
+        return any(Path(name).suffix in formats for name in names)
 
     def check_installed(self) -> None:
         """Refuse to go on without the package of the pipelines, before anything else needs it.

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
 from flows.calibrate.inputs import find_inputs
+from flows.calibrate.mission import Mission
 from flows.calwebb.mission import JWST
-from stpipe_prefect.association import is_association
+from flows.romancal.mission import ROMAN
+from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError
+
+MISSIONS = (JWST, ROMAN)
 
 PREVIOUS = "previous"
 """Folder of products that others have taken the place of."""
 
 
-def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
-    """Go through archives in order of program: what is in each of its folders.
+def folders_of(archives: Iterable[Path]) -> Iterator[tuple[Mission, list[Path]]]:
+    """Go through archives, in order of mission and program: what is in each of its folders.
+
+    An association belongs to the last program of its members, whatever its own name: it comes
+    after all that these are made from.
 
     Archives are folder trees, of each folder of which `flows.calibrate.inputs.find_inputs` finds
     the inputs, or text files with an exposure or association in each line, relative to the list.
@@ -29,13 +38,35 @@ def folders_of(archives: Iterable[Path]) -> Iterator[list[Path]]:
         There is no such archive, or the list cannot be read.
     """
     inputs = {path for archive in archives for path in _inputs(archive.absolute())}
-    for _, group in groupby(sorted(inputs, key=_order), key=lambda path: _order(path)[:2]):
-        yield list(group)
+    orders = {path: _order(path) for path in inputs}
+    for (number, *_), group in groupby(
+        sorted(inputs, key=orders.__getitem__), key=lambda path: orders[path][:3]
+    ):
+        yield MISSIONS[number], list(group)
 
 
-def _order(path: Path) -> tuple[str, str, bool, str]:
-    program = path.name[: len("jw01234")]
-    return program, str(path.parent), is_association(path), path.name
+def _order(path: Path) -> tuple[int, str, str, bool, str]:
+    names: tuple[str, ...] = ()
+    if is_association(path):
+        with suppress(InputError):  # it cannot be read: whoever is to process it says so
+            names = read_association(path).members
+    program = max(map(_program, names), default="") or _program(path.name)
+    return _mission(path), program, str(path.parent), is_association(path), path.name
+
+
+def _mission(path: Path) -> int:
+    """Tell whose it is; of what is in no mission's format, one that is here says what is wrong."""
+    with suppress(InputError):
+        for number, mission in enumerate(MISSIONS):
+            if mission.takes(path):
+                return number
+    return next((n for n, mission in enumerate(MISSIONS) if find_spec(mission.package)), 0)
+
+
+def _program(name: str) -> str:
+    """Give the program in the name of a file, with what tells the mission: jw01234, r00001."""
+    found = re.match(r"[a-z]+[0-9]{5}", Path(name).name)
+    return found[0] if found else ""
 
 
 def _inputs(archive: Path) -> Iterator[Path]:
@@ -46,8 +77,9 @@ def _in_tree(top: Path) -> Iterator[Path]:
     for name, folders, _ in os.walk(top):
         # Hidden ones are of unfinished products.
         folders[:] = [each for each in folders if each != PREVIOUS and not each.startswith(".")]
-        with suppress(InputError):  # there is nothing in it
-            yield from find_inputs([name], JWST)
+        for mission in MISSIONS:
+            with suppress(InputError):  # there is nothing in it
+                yield from find_inputs([name], mission)
 
 
 def _in_list(file: Path) -> Iterator[Path]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
+from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.references.context import CONTEXT_VARIABLE
 
 NEWEST = "latest"
@@ -21,3 +23,18 @@ def context_to_follow(observatory: str, given: str | None = None) -> str:
         if wanted and (not wanted.endswith(".pmap") or wanted.startswith(f"{observatory}_")):
             return wanted
     return NEWEST
+
+
+def check_context(given: str | None, observatories: Collection[str]) -> None:
+    """Refuse a context of an observatory that no exposure is of.
+
+    Raises
+    ------
+    UsageError
+        It would have no effect.
+    """
+    if not observatories or not given or not given.endswith(".pmap"):
+        return
+    if given.partition("_")[0] not in observatories:
+        names = " and ".join(sorted(observatories))
+        raise UsageError(f"context {given}: the archive holds exposures of {names} alone")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -23,8 +23,7 @@ from pydantic import Field
 
 from flows.calibrate.campaign import Campaign
 from flows.calibrate.factory import start
-from flows.calwebb.exposure_types import IMAGE2, SPEC2
-from flows.calwebb.mission import JWST
+from flows.calibrate.job import Job
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_deployable
 from stpipe_prefect.orchestration.flows import LocalFlow
@@ -78,27 +77,33 @@ def reprocess(
             exposures; default: the folders that runs may read.
         limit: Reprocess at most N, in the order of programs; failures do not count.
         keep_previous: Move replaced products to a dated folder beside them.
-        crds_context: CRDS context, such as jwst_1303.pmap; default the operational one.
+        crds_context: CRDS context: latest, the newest operational one; build, that of the
+            installed software; or a name such as jwst_1303.pmap, for its own observatory.
+            Default CRDS_CONTEXT, or else latest.
         strict: Stop at a step that could not do its work (Degraded) and publish nothing of it.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
     check_deployable("reprocess", archives, {"crds_context": crds_context})
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
-    with pinned_context("jwst", crds_context) as context:
-        summary = Summary(context, list(survey(archives, context)))
-        progress = create_progress_artifact(
-            summary.percent, key="reprocessed", description="Stale products reprocessed"
+    summary = Summary(survey(archives, crds_context))
+    progress = create_progress_artifact(
+        summary.percent, key="reprocessed", description="Stale products reprocessed"
+    )
+    assert isinstance(progress, UUID)
+    try:
+        for (observatory, context), batches in groupby(
+            _batches(summary, limit),
+            key=lambda batch: (batch[0].mission.observatory, batch[0].context),
+        ):
+            with pinned_context(observatory, context):
+                for batch in batches:
+                    with previous_products(batch, date) if keep_previous else nullcontext():
+                        _calibrate(batch, summary, strict)
+                    update_progress_artifact(progress, summary.percent)
+    finally:
+        create_markdown_artifact(
+            summary.markdown(), key="reprocess", description="What was stale, and why"
         )
-        assert isinstance(progress, UUID)
-        try:
-            for batch in _batches(summary, limit):
-                with previous_products(batch, date) if keep_previous else nullcontext():
-                    _calibrate(batch, context, summary, strict)
-                update_progress_artifact(progress, summary.percent)
-        finally:
-            create_markdown_artifact(
-                summary.markdown(), key="reprocess", description="What was stale, and why"
-            )
     if summary.failed:
         raise ReprocessError(summary)
     return Completed(message=str(summary), data=summary)
@@ -114,22 +119,33 @@ def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
         room = len(left) if limit is None else limit - len(summary.done)
         if room <= 0:
             return
-        folder = left[0].folder
-        here = [*takewhile(lambda item: item.folder == folder, left)]  # noqa: B023
-        chosen = {item.input for item in here[:room]}
-        yield here[:room] + [
-            item
-            for item in here[room:]
-            if item.job.needs & chosen and item.plans[0].pipeline in (IMAGE2, SPEC2)
-        ]
+        place = _place(left[0])
+        here = [*takewhile(lambda item: _place(item) == place, left)]  # noqa: B023
+        chosen = {item.input: item.job for item in here[:room]}
+        yield here[:room] + [item for item in here[room:] if _takes_over(item.job, chosen)]
 
 
-def _calibrate(batch: list[Item], context: str, summary: Summary, strict: bool) -> None:
+def _place(item: Item) -> tuple[str, Path]:
+    return item.mission.observatory, item.folder
+
+
+def _takes_over(job: Job, exposures: Mapping[Path, Job]) -> bool:
+    """Tell whether an association takes what would go from pipeline to pipeline of an exposure."""
+    return any(
+        exposures[path].hands_on(Path(name))
+        for path in job.needs & exposures.keys()
+        for name in job.reads[0].values()
+    )
+
+
+def _calibrate(batch: list[Item], summary: Summary, strict: bool) -> None:
     """Run what belongs into one folder, and note what becomes of it."""
     by_name = {item.input.name: item.input for item in batch}
     try:
-        jobs = [item.job for item in batch]
-        campaign = Campaign(JWST, jobs, batch[0].folder, crds_context=context, strict=strict)
+        first, jobs = batch[0], [item.job for item in batch]
+        campaign = Campaign(
+            first.mission, jobs, first.folder, crds_context=first.context, strict=strict
+        )
         try:
             start(campaign)
         finally:

@@ -28,7 +28,8 @@ one continues."""
 EPILOG = """\
 environment:
   CRDS_PATH         folder of the CRDS cache
-  CRDS_SERVER_URL   CRDS server that says which context is the newest, and fills the cache
+  CRDS_SERVER_URL   CRDS server that says which context is the newest, and fills the cache;
+                    CRDS_SERVER_URL_JWST, CRDS_SERVER_URL_ROMAN if an archive holds both
   PREFECT_API_URL   Prefect server to report to; without one an embedded server is used
 
 exit codes:
@@ -75,7 +76,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="stop at a step that could not do its work (Degraded), and publish nothing of it",
     )
-    add("--context", metavar="PMAP", help="CRDS context (default: the operational one)")
+    add(
+        "--context",
+        metavar="PMAP",
+        help="CRDS context of its observatory, or: latest, the newest operational one; build, that "
+        "of the installed software (default: CRDS_CONTEXT, or else latest)",
+    )
     add_option(parser)
     add("--debug", action="store_true", help="show tracebacks")
     return parser
@@ -89,30 +95,26 @@ def _number(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Reprocess what is stale; start no server if nothing is."""
-    from flows.calwebb.mission import JWST
-    from stpipe_prefect.references.context import pinned_context
-
-    JWST.check_installed()
     from .summary import Summary
     from .survey import survey
 
-    with quiet(unless=options.debug), pinned_context("jwst", options.context) as context:
-        summary = Summary(context, list(survey(map(Path, options.archives), context)))
+    with quiet(unless=options.debug):
+        summary = Summary(survey(map(Path, options.archives), options.context))
     if summary.stale and not options.plan:
         expected = min(len(summary.stale), options.limit or len(summary.stale))
-        summary = _reprocess(options, context, expected)
+        summary = _reprocess(options, expected)
     if options.json:
         print(json.dumps(summary.as_json(), indent=1, ensure_ascii=False))
     else:
         _show(summary, options)
     for line in summary.degraded:
         say(COMMAND, f"degraded: {line}")
-    for message in summary.failed.values():
+    for message in dict.fromkeys(summary.failed.values()):
         say(COMMAND, message)
     return 1 if summary.failed else 0
 
 
-def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summary:
+def _reprocess(options: argparse.Namespace, expected: int) -> Summary:
     from flows.calibrate.terminal import Display
     from stpipe_prefect.execution.processes import interruptible
     from stpipe_prefect.orchestration.server import caution
@@ -125,7 +127,7 @@ def _reprocess(options: argparse.Namespace, context: str, expected: int) -> Summ
             options.archives,
             limit=options.limit,
             keep_previous=options.keep_previous,
-            crds_context=context,
+            crds_context=options.context,
             strict=options.strict,
             return_state=True,
         )

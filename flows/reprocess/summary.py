@@ -36,7 +36,6 @@ class Summary:
 
     Attributes
     ----------
-    context : str
     items : list of Item
         All of the archive.
     done : list of pathlib.Path
@@ -49,7 +48,6 @@ class Summary:
         What makes things stale, the newest first.
     """
 
-    context: str
     items: list[Item]
     done: list[Path] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
@@ -77,9 +75,15 @@ class Summary:
         stale = len(self.stale)
         return 100 * (1 - len(self.left) / stale) if stale else 100.0
 
+    @property
+    def contexts(self) -> list[str]:
+        """The CRDS contexts that things were planned under, one for each mission."""
+        return [*dict.fromkeys(item.context for item in self.items if item.context)]
+
     def __str__(self) -> str:
+        under = f" under {' and '.join(self.contexts)}" if self.contexts else ""
         return (
-            f"{len(self.stale)} of {len(self.items)} stale under {self.context}: "
+            f"{len(self.stale)} of {len(self.items)} stale{under}: "
             f"{len(self.done)} done, {len(self.failed)} failed, {len(self.left)} left"
         )
 
@@ -104,7 +108,7 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """Give it as what JSON knows."""
         return {
-            "context": self.context,
+            "contexts": self.contexts,
             "total": len(self.items),
             "reasons": {reason.text: reason.count for reason in self.reasons},
             "stale": [item.as_json() for item in self.stale],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,11 +12,13 @@ from typing import Any
 from flows.calibrate.campaign import Campaign
 from flows.calibrate.job import Job
 from flows.calibrate.jobs import plan_jobs
-from flows.calwebb.mission import JWST
-from stpipe_prefect.exceptions import UsageError
+from flows.calibrate.mission import Mission
+from stpipe_prefect.exceptions import StpipePrefectError, UsageError
 from stpipe_prefect.provenance.plans import Plan
+from stpipe_prefect.references.context import pinned_context
 
 from .archive import folders_of
+from .contexts import check_context, context_to_follow
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,16 @@ class Item:
     ----------
     job : Job
         Its products are beside its input.
+    mission : Mission
+    context : str
+        CRDS context that it was planned under; empty if none could be found.
     error : str
         Why it cannot be processed at all; empty if it can.
     """
 
     job: Job
+    mission: Mission
+    context: str
     error: str = ""
 
     @property
@@ -73,15 +81,55 @@ class Item:
         )
 
 
-def survey(archives: Iterable[Path], context: str) -> Iterator[Item]:
-    """Plan everything in archives, in order of program; see `folders_of`."""
-    jobs: list[Job] = []
-    for inputs in folders_of(archives):
+def survey(archives: Iterable[Path], crds_context: str | None = None) -> list[Item]:
+    """Plan everything in archives, in order of mission and program; see `folders_of`.
+
+    Each mission has a CRDS context of its own; see `context_to_follow`. Where that of one cannot
+    be used, its exposures have the error, and those of others are planned.
+
+    Raises
+    ------
+    UsageError
+        The package of a mission that is in the archives is not installed, or the context is of
+        none of them.
+    StpipePrefectError
+        The context of none of the missions can be used.
+    """
+    folders: dict[str, list[list[Path]]] = defaultdict(list)
+    missions: dict[str, Mission] = {}
+    for mission, inputs in folders_of(archives):
+        missions[mission.observatory] = mission
+        folders[mission.observatory].append(inputs)
+    check_context(crds_context, missions)
+    for mission in missions.values():
+        mission.check_installed()
+    items: list[Item] = []
+    errors: list[StpipePrefectError] = []
+    for observatory, mission in missions.items():
         try:
-            wanted, refused = plan_jobs(inputs, JWST)
+            with pinned_context(
+                observatory, context_to_follow(observatory, crds_context)
+            ) as context:
+                items += _planned(folders[observatory], mission, context)
+        except StpipePrefectError as error:
+            errors.append(error)
+            inputs = [path for each in folders[observatory] for path in each]
+            items += [Item(Job(path, ()), mission, "", str(error)) for path in inputs]
+    if errors and len(errors) == len(missions):
+        raise errors[0]
+    return items
+
+
+def _planned(folders: Iterable[list[Path]], mission: Mission, context: str) -> Iterator[Item]:
+    jobs: list[Job] = []
+    for inputs in folders:
+        try:
+            wanted, refused = plan_jobs(inputs, mission)
         except UsageError as error:  # the other folders are no worse for it
             wanted, refused = [], dict.fromkeys(inputs, error)
         jobs += wanted
-        yield from (Item(Job(path, ()), str(error)) for path, error in refused.items())
-    for job in Campaign(JWST, jobs, crds_context=context).planned():
-        yield Item(job, next((plan.refusal for plan in job.plans or () if plan.refusal), ""))
+        for path, problem in refused.items():
+            yield Item(Job(path, ()), mission, context, str(problem))
+    for job in Campaign(mission, jobs, crds_context=context).planned():
+        refusal = next((plan.refusal for plan in job.plans or () if plan.refusal), "")
+        yield Item(job, mission, context, refusal)

@@ -28,7 +28,7 @@ def tree(tmp_path):
 
 
 def test_a_tree_is_gone_through_by_program_and_folder(tree):
-    found = [[str(path.relative_to(tree)) for path in paths] for paths in folders_of([tree])]
+    found = [[str(path.relative_to(tree)) for path in paths] for _, paths in folders_of([tree])]
     assert found == [
         [
             "b/jw00001001001_02101_00002_nrcb1_uncal.fits",
@@ -45,12 +45,12 @@ def test_what_two_archives_share_is_found_once(tree):
 
 def test_names_in_a_list_are_relative_to_it(tree):
     (tree / "list.txt").write_text(
-        "a/jw00002001001_02101_00009_nrcb1_uncal.fits\n\n  b/jw9_uncal.fits \n"
+        "a/jw00002001001_02101_00009_nrcb1_uncal.fits\n\n  b/jw00009001001_uncal.fits \n"
     )
-    found = [path for paths in folders_of([tree / "list.txt"]) for path in paths]
+    found = [path for _, paths in folders_of([tree / "list.txt"]) for path in paths]
     assert found == [
         tree / "a" / "jw00002001001_02101_00009_nrcb1_uncal.fits",
-        tree / "b" / "jw9_uncal.fits",  # whether it is there is found out when it is read
+        tree / "b" / "jw00009001001_uncal.fits",  # whether it is there is found out when it is read
     ]
 
 

@@ -1,6 +1,7 @@
 """What is calibrated together, where only so many may be."""
 
 from flows.calibrate.job import Job
+from flows.calwebb.mission import JWST
 from flows.reprocess.flow import _batches
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item, survey
@@ -14,7 +15,10 @@ def test_exposure_brings_the_association_that_takes_its_rates(tmp_path):
         (tmp_path / name).touch()
         plan = Plan(name, pipeline, (REASON,))
         needed = frozenset(tmp_path / each for each in needs)
-        return Item(Job(tmp_path / name, (pipeline,), needs=needed, plans=(plan,)))
+        kind = "rate" if pipeline == "calwebb_image2" else "cal"
+        reads = {each: f"{each.partition('_')[0]}_{kind}.fits" for each in needs}
+        job = Job(tmp_path / name, (pipeline,), needs=needed, plans=(plan,), reads=(reads,))
+        return Item(job, JWST, "jwst_0001.pmap")
 
     items = [
         item("a_uncal.fits", "calwebb_detector1"),
@@ -23,12 +27,12 @@ def test_exposure_brings_the_association_that_takes_its_rates(tmp_path):
         item("b_asn.json", "calwebb_image2", "b_uncal.fits"),
         item("m_asn.json", "calwebb_image3", "a_asn.json", "b_asn.json"),
     ]
-    batch = next(_batches(Summary("x", items), 1))
+    batch = next(_batches(Summary(items), 1))
     assert [each.input.name for each in batch] == ["a_uncal.fits", "a_asn.json"]
-    assert next(_batches(Summary("x", items), None)) == items
+    assert next(_batches(Summary(items), None)) == items
 
 
-def test_inputs_of_one_product_are_refused_each_and_the_survey_goes_on(tmp_path):
+def test_inputs_of_one_product_are_refused_each_and_the_survey_goes_on(tmp_path, crds):
     from astropy.io import fits
 
     header = fits.Header({"TELESCOP": "JWST", "EXP_TYPE": "NRC_IMAGE"})

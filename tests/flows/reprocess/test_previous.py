@@ -3,6 +3,7 @@
 import pytest
 
 from flows.calibrate.job import Job
+from flows.calwebb.mission import JWST
 from flows.reprocess.previous import previous_products
 from flows.reprocess.survey import Item
 from stpipe_prefect.provenance.plans import Plan
@@ -14,7 +15,7 @@ def item(tmp_path):
     for path in products:
         path.write_text("old")
     plan = Plan("1_uncal.fits", "calwebb_detector1", ("a reason",), products)
-    return Item(Job(tmp_path / "1_uncal.fits", (plan.pipeline,), plans=(plan,)))
+    return Item(Job(tmp_path / "1_uncal.fits", (plan.pipeline,), plans=(plan,)), JWST, "")
 
 
 def replace(path):

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.calibrate.job import Job
+from flows.calwebb.mission import JWST
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item
 from stpipe_prefect.provenance.plans import Plan
 
+NEWER = "jwst_0002.pmap"
 FLAT, GAIN = "reference flat 0001 → 0002", "reference gain 0001 → 0002"
 
 
@@ -23,36 +25,32 @@ def items(tmp_path):
         path.touch()
         os.utime(path, (number * 1e6, number * 1e6))
         plan = Plan(path.name, "calwebb_detector1", reasons)
-        return Item(Job(path, (plan.pipeline,), plans=(plan,)), error)
+        return Item(Job(path, (plan.pipeline,), plans=(plan,)), JWST, NEWER, error)
 
     return [
         item(1, GAIN),
         item(2, GAIN, "input 2_rate.fits will be remade"),
         item(3, FLAT),
         item(4),
-        Item(Job(tmp_path / "5_uncal.fits", ()), error="5_uncal.fits: truncated | cut"),
+        Item(Job(tmp_path / "5_uncal.fits", ()), JWST, NEWER, "5_uncal.fits: truncated | cut"),
     ]
 
 
 def test_counts_reasons_the_newest_first(items):
-    reasons = Summary("jwst_0002.pmap", items).reasons
+    reasons = Summary(items).reasons
     assert [(each.text, each.count) for each in reasons] == [(FLAT, 1), (GAIN, 2)]
     assert reasons[1].since == datetime.fromtimestamp(2e6, UTC)
 
 
 def test_names_of_files_do_not_make_a_reason_another_one(items):
-    summary = Summary(
-        "x",
-        [
-            Item(replace(items[0].job, plans=(Plan("a", "b", (f"input {n}_rate.fits changed",)),)))
-            for n in (1, 2)
-        ],
-    )
+    plans = [Plan("a", "b", (f"input {n}_rate.fits changed",)) for n in (1, 2)]
+    items = [Item(replace(items[0].job, plans=(plan,)), JWST, NEWER) for plan in plans]
+    summary = Summary(items)
     assert [(each.text, each.count) for each in summary.reasons] == [("input changed", 2)]
 
 
 def test_keeps_account(items):
-    summary = Summary("jwst_0002.pmap", items)
+    summary = Summary(items)
     assert str(summary) == "3 of 5 stale under jwst_0002.pmap: 0 done, 1 failed, 3 left"
     summary.done.append(items[0].input)
     summary.failed[items[1].input] = "2_uncal.fits: no"
@@ -62,20 +60,23 @@ def test_keeps_account(items):
 
 
 def test_is_shown_as_tables(items):
-    lines = Summary("jwst_0002.pmap", items).markdown().splitlines()
+    lines = Summary(items).markdown().splitlines()
     assert lines[0] == "**3 of 5 stale under jwst_0002.pmap: 0 done, 1 failed, 3 left**"
     assert f"| 2 | 1970-01-24 03:33 | {GAIN} |" in lines
     assert "| 5_uncal.fits | 5_uncal.fits: truncated \\| cut |" in lines
 
 
 def test_with_nothing_stale_is_one_line_and_done(items):
-    summary = Summary("x", [items[3]])
-    assert summary.markdown().strip() == "**0 of 1 stale under x: 0 done, 0 failed, 0 left**"
+    summary = Summary([items[3]])
+    assert (
+        summary.markdown().strip()
+        == "**0 of 1 stale under jwst_0002.pmap: 0 done, 0 failed, 0 left**"
+    )
     assert summary.percent == 100
 
 
 def test_for_programs(items):
-    report = Summary("jwst_0002.pmap", items).as_json()
+    report = Summary(items).as_json()
     assert report["total"] == 5
     assert report["reasons"] == {FLAT: 1, GAIN: 2}
     assert report["left"] == [str(item.input) for item in items[:3]]

@@ -7,15 +7,13 @@ from astropy.io import fits
 
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import survey
-from stpipe_prefect.references.context import pinned_context
 
 # jwst has stpipe ask crds, which means to change
 pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock' is deprecated:DeprecationWarning")
 
 
 def summary_of(archive, context):
-    with pinned_context("jwst", context):
-        return Summary(context, list(survey([archive.folder], context)))
+    return Summary(survey([archive.folder], context))
 
 
 def test_nothing_is_stale_under_the_same_context(archive, crds):

@@ -130,12 +130,9 @@ def _place(item: Item) -> tuple[str, Path]:
 
 
 def _takes_over(job: Job, exposures: Mapping[Path, Job]) -> bool:
-    """Tell whether an association takes what would go from pipeline to pipeline of an exposure."""
-    return any(
-        exposures[path].hands_on(Path(name))
-        for path in job.needs & exposures.keys()
-        for name in job.reads[0].values()
-    )
+    """Tell whether an association has a pipeline that one of these exposures left to it."""
+    needed = (exposures[path] for path in job.needs & exposures.keys())
+    return any(len(each.pipelines) < len(each.handed_on) for each in needed)
 
 
 def _calibrate(batch: list[Item], summary: Summary, strict: bool) -> None:

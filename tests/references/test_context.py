@@ -153,10 +153,21 @@ def test_absent_context_among_many_is_named_with_the_nearest_and_the_newest(crds
     )
 
 
-@pytest.mark.parametrize("name", ["0002", "jwst_0002", "latest"])
+@pytest.mark.parametrize("name", ["0002", "jwst_0002", "newest"])
 def test_other_words_are_no_context(crds_path, name):
     with pytest.raises(ContextError, match=f"'{name}' is not a context: expected a name such as"):
         resolve_context("jwst", name)
+
+
+def test_contexts_named_by_how_they_are_found(crds_path, server, monkeypatch):
+    assert resolve_context("jwst", "latest") == "jwst_0001.pmap"
+    with pytest.raises(ContextError, match="only a CRDS server knows it"):
+        resolve_context("jwst", "build")
+    monkeypatch.setenv("CRDS_SERVER_URL", server.url)
+    server.build = "jwst_0002.pmap"
+    for asked, found in ((None, 2), ("build", 2), ("latest", 1)):
+        with pinned_context("jwst", asked) as context, pinned_context("jwst", asked):
+            assert context == f"jwst_{found:04}.pmap"
 
 
 def test_no_cache_at_all(crds_path, monkeypatch):

@@ -15,9 +15,8 @@ def test_exposure_brings_the_association_that_takes_its_rates(tmp_path):
         (tmp_path / name).touch()
         plan = Plan(name, pipeline, (REASON,))
         needed = frozenset(tmp_path / each for each in needs)
-        kind = "rate" if pipeline == "calwebb_image2" else "cal"
-        reads = {each: f"{each.partition('_')[0]}_{kind}.fits" for each in needs}
-        job = Job(tmp_path / name, (pipeline,), needs=needed, plans=(plan,), reads=(reads,))
+        left = ("rate", "cal") if pipeline == "calwebb_detector1" else ("",)
+        job = Job(tmp_path / name, (pipeline,), left, needs=needed, plans=(plan,))
         return Item(job, JWST, "jwst_0001.pmap")
 
     items = [

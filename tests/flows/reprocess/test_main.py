@@ -128,10 +128,12 @@ def test_limit_and_failure(command, archive):
         (["no"], 1, "no: no such folder or list of exposures"),
         ([".", "--limit", "none"], 2, "expected a number of exposures, not 'none'"),
         ([".", "--context", "new"], 1, "'new' is not a context"),
+        ([".", "--context", "roman_0002.pmap"], 2, "holds exposures of jwst alone"),
     ],
 )
 def test_wrong_usage_is_one_line(crds, tmp_path, monkeypatch, capfd, arguments, code, words):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "jw01234001001_02101_00001_nrcb1_uncal.fits").touch()
     assert main(arguments) == code
     out, err = capfd.readouterr()
     (line,) = err.splitlines()

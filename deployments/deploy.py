@@ -41,14 +41,14 @@ def create_pool() -> None:
 def offered() -> tuple[list[str], dict[str, list[str]]]:
     """Tell which deployments can run here, and by package the others, for want of it.
 
-    The packages that a deployment needs are its tags.
+    The packages of its missions are tags of a deployment; it needs one of them.
     """
     here: list[str] = []
     missing: dict[str, list[str]] = {}
     described: list[dict[str, Any]] = yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]
     for each in described:
-        absent = [package for package in each["tags"] if find_spec(package) is None]
-        (missing.setdefault(absent[0], []) if absent else here).append(each["name"])
+        present = [package for package in each["tags"] if find_spec(package)]
+        (here if present else missing.setdefault(each["tags"][0], [])).append(each["name"])
     return here, missing
 
 

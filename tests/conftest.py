@@ -33,6 +33,7 @@ HEAVY = {
     "prefect_server",
     "prefect_url",
     "roman",
+    "roman_products",
     "sample",
     "small",
     "user",
@@ -207,6 +208,24 @@ def user(
 
     made_once("warm", start)
     return inherited | common | {"PREFECT_API_URL": prefect_url}
+
+
+@pytest.fixture(scope="session")
+def roman_products(
+    user: dict[str, str],
+    roman: RomanSample,
+    made_once: Callable[[str, Callable[[Path], object]], Path],
+) -> Path:
+    """What the command makes of the sample of Roman, in `out`; not to be written into."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        command = [sys.executable, "-m", "flows.romancal", "--output-dir", str(folder / "out")]
+        run = subprocess.run(command, env=user, capture_output=True, text=True)
+        said = {"returncode": run.returncode, "stdout": run.stdout, "stderr": run.stderr}
+        (folder / "said.json").write_text(json.dumps(said))
+
+    return made_once("roman-products", make)
 
 
 @pytest.fixture(scope="session")

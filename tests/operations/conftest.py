@@ -28,7 +28,7 @@ def service(
     environment = {
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "CRDS_PATH": str(lantern_cache),
-        "CRDS_SERVER_URL": "",
+        "CRDS_SERVER_URL_JWST": "",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "STPIPE_DISABLE_CRDS_STEPPARS": "true",  # its cache has none for these steps
         "STPIPE_PREFECT_INPUT_ROOTS": str(folder),

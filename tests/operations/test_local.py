@@ -144,4 +144,4 @@ def test_what_is_not_installed_is_not_deployed(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "romancal", None)
     here, missing = deploy["offered"]()
     assert "calwebb-detector1" in here and not [name for name in here if "roman" in name]
-    assert missing == {"romancal": ["romancal", "roman-elp", "roman-mos"]}
+    assert missing == {"romancal": ["romancal", "watch-context-roman", "roman-elp", "roman-mos"]}

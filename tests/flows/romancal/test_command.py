@@ -26,10 +26,10 @@ def romancal(user, roman):
 
 
 @pytest.fixture(scope="module")
-def made(romancal, tmp_path_factory):
-    """What the command makes of the sample."""
-    out = tmp_path_factory.mktemp("romancal") / "out"
-    return SimpleNamespace(out=out, run=romancal("--output-dir", out))
+def made(roman_products):
+    """What the command makes of the sample, and says."""
+    said = json.loads((roman_products / "said.json").read_text())
+    return SimpleNamespace(out=roman_products / "out", run=SimpleNamespace(**said))
 
 
 def test_sample_is_calibrated_and_its_truth_recovered(made, roman):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,10 @@ from flows.calibrate.campaign import Campaign
 from flows.calibrate.job import Job
 from flows.calibrate.jobs import plan_jobs
 from flows.calibrate.mission import Mission
-from stpipe_prefect.exceptions import StpipePrefectError, UsageError
+from stpipe_prefect.exceptions import InputError, StpipePrefectError, UsageError
+from stpipe_prefect.provenance.inserted import place
 from stpipe_prefect.provenance.plans import Plan
+from stpipe_prefect.provenance.record import read_record
 from stpipe_prefect.references.context import pinned_context
 
 from .archive import folders_of
@@ -131,5 +134,18 @@ def _planned(folders: Iterable[list[Path]], mission: Mission, context: str) -> I
         for path, problem in refused.items():
             yield Item(Job(path, ()), mission, context, str(problem))
     for job in Campaign(mission, jobs, crds_context=context).planned():
-        refusal = next((plan.refusal for plan in job.plans or () if plan.refusal), "")
+        refusal = next(filter(None, map(_refusal, job.plans or ())), "")
         yield Item(job, mission, context, refusal)
+
+
+def _refusal(plan: Plan) -> str:
+    """Say why a pipeline cannot make its products again, or not as they were made."""
+    if plan.refusal or plan.is_up_to_date or plan.record is None:
+        return plan.refusal
+    with suppress(InputError):  # it has none, or none that can be read
+        for row in read_record(plan.record).dependencies.insertions:
+            return (
+                f"{plan.record}: step {row['step']} was inserted {place(row)}: make the products "
+                "again as they were made, with the same steps inserted"
+            )
+    return ""

@@ -270,6 +270,11 @@ class Campaign:
         output_file = self.parameters[job.pipelines[0]].get("output_file")
         return job.record(self.output_dir or job.input.parent, output_file)
 
+    def records(self, job: Job) -> list[Path]:
+        """Say where the records of the pipelines of a job are, or will be."""
+        output_file = self.parameters[job.pipelines[0]].get("output_file")
+        return job.records(self.output_dir or job.input.parent, output_file)
+
     def planner(self, pipeline: str, between: tuple[Layer, ...]) -> Planner:
         """Make what plans the runs of a pipeline, with these layers of a job."""
         from stpipe_prefect.orchestration.plan import Planner

@@ -250,7 +250,7 @@ class _Command:
         from prefect.utilities.urls import url_for
 
         from stpipe_prefect.execution.processes import interruptible
-        from stpipe_prefect.orchestration.batch import task_runner
+        from stpipe_prefect.orchestration.runners import task_runner
         from stpipe_prefect.orchestration.server import caution, server_is_configured
 
         from .factory import start
@@ -261,7 +261,7 @@ class _Command:
         with display.following(), quiet(unless=self._is_loud), interruptible():
             state = start(
                 campaign,
-                task_runner(options.runner),
+                task_runner(options.runner, wanted.output_dir),
                 pipeline=wanted.pipeline,
                 **({"stage": wanted.stage} if self.mission.stages else {}),
                 jobs=options.jobs,

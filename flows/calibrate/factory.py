@@ -15,7 +15,11 @@ from prefect.task_runners import TaskRunner
 from pydantic import Field
 
 from stpipe_prefect.exceptions import ParameterError, StpipePrefectError
-from stpipe_prefect.execution.capacity import expected_memory_mb
+from stpipe_prefect.execution.capacity import (
+    earlier_runs,
+    expected_memory_mb,
+    expected_seconds,
+)
 from stpipe_prefect.execution.processes import use_warm_process
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
@@ -315,10 +319,12 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
             for name, layers in job.layers.items()
         },
     }
+    runs = earlier_runs(campaign.records(job))
     return Exposure(
         job.input.name,
         FLOW,
         parameters,
         frozenset(path.name for path in job.needs),
-        expected_memory_mb(job.files(folder), campaign.record(job)),
+        expected_memory_mb(job.files(folder), runs),
+        expected_seconds(runs),
     )

@@ -116,6 +116,15 @@ class Job:
         """Say where the record of its first pipeline is, or will be."""
         return find_run(folder, self.input, _alias(self.pipelines[0]), output_file)
 
+    def records(self, folder: Path, output_file: str | None) -> list[Path]:
+        """Say where the records of its pipelines are, as far as they are named after its input."""
+        found = [self.record(folder, output_file)]
+        if not output_file:
+            for pipeline, reads in zip(self.pipelines[1:], self.reads[1:], strict=False):
+                data = folder / next(iter(reads.values()))
+                found.append(find_run(folder, data, _alias(pipeline)))
+        return found
+
 
 def _alias(pipeline: str) -> str:
     if "::" in pipeline or "." not in pipeline:

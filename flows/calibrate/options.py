@@ -112,7 +112,8 @@ def parser(mission: Mission) -> CommandParser:
     add(
         "--runner",
         metavar="URL",
-        help="where exposures run: dask://HOST:PORT, a Dask scheduler (default: this machine)",
+        help="where exposures run: dask://HOST:PORT, a Dask scheduler, or "
+        "slurm://PARTITION?mem=16G&time=2h (default: this machine)",
     )
     add("--plan", action="store_true", help="list what would run, and why; run nothing")
     add(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -40,9 +40,27 @@ def free_memory_mb() -> float:
     return free / 1e6
 
 
-def expected_memory_mb(files: Iterable[Path], record: Path) -> float:
+def earlier_runs(records: Iterable[Path]) -> list[Mapping[str, Any]]:
+    """Read of each pipeline what its last run took; nothing where there is no record of it."""
+    runs: list[Mapping[str, Any]] = []
+    for record in records:
+        try:
+            runs.append(read_record(record).run)
+        except InputError:
+            runs.append({})
+    return runs
+
+
+def expected_memory_mb(files: Iterable[Path], runs: Iterable[Mapping[str, Any]]) -> float:
     """Expect what an exposure took the last time, or else what one of its size takes, in MB."""
-    with suppress(InputError, KeyError):  # records of earlier versions may lack it
-        return float(read_record(record).run["peak_memory_mb"])
+    known = [float(run["peak_memory_mb"]) for run in runs if "peak_memory_mb" in run]
+    if known:
+        return max(known)
     size = sum(file.stat().st_size for file in files if file.exists())
     return AT_REST_MB + GROWTH * size / 1e6
+
+
+def expected_seconds(runs: Collection[Mapping[str, Any]]) -> float | None:
+    """Expect the time that an exposure took the last time; None if that is not known."""
+    known = [float(run["seconds"]) for run in runs if "seconds" in run]
+    return sum(known) if known and len(known) == len(runs) else None

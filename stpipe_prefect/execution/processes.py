@@ -99,7 +99,7 @@ def run_isolated(
     function that sends messages to `listener`. After `time_limit` seconds the process and all
     it has started are killed.
     """
-    if _interrupted.is_set():
+    if is_interrupted():
         return Ended(Outcome.CRASHED, "interrupted", exit_code=130)
     ours, theirs = Pipe()
     argument_of_all = {"function": function, "argument": argument}
@@ -128,6 +128,11 @@ def stop_children() -> None:
     for process in children:
         process.wait(max(0.0, deadline - time.monotonic()))
         _signal(process, signal.SIGKILL)
+
+
+def is_interrupted() -> bool:
+    """Tell whether Ctrl-C was pressed in the block of `interruptible`."""
+    return _interrupted.is_set()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Many exposures: each in a process of its own, side by side, as one flow run.
 
-Where they run is the business of the task runner of the flow around them: threads of this
-machine, which wait for processes, or a Dask cluster. What is decided here is when: an exposure
-is handed over when what it needs is there and it fits beside the others.
+Where they run is the business of the task runner of the flow around them, see `.runners`. What
+is decided here is when: an exposure is handed over when what it needs is there and it fits beside
+the others; and which is tried once more.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -25,7 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from ..exceptions import UsageError, reason
 from ..execution import capacity
@@ -36,16 +34,17 @@ from ..execution.events import (
     from_message,
     report,
 )
+from ..execution.job_size import Size
 from ..execution.processes import preloaded, run_isolated, stop_children, use_warm_process
 from ..execution.results import Ended, Result
 from ..outcomes import Outcome
 from ..warm.messages import Message
-from .server import LOOPBACK, server_is_configured
+from .runners import SlurmTaskRunner, slurm_of_flow
 from .subflow import FUNCTION, close_flow_run, subflow
 from .workarounds import record_task_run
 
 ELSEWHERE = 100
-"""How many are handed at a time to a task runner that has its own idea of how many it takes."""
+"""How many are handed at a time to what has its own idea of how many it takes: Dask, SLURM."""
 
 LAG = 30
 """How many exposures the server may be behind before no further one is begun."""
@@ -59,6 +58,7 @@ class Exposure:
 
     The flow is ``"module:name"`` and reports a `PipelineProgress` for each of its pipelines; its
     parameters are what JSON can hold. Names differ; `needs` names those whose products it takes.
+    `memory_mb` and `seconds` are what it is expected to take, `seconds` None if nobody can say.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Exposure:
     parameters: Mapping[str, Any]
     needs: frozenset[str] = frozenset()
     memory_mb: float = capacity.AT_REST_MB
+    seconds: float | None = None
 
 
 def calibrate_all(
@@ -78,8 +79,9 @@ def calibrate_all(
     """Calibrate exposures, each in a process of its own, within a flow.
 
     Of many, Prefect records less of each. One whose process was killed, or ran out of
-    memory, beside others is tried once more by itself. If the block that takes the results is
-    left, all that is under way is stopped.
+    memory, beside others is tried once more by itself; a job of SLURM that has reached its limit
+    of memory or time once more with twice as much. If the block that takes the results is left,
+    all that is under way is stopped.
 
     Parameters
     ----------
@@ -110,31 +112,7 @@ def calibrate_all(
         yield from batch.results()
     finally:
         stop_children()
-
-
-def task_runner(address: str | None) -> TaskRunner[Any]:
-    """Make the task runner for ``"dask://host:port"``, or for this machine.
-
-    Any other of Prefect's goes with a flow by ``flow.with_options(task_runner=...)``.
-    """
-    if address is None:
-        return ThreadPoolTaskRunner()
-    where = urlsplit(address)
-    if where.scheme != "dask" or not where.hostname:
-        raise UsageError(f"--runner {address}: expected dask://HOST:PORT")
-    if find_spec("prefect_dask") is None:
-        raise UsageError(
-            f"--runner {address}: prefect-dask is missing: pip install 'stpipe_prefect[dask]'"
-        )
-    if where.hostname not in LOOPBACK and not server_is_configured():
-        raise UsageError(
-            f"--runner {address}: Dask workers must reach the Prefect server: start one "
-            "that they can, and set PREFECT_API_URL"
-        )
-    from prefect_dask.task_runners import DaskTaskRunner
-
-    runner: TaskRunner[Any] = DaskTaskRunner(address=f"tcp://{where.netloc}")
-    return runner
+        batch.cancel_jobs()
 
 
 class _Batch:
@@ -150,6 +128,9 @@ class _Batch:
         self._time_limit = time_limit
         self._is_batch = len(exposures) > 1
         self._jobs, self._memory_mb = _room(jobs)
+        self._slurm = slurm_of_flow()
+        self._sizes: dict[str, Size] = {}
+        self._tried_twice: set[str] = set()
         self._alone: deque[Exposure] = deque()
         self._running: dict[PrefectFuture[Any], Exposure] = {}
         self._ended: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
@@ -169,12 +150,16 @@ class _Batch:
             self._to_be_recorded.append(future)
             peak = result.ended.peak_memory_mb
             self._scale = max(self._scale, peak / exposure.memory_mb)
-            if self._may_do_better(result, exposure):
-                self._alone.append(replace(exposure, memory_mb=float("inf")))
-            else:
-                self._futures[exposure.name] = future
-                self._results[exposure.name] = result
-                yield result
+            if self._is_tried_again(result, exposure):
+                continue
+            self._futures[exposure.name] = future
+            self._results[exposure.name] = result
+            yield result
+
+    def cancel_jobs(self) -> None:
+        """Cancel what SLURM has of it that has not ended."""
+        if self._slurm is not None and self._running:
+            self._slurm.jobs.stop()
 
     def _begin(self) -> Iterator[Result]:
         """Hand over what can be begun now; yield what never can."""
@@ -217,6 +202,7 @@ class _Batch:
             self._time_limit,
             self._is_batch,
             preloaded(),
+            self._size(exposure),
             return_state=False,
             wait_for=[
                 self._futures[name] for name in sorted(exposure.needs) if self._is_good(name)
@@ -225,9 +211,30 @@ class _Batch:
         self._running[future] = exposure
         future.add_done_callback(self._ended.put)
 
-    def _may_do_better(self, result: Result, exposure: Exposure) -> bool:
-        by_memory = result.outcome in (Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
-        return by_memory and self._is_batch and exposure.memory_mb < float("inf")
+    def _size(self, exposure: Exposure) -> Size | None:
+        """Give the size of its job, where it is to be one."""
+        if self._slurm is None:
+            return None
+        expected = self._slurm.slurm.size(exposure.memory_mb, exposure.seconds)
+        return self._sizes.setdefault(exposure.name, expected)
+
+    def _is_tried_again(self, result: Result, exposure: Exposure) -> bool:
+        """Begin it once more, or have it begin later, if that may help; tells whether it may."""
+        if exposure.name in self._tried_twice:
+            return False
+        if self._slurm is not None:
+            larger = self._slurm.slurm.larger(self._sizes[exposure.name], result.outcome)
+            is_late = self._time_limit is not None and result.ended.seconds >= self._time_limit
+            if larger is None or is_late:
+                return False
+            self._sizes[exposure.name] = larger
+            self._hand_over(exposure)
+        elif self._is_batch and result.outcome in (Outcome.CRASHED, Outcome.OUT_OF_MEMORY):
+            self._alone.append(replace(exposure, memory_mb=float("inf")))
+        else:
+            return False
+        self._tried_twice.add(exposure.name)
+        return True
 
 
 @task(name="exposure", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False)
@@ -238,13 +245,28 @@ def process_of_its_own(
     time_limit: float | None,
     in_batch: bool,
     preload: list[str],
+    size: Size | None = None,
 ) -> Any:
-    """Run the flow of one exposure in a process of its own; show its run in place of this one."""
-    use_warm_process(preload)  # where this is another machine; here it runs
+    """Run the flow of one exposure in a process of its own; show its run in place of this one.
+
+    It is a job of SLURM where that has a size.
+    """
+    if size is None:
+        use_warm_process(preload)  # where this is another machine; here it runs
     record_task_run()
     heard = _Heard(name)
     message = subflow(flow, parameters, parent=str(task_run.id), in_batch=in_batch)
-    ended = run_isolated(FUNCTION, message, heard, time_limit=time_limit)
+    slurm = slurm_of_flow()
+    if size is None or slurm is None:
+        ended = run_isolated(FUNCTION, message, heard, time_limit=time_limit)
+    else:
+        ended = slurm.jobs.run(
+            *(FUNCTION, message, heard),
+            name=name,
+            size=size,
+            preload=preload,
+            time_limit=time_limit,
+        )
     if heard.flow_run and ended.outcome is not Outcome.COMPLETED:
         close_flow_run(heard.flow_run, ended)
     result = Result(name, ended, tuple(heard.done), heard.pipeline, heard.step)
@@ -264,6 +286,9 @@ class _Heard:
 
     def __call__(self, message: Message) -> None:
         if "flow_run" in message:
+            if self.flow_run:  # SLURM has begun it again, on another node
+                close_flow_run(self.flow_run, Ended(Outcome.CRASHED, "its node failed"))
+                self.done.clear()
             self.flow_run = message["flow_run"]
             return
         event = from_message(message)
@@ -288,7 +313,8 @@ def _in_order(exposures: Iterable[Exposure]) -> Iterator[Exposure]:
 def _room(jobs: int | None) -> tuple[int, float]:
     """Say how many are handed over at a time, and what memory they may take together, in MB."""
     context = FlowRunContext.get()
-    if context is None or not isinstance(context.task_runner, ThreadPoolTaskRunner):
+    runner = context.task_runner if context else None
+    if isinstance(runner, SlurmTaskRunner) or not isinstance(runner, ThreadPoolTaskRunner):
         return jobs or ELSEWHERE, float("inf")
     if jobs is not None:
         return jobs, float("inf")

@@ -13,7 +13,8 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.orchestration.batch import Exposure, calibrate_all, task_runner
+from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
+from stpipe_prefect.orchestration.runners import task_runner
 from stpipe_prefect.outcomes import Outcome
 
 # Dask's own, when a worker is killed.

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stpipe_prefect.cli import main as cli
-from stpipe_prefect.execution.capacity import AT_REST_MB, expected_memory_mb
+from stpipe_prefect.execution.capacity import AT_REST_MB, earlier_runs, expected_memory_mb
 from stpipe_prefect.provenance.dependencies import Dependencies
 from stpipe_prefect.provenance.fingerprint import FileContent
 from stpipe_prefect.provenance.ownership import changed_since
@@ -60,7 +60,7 @@ def test_fields_that_are_absent_are_left_out(record, capsys, absent):
 
 def test_other_uses_of_a_record_do_without_them(record, tmp_path):
     path = record(*RUN)
-    assert expected_memory_mb([], path) == AT_REST_MB
+    assert expected_memory_mb([], earlier_runs([path])) == AT_REST_MB
     product = tmp_path / "one_cal.json"
     product.write_text(json.dumps({"somebody": "changed it"}))
     assert changed_since(read_record(path)).startswith(

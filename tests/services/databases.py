@@ -65,7 +65,7 @@ def redis() -> Iterator[str]:
     """Start a Redis that keeps nothing; gives its URL."""
     program = shutil.which("redis-server")
     if program is None:
-        _missing("redis-server")
+        missing("redis-server")
     port, password = free_port(), secrets.token_hex()
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         command = [
@@ -114,10 +114,10 @@ def _programs_of_postgres() -> Path:
     if found:
         return found[-1].parent
     if on_path is None:
-        _missing("postgresql")
+        missing("postgresql")
     return Path(on_path).resolve().parent
 
 
-def _missing(package: str) -> None:
+def missing(package: str) -> None:
     """Skip where a person runs the tests; with CI set, what is missing is a failure."""
     (pytest.fail if "CI" in os.environ else pytest.skip)(f"{package} is not installed")

@@ -22,6 +22,10 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 _USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
 
+_OF_JOB = "SLURM_MEM_PER_NODE"
+"""What a job of SLURM may use, in MiB."""
+
+
 def cores() -> int:
     """Count the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -30,13 +34,15 @@ def cores() -> int:
 
 
 def free_memory_mb() -> float:
-    """Say how much memory is free, in MB; in a container, of what it may use."""
+    """Say how much memory is free, in MB; in a container or job, of what it may use."""
     free = psutil.virtual_memory().available
     for limit, used in zip(_LIMITS, _USED, strict=True):
         try:
             free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
         except (OSError, ValueError):  # there is none, or it is "max"
             continue
+    if _OF_JOB in os.environ:
+        free = min(free, int(os.environ[_OF_JOB]) * 2**20)
     return free / 1e6
 
 

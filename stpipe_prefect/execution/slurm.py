@@ -382,8 +382,11 @@ def _beyond(job: _Job, outcome: Outcome, seconds: float) -> Ended:
 
 def _lost(job: _Job, state: _State | None, seconds: float) -> Ended:
     what = f"job {state.number} ended as {state.name}" if state else "SLURM has lost its job"
-    last = next((line for line in reversed(job.output.splitlines()) if line.strip()), "")
-    text = ": ".join(filter(None, [f"{what} without a result", last]))
+    if not (job.folder / OUTPUT).exists():
+        text = f"{what} without any output: do all nodes have {job.folder}?"
+    else:
+        last = next((line for line in reversed(job.output.splitlines()) if line.strip()), "")
+        text = ": ".join(filter(None, [f"{what} without a result", last]))
     return Ended(Outcome.CRASHED, text, Outcome.CRASHED.exit_code, seconds)
 
 

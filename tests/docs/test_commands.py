@@ -16,6 +16,7 @@ ENGINE = "needs a container engine: tests/operations/test_compose.py judges the 
 SERVICE = "runs until it is ended: tests/orchestration/test_browser.py, tests/operations"
 LOCAL = "starts processes that stay, at fixed ports: tests/operations"
 CLUSTER = "needs several machines: tests/orchestration/test_runners.py has a cluster on one"
+SLURM = "needs a cluster: tests/orchestration/test_slurm.py has one of two nodes on one machine"
 POOL = "needs a pool of the archive: tests/flows/calwebb/associations/test_pool.py"
 ROMAN = "needs exposures of Roman: tests/flows/romancal/test_command.py"
 
@@ -48,6 +49,12 @@ ELSEWHERE = {
         "export PREFECT_API_URL=http://127.0.0.1:4200/api": LOCAL,
         'export PREFECT_API_AUTH_STRING="$(cat .prefect/credentials)"': LOCAL,
         "prefect worker start --pool process": SERVICE,
+    },
+    "howto-slurm.md": {
+        "export PREFECT_API_URL=http://prefect.example:4200/api": SLURM,
+        "python -m flows.calwebb /shared/raw --output-dir /shared/products"
+        " --runner 'slurm://compute?mem=64G&time=6h'": SLURM,
+        "export SBATCH_ACCOUNT=jwst SBATCH_QOS=long": SLURM,
     },
     "many-exposures.md": {
         "python -m flows.calwebb raw/ --output-dir products": "README.md has it, with --jobs",

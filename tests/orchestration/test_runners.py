@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import distributed
 import psutil
@@ -22,25 +23,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:unclo
 
 
 def test_this_machine_is_the_default():
-    assert isinstance(task_runner(None), ThreadPoolTaskRunner)
+    assert isinstance(task_runner(None, Path()), ThreadPoolTaskRunner)
 
 
 @pytest.mark.parametrize(
     ("address", "problem"),
     [
-        ("ray://127.0.0.1:1", "expected dask://HOST:PORT"),
-        ("dask:8786", "expected dask://HOST:PORT"),
+        ("ray://127.0.0.1:1", "expected dask://HOST:PORT or slurm://PARTITION"),
+        ("dask:8786", "expected dask://HOST:PORT or slurm://PARTITION"),
     ],
 )
 def test_address_that_is_none(address, problem):
     with pytest.raises(UsageError, match=f"^--runner {address}: {problem}$"):
-        task_runner(address)
+        task_runner(address, Path())
 
 
 def test_workers_elsewhere_need_a_server_they_can_reach(monkeypatch):
-    monkeypatch.setattr("stpipe_prefect.orchestration.batch.server_is_configured", lambda: False)
+    monkeypatch.setattr("stpipe_prefect.orchestration.runners.server_is_configured", lambda: False)
     with pytest.raises(UsageError, match="set PREFECT_API_URL"):
-        task_runner("dask://far.example:8786")
+        task_runner("dask://far.example:8786", Path())
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def start_cluster(tmp_path):
 
 
 def calibrate(cluster, exposures):
-    @flow(task_runner=task_runner(cluster.scheduler_address.replace("tcp", "dask")))
+    @flow(task_runner=task_runner(cluster.scheduler_address.replace("tcp", "dask"), Path()))
     def campaign():
         return list(calibrate_all(exposures))
 

@@ -35,6 +35,10 @@ def end(how):
         kept = []
         while True:
             kept.append(bytearray(50_000_000))
+    if how.startswith("hold"):  # so many MB, for longer than SLURM takes to notice
+        held = b"x" * (int(how.removeprefix("hold")) * 1_000_000)
+        time.sleep(5)
+        del held
     if how == "hang":  # in C, and without letting go of the interpreter: no signal handler runs
         ctypes.PyDLL(None).sleep(600)
     if how.startswith("sleep"):

@@ -19,6 +19,7 @@ from stpipe_prefect.exceptions import (
     UsageError,
 )
 from stpipe_prefect.execution.events import report
+from stpipe_prefect.insertions.derived import with_insertions
 from stpipe_prefect.parameters.layers import merge, new_config
 from stpipe_prefect.parameters.origins import file_layers
 from stpipe_prefect.parameters.text import typed
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stpipe_prefect.orchestration.plan import Planner
     from stpipe_prefect.parameters.resolution import Layer
 
+    from .job import Inserts, Layers
     from .missing import Missing
     from .mission import Mission
 
@@ -233,7 +235,7 @@ class Campaign:
         matched, observatory = read_crds_parameters(
             self.mission.find_pipeline(pipelines[0]), exposure
         )
-        with self.planner(pipelines[0], job.layers.get(pipelines[0], ())) as planner:
+        with self.planner(pipelines[0], *job.beside(pipelines[0])) as planner:
             instance, _ = planner.configured(matched, observatory)
             instance.export_config(file, include_metadata=True)
 
@@ -275,22 +277,23 @@ class Campaign:
         output_file = self.parameters[job.pipelines[0]].get("output_file")
         return job.records(self.output_dir or job.input.parent, output_file)
 
-    def planner(self, pipeline: str, between: tuple[Layer, ...]) -> Planner:
-        """Make what plans the runs of a pipeline, with these layers of a job."""
+    def planner(self, pipeline: str, between: Layers, inserts: Inserts) -> Planner:
+        """Make what plans the runs of a pipeline, with these layers and steps of a job."""
         from stpipe_prefect.orchestration.plan import Planner
         from stpipe_prefect.orchestration.request import Request, given_to
 
-        step_class, given = self.mission.find_pipeline(pipeline), dict(self.parameters[pipeline])
+        step_class = with_insertions(self.mission.find_pipeline(pipeline), inserts)
+        given = dict(self.parameters[pipeline])
         config_file = given.pop("config_file", None)
         given = given_to(step_class, given)
         request = Request(step_class, given, config_file, between=between)
         return Planner(request, self.crds_context, self.ignore, strict=self.strict)
 
     def _quick_planner(
-        self, context: str, pipeline: str, between: tuple[Layer, ...]
+        self, context: str, pipeline: str, between: Layers, inserts: Inserts
     ) -> QuickPlanner:
-        package = self.mission.package
-        return QuickPlanner(package, pipeline, context, strict=self.strict, between=between)
+        about, strict = (self.mission.package, pipeline, context), self.strict
+        return QuickPlanner(*about, strict=strict, between=between, insertions=inserts)
 
     def _is_recorded(self, job: Job) -> bool:
         """Tell whether a job has a record, and no parameters that only its class could read."""
@@ -350,15 +353,14 @@ class Campaign:
 
 
 def _planners_of(
-    job: Job, made: dict[str, AnyPlanner], make: Callable[[str, tuple[Layer, ...]], AnyPlanner]
+    job: Job, made: dict[str, AnyPlanner], make: Callable[..., AnyPlanner]
 ) -> dict[str, AnyPlanner]:
     """Give the planners for the pipelines of a job; it shares them with those of equal layers."""
     found = {}
     for name in job.pipelines:
-        between = job.layers.get(name, ())
-        key = f"{name} {between}"
+        key = f"{name} {job.beside(name)}"
         if key not in made:
-            made[key] = make(name, between)
+            made[key] = make(name, *job.beside(name))
         found[name] = made[key]
     return found
 

@@ -143,7 +143,8 @@ class Insert(_Table):
     )
     after: str | None = Field(None, description="The step (or pipeline) that it comes after.")
     before: str | None = Field(None, description="The step (or pipeline) that it comes before.")
-    step: str = Field(description="Path of its class, such as mylab.cleaning.OneOverF.")
+    step: str = Field(description="Path of its class or function, such as mylab.cleaning.OneOverF.")
+    name: str = Field("", description="What the step is called in the pipeline.")
     when: When = {}
     parameters: Parameters = {}
 
@@ -268,7 +269,7 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
         raise UsageError(f"{path}: not a readable TOML file: {reason(error)}") from error
     problems = dict(_unknown_keys(data, mission))
     try:
-        file = CampaignFile.model_validate(data)
+        file = CampaignFile.model_validate(_placed(data, path.parent.absolute()))
     except ValidationError as error:
         for each in error.errors():
             where = each["loc"]
@@ -281,6 +282,24 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
         lines = (f"{path.name}: {_key(where)}{problem}" for where, problem in problems.items())
         raise UsageError("\n".join(lines))
     return file
+
+
+def _placed(tree: Any, folder: Path) -> Any:
+    """Have reference files of one's own start in the folder of the campaign file."""
+    if isinstance(tree, list):
+        return [_placed(each, folder) for each in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        name: str(folder / value)
+        if name.startswith("override_") and isinstance(value, str) and _is_path(value)
+        else _placed(value, folder)
+        for name, value in tree.items()
+    }
+
+
+def _is_path(value: str) -> bool:
+    return value not in ("", "None", "N/A") and "://" not in value
 
 
 Where = tuple[str | int, ...]

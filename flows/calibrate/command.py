@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,12 @@ from stpipe_prefect.cli.exit import (
     say,
     screen,
 )
-from stpipe_prefect.exceptions import UsageError
+from stpipe_prefect.exceptions import UsageError, reason
 from stpipe_prefect.execution.garbage import imported_for_good
 from stpipe_prefect.parameters.layers import without_crds_parameters
 from stpipe_prefect.warm.child import set_default
 
+from .exclusions import failures, write_exclusions
 from .options import parser, sample_products
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
     if options.pipeline and Path(options.pipeline).is_file():
         _take_class_of_file(options)
     mission.check_installed()
+    if options.write_exclusions:
+        write_exclusions(Path(options.write_exclusions), {})  # is it a file that can be added to?
     command = _Command(mission, options, texts, screen())
     sample = None if options.files else command.use_sample()
     wanted = command.specification(sample)
@@ -71,6 +74,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
         for error in refused.values():
             complain(mission.command, str(error), error, debug=options.debug)
         codes = {error.exit_code for error in refused.values()}
+        command.exclude({path.name: reason(error) for path, error in refused.items()})
         if not jobs:
             return common_exit_code(codes)
         if options.plan:
@@ -216,7 +220,14 @@ class _Command:
         show_results(self.console, campaign, debug=self.options.debug)
         if address:
             self.console.print(f"this run in Prefect: {address}")
+        self.exclude(failures(campaign))
         return {result.ended.exit_code for result in campaign.results if result.failure}
+
+    def exclude(self, failed: Mapping[str, str]) -> None:
+        """Have later runs leave out what failed, if that is asked for."""
+        file = self.options.write_exclusions
+        if file and (count := write_exclusions(Path(file), failed)):
+            self.console.print(f"{count} excluded in {file}")
 
     @property
     def _is_loud(self) -> bool:
@@ -289,6 +300,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--plan and --explain: give one of them")
     if options.json and not (options.plan or options.explain):
         raise UsageError("--json goes with --plan or --explain")
+    if options.write_exclusions and (options.plan or options.explain):
+        raise UsageError("--write-exclusions goes with a run")
     for name in ("history", "changed"):
         if getattr(options, name) and not options.explain:
             raise UsageError(f"--{name} goes with --explain")

@@ -1,14 +1,23 @@
-"""Inputs that a campaign file leaves out, and why."""
+"""Inputs that a campaign file leaves out, and why; those that failed, written there."""
 
 from __future__ import annotations
 
+import json
+import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from stpipe_prefect.association import is_association, read_association
-from stpipe_prefect.exceptions import InputError, nearest
+from stpipe_prefect.exceptions import InputError, UsageError, nearest, reason
+
+from .associations import write_file
+
+if TYPE_CHECKING:
+    from .campaign import Campaign
 
 
 class Exclusions:
@@ -68,6 +77,75 @@ class Exclusions:
             for pattern in self._reasons
             if not any(_matches(pattern, name) for name in names)
         ]
+
+
+def failures(campaign: Campaign) -> dict[str, str]:
+    """Name the inputs that failed by themselves, and why; not those that only needed them."""
+    needs = {job.input.name: {path.name for path in job.needs} for job in campaign.jobs}
+    failed = {each.name: each.failure for each in campaign.results if each.failure}
+    return {
+        name: why.removeprefix(f"{name}: ")
+        for name, why in failed.items()
+        if failed.keys().isdisjoint(needs.get(name, ()))
+    }
+
+
+def write_exclusions(file: Path, reasons: Mapping[str, str]) -> int:
+    """Add inputs to the table ``[exclude]`` of a file, and leave all else in it as it is.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        A campaign file, or any other of TOML; made if it is not there.
+    reasons : mapping of str to str
+        By the name of the input.
+
+    Returns
+    -------
+    int
+        How many were added: those that are there are kept as they are.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, or has these in no table that can be added to.
+    """
+    try:
+        text = file.read_bytes().decode() if file.exists() else ""
+        before = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: not a readable TOML file: {reason(error)}") from error
+    known = before.get("exclude", {})
+    added = {name: why for name, why in reasons.items() if name not in known}
+    if not added:
+        return 0
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = "".join(f"{_quoted(name)} = {_quoted(why)}{end}" for name, why in added.items())
+    if header := _HEADER.search(text):
+        line = header[0] if header[0].endswith("\n") else header[0] + end
+        made = text[: header.start()] + line + lines + text[header.end() :]
+    else:
+        gap = end * (2 - text.endswith("\n")) if text else ""
+        made = f"{text}{gap}[exclude]{end}{lines}"
+    expected = before | {"exclude": known | added}
+    if _parsed(made) != expected:
+        raise UsageError(f"{file}: exclude: expected a table, [exclude], to add failed inputs to")
+    write_file(file, made.encode())
+    return len(added)
+
+
+_HEADER = re.compile(r"^[ \t]*\[[ \t]*exclude[ \t]*\][ \t]*(#.*)?(\r?\n|\Z)", re.MULTILINE)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except ValueError:
+        return None
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -72,11 +72,9 @@ def _of_job(campaign: Campaign, job: Job, exposure: Path) -> Iterator[Explained]
     for name in job.pipelines:
         step_class = campaign.mission.find_pipeline(name)
         output_file = campaign.parameters[name].get("output_file")
-        between = [
-            *job.layers.get(name, ()),
-            *layers_for_memory(job, step_class, folder, output_file),
-        ]
-        with campaign.planner(name, tuple(between)) as planner:
+        layers, inserts = job.beside(name)
+        memory = layers_for_memory(job, step_class, folder, output_file)
+        with campaign.planner(name, (*layers, *memory), inserts) as planner:
             _, parameters = planner.configured(*read_crds_parameters(step_class, str(exposure)))
         yield Explained(job.input.name, name, tuple(parameters))
 

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from stpipe_prefect.exceptions import InputError
+from stpipe_prefect.insertions.insertion import Insertion
 from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
 from stpipe_prefect.outcomes import Outcome, whole_outcome
@@ -36,6 +37,7 @@ def exposure(
     output_dir: str,
     parameters: dict[str, dict[str, Any]],
     layers: dict[str, list[tuple[str, dict[str, Any], bool]]],
+    inserts: dict[str, list[dict[str, Any]]],
 ) -> State[list[str]]:
     """Run the pipelines of one exposure or association, each on a product of the one before.
 
@@ -48,6 +50,7 @@ def exposure(
         parameters: Those of the flow of each pipeline.
         layers: What is below these, for each pipeline: the source, what it says, and whether it
             goes over parameter files.
+        inserts: Steps inserted into each pipeline.
     """
     job = Job(Path(input), tuple(pipelines), tuple(handed_on))
     products: list[Path] = []
@@ -62,7 +65,8 @@ def exposure(
         ]
         output_file = parameters[name].get("output_file")
         between += layers_for_memory(job, step_class, Path(output_dir), output_file)
-        calibrate = as_flow(step_class, between=between)
+        inserted = map(Insertion.from_json, inserts.get(name, ()))
+        calibrate = as_flow(step_class, between=between, insert=inserted)
         state = _run(calibrate, input=str(data), output_dir=output_dir, **parameters[name])
         products = [Path(product) for product in state.result()]
         outcomes.add(Outcome(str(state.name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from contextvars import ContextVar
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
 from stpipe_prefect.orchestration.deployments import (
+    check_classes,
     check_deployable,
     in_deployment,
     products_folder,
@@ -35,6 +37,7 @@ from stpipe_prefect.paths import printable
 from stpipe_prefect.references.context import pinned_context
 
 from .campaign import Campaign
+from .campaign_file import CampaignFile
 from .exposure import FLOW
 from .job import Job
 from .missing import Lacking, Missing
@@ -144,6 +147,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
                 products_folder(None),
                 output_dir,
                 trial,
+                check=partial(_check_deployable, mission.command),
                 pipeline=pipeline,
                 stage=stage,
                 associate=None if associate is None else tuple(associate),
@@ -271,6 +275,22 @@ def _run(campaign: Campaign, context: str, jobs: int | None, time_limit: float |
             progress.show(campaign.results)
 
 
+def _check_deployable(title: str, file: CampaignFile) -> None:
+    """Refuse what a campaign file says that a run of a deployment may not have."""
+    said = file.options()
+    inputs = [*file.input_names, *([str(said["pool"])] if "pool" in said else [])]
+    output_dir = {"output_dir": str(file.located(file.output))} if file.output else {}
+    check_deployable(title, inputs, output_dir | {"crds_context": said.get("crds_context")})
+    tables = [file.parameters, *(rule.parameters for rule in file.rules)]
+    given = [said for table in tables for said in table.values()]
+    given += [{"config_file": config_file} for config_file in file.config_files.values()]
+    for values in given:
+        check_deployable(f"{title}: {file}", [], values)
+    check_classes(title, [each.step for each in file.inserts])
+    named = [file.pipeline] if file.pipeline and "." in file.pipeline else []
+    check_classes(title, [*named, *file.replace.values()])
+
+
 def _run_name() -> str:
     first, *others = [Path(name).name for name in flow_run.parameters["inputs"]] or ["nothing"]
     return f"{flow_run.flow_name} · {first}" + (f" and {len(others)} more" if others else "")
@@ -317,6 +337,9 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
         "layers": {
             name: [[str(layer.source), layer.values, layer.over_files] for layer in layers]
             for name, layers in job.layers.items()
+        },
+        "inserts": {
+            name: [each.as_json() for each in inserts] for name, inserts in job.inserts.items()
         },
     }
     runs = earlier_runs(campaign.records(job))

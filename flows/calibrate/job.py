@@ -16,10 +16,14 @@ from stpipe_prefect.provenance.record import find_run
 from stpipe_prefect.registry import find_step
 
 if TYPE_CHECKING:
+    from stpipe_prefect.insertions.insertion import Insertion
     from stpipe_prefect.parameters.resolution import Layer
     from stpipe_prefect.provenance.plans import Plan
 
     from .selectors import Facts
+
+    Layers = tuple[Layer, ...]
+    Inserts = tuple[Insertion, ...]
 
 Products = frozenset[str]
 """Names such as ``x_rate`` and ``x_cal``; each mission knows who makes and takes them."""
@@ -46,6 +50,8 @@ class Job:
         Inputs of the other jobs that make what this one takes.
     layers : mapping of str to tuple of Layer
         For its pipelines: parameters over those of CRDS and below what the user gives.
+    inserts : mapping of str to tuple of Insertion
+        Steps inserted into its pipelines.
     facts : mapping
         What its header and name say of it, as far as a campaign's rules ask.
     plans : tuple of Plan or None
@@ -59,6 +65,7 @@ class Job:
     makes: tuple[Products, ...] = field(default=(), compare=False)
     needs: frozenset[Path] = field(default=frozenset(), compare=False)
     layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict, compare=False)
+    inserts: Mapping[str, tuple[Insertion, ...]] = field(default_factory=dict, compare=False)
     facts: Facts = field(default_factory=dict, compare=False)
     plans: tuple[Plan, ...] | None = field(default=None, compare=False)
 
@@ -94,13 +101,20 @@ class Job:
             layers={name: (*self.layers.get(name, ()), layer) for name in self.pipelines},
         )
 
+    def beside(self, pipeline: str) -> tuple[Layers, Inserts]:
+        """Give what a pipeline has of this job: its layers, and the steps inserted into it."""
+        return self.layers.get(pipeline, ()), self.inserts.get(pipeline, ())
+
     def says(self, pipeline: str) -> dict[str, Mapping[str, Any]]:
         """Give the parameters of its layers, by source."""
         return {str(layer.source): layer.values for layer in self.layers.get(pipeline, ())}
 
     def parameter_lines(self) -> Iterator[str]:
-        """Say for each source which parameters it gives."""
+        """Say for each source which steps it inserts, and which parameters it gives."""
         for pipeline in self.pipelines:
+            for each in self.inserts.get(pipeline, ()):
+                given = ", ".join(f"{name}={value}" for name, value in each.parameters.items())
+                yield f"{each.source}, {pipeline}: {each.path} {each.place}{given and f': {given}'}"
             for source, values in self.says(pipeline).items():
                 said = ", ".join(f"{name}={value}" for name, value in leaves(values))
                 yield f"{source}, {pipeline}: {said}"

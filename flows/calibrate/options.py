@@ -156,6 +156,11 @@ def parser(mission: Mission) -> CommandParser:
         action="store_true",
         help="stop at a step that could not do its work (Degraded), and publish nothing of it",
     )
+    add(
+        "--write-exclusions",
+        metavar="FILE",
+        help="add inputs that fail, with the reasons, to the [exclude] table of a campaign file",
+    )
     add("--verbose", "-v", action="store_true", help="show the log lines of every step")
     add(
         "--log-level",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -17,6 +17,8 @@ from stpipe_prefect.exceptions import (
     UsageError,
     nearest,
 )
+from stpipe_prefect.insertions.derived import with_insertions
+from stpipe_prefect.insertions.insertion import AFTER, BEFORE, Insertion
 from stpipe_prefect.parameters.resolution import Layer, Source
 from stpipe_prefect.parameters.validation import check_parameters
 
@@ -26,7 +28,7 @@ from .mission import Mission
 from .selectors import Facts, Selector
 
 if TYPE_CHECKING:
-    from .campaign_file import CampaignFile
+    from .campaign_file import CampaignFile, Insert
 
 SHOWN = 3
 """How many exposures a message names."""
@@ -94,7 +96,7 @@ class Exposures:
 def with_rules(
     jobs: Sequence[Job], file: CampaignFile, mission: Mission, folder: Path
 ) -> list[Job]:
-    """Give jobs the parameters that a campaign file has for them, as layers; later ones win.
+    """Give jobs the parameters and steps that a campaign file has for them; later ones win.
 
     Raises
     ------
@@ -102,8 +104,8 @@ def with_rules(
         A rule is for no exposure, or only for some members of an association.
     """
     exposures = Exposures(jobs, mission, folder, file.keywords)
-    source = str(file)
     layers = {job.input: dict(job.layers) for job in jobs}
+    inserts: dict[Path, dict[str, tuple[Insertion, ...]]] = {job.input: {} for job in jobs}
 
     def put(job: Job, source: str, said: Mapping[str, Mapping[str, object]]) -> None:
         for pipeline in job.pipelines:
@@ -113,15 +115,41 @@ def with_rules(
                 layers[job.input][pipeline] = (*below, layer)
 
     for job in jobs:
-        put(job, source, file.parameters)
+        put(job, str(file), file.parameters)
     for number, rule in enumerate(file.rules, start=1):
-        selector, where = Selector(rule.when), f"{source}: for[{number}].when"
-        check_selector(selector, where, exposures)
-        for job in jobs:
-            concerned = not {*job.pipelines}.isdisjoint(rule.parameters)
-            if concerned and is_for(selector, where, job, exposures):
-                put(job, f"{source}, for {selector}", rule.parameters)
-    return [replace(job, layers=layers[job.input]) for job in jobs]
+        selector, where = Selector(rule.when), f"{file}: for[{number}].when"
+        for job in _selected(jobs, rule.parameters, selector, where, exposures):
+            put(job, f"{file}, for {selector}", rule.parameters)
+    for number, insert in enumerate(file.inserts, start=1):
+        selector, where = Selector(insert.when), f"{file}: insert[{number}].when"
+        if (pipeline := insert.pipeline) is None:
+            continue
+        for job in _selected(jobs, [pipeline], selector, where, exposures):
+            others = inserts[job.input].get(pipeline, ())
+            inserts[job.input][pipeline] = (*others, insertion(insert, file))
+    return [replace(job, layers=layers[job.input], inserts=inserts[job.input]) for job in jobs]
+
+
+def insertion(insert: Insert, file: CampaignFile) -> Insertion:
+    """Give what is to be inserted as pipelines take it."""
+    where = AFTER if insert.after else BEFORE
+    source = f"{file}, insert" + (f" for {Selector(insert.when)}" if insert.when else "")
+    return Insertion(insert.anchor, where, insert.step, insert.name, insert.parameters, source)
+
+
+def _selected(
+    jobs: Sequence[Job],
+    pipelines: Collection[str],
+    selector: Selector,
+    where: str,
+    exposures: Exposures,
+) -> Iterator[Job]:
+    """Give the jobs with one of the pipelines that a rule is for."""
+    check_selector(selector, where, exposures)
+    for job in jobs:
+        concerned = not {*job.pipelines}.isdisjoint(pipelines)
+        if concerned and (not selector.keywords or is_for(selector, where, job, exposures)):
+            yield job
 
 
 def is_for(selector: Selector, where: str, job: Job, exposures: Exposures) -> bool:
@@ -150,7 +178,7 @@ def check_selector(selector: Selector, where: str, exposures: Exposures) -> None
     ------
     UsageError
     """
-    if not (known := exposures.all):
+    if not selector.keywords or not (known := exposures.all):
         return
     for keyword in selector.keywords:
         if not any(keyword in facts for facts in known.values()):
@@ -164,8 +192,8 @@ def check_selector(selector: Selector, where: str, exposures: Exposures) -> None
         )
 
 
-def check_rules(file: CampaignFile, mission: Mission) -> None:
-    """Refuse parameters that pipelines do not have, for which these are imported.
+def check_rules(file: CampaignFile, mission: Mission, jobs: Iterable[Job]) -> None:
+    """Refuse parameters and steps that pipelines cannot have, for which these are imported.
 
     Raises
     ------
@@ -181,8 +209,30 @@ def check_rules(file: CampaignFile, mission: Mission) -> None:
                 check_parameters(mission.find_pipeline(pipeline), parameters)
             except ParameterError as error:
                 problems += [f"{file}: {where}{line}" for line in str(error).splitlines()]
+    for number, insert in enumerate(file.inserts, start=1):
+        if insert.pipeline is not None:
+            problems += _of_insert(insert, f"{file}: insert[{number}]", file, mission)
+    together = {str(pair): pair for job in jobs for pair in job.inserts.items()}
+    for pipeline, inserts in () if problems else together.values():
+        try:
+            with_insertions(mission.find_pipeline(pipeline), inserts)
+        except UsageError as error:
+            problems.append(f"{file}: insert: {error}")
     if problems:
         raise ParameterError("\n".join(problems))
+
+
+def _of_insert(insert: Insert, where: str, file: CampaignFile, mission: Mission) -> Iterator[str]:
+    """Say what is wrong with a step by itself; what it is anchored at may be inserted, too."""
+    pipeline = mission.find_pipeline(str(insert.pipeline))
+    alone = replace(insertion(insert, file), source=where)
+    if insert.anchor not in pipeline.step_defs:
+        alone = replace(alone, anchor=next(iter(pipeline.step_defs)))
+    try:
+        with_insertions(pipeline, [alone])
+    except UsageError as error:
+        for line in str(error).splitlines():
+            yield line if line.startswith(where) else f"{where}: {line}"
 
 
 def _names(names: Sequence[str]) -> str:

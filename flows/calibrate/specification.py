@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,7 +158,7 @@ class Specification:
         if associated and self.grid:
             put_on_shared_grids(campaign, associated)
         if file and not campaign.is_unchanged:
-            check_rules(file, self.mission)
+            check_rules(file, self.mission, campaign.jobs)
         return campaign
 
     @property
@@ -173,6 +173,7 @@ def specification(
     default_folder: Path,
     output_dir: str | None = None,
     trial: str | None = None,
+    check: Callable[[CampaignFile], None] | None = None,
     **said: Any,
 ) -> Specification:
     """Say what a campaign is to be: files, or a campaign file, and what else is said.
@@ -187,6 +188,8 @@ def specification(
     output_dir : str, optional
     trial : str, optional
         Name of the trial that it is of the campaign whose products go there.
+    check : callable, optional
+        Refuses a campaign file before anything that it names is looked for.
     **said
         Fields of `Specification`; they go over what the file says, unless they are None.
 
@@ -202,6 +205,9 @@ def specification(
     if file:
         names = file.input_names
         default_folder = file.located(file.output) if file.output else default_folder
+        _check_supported(file)
+        if check:
+            check(file)
         own = file.options()
         if "associate" not in said and ("pipeline" in said or "stage" in said):
             own = {name: own[name] for name in own if name not in FOR_ASSOCIATIONS}
@@ -219,6 +225,13 @@ def specification(
         campaign_file=file,
         excluded=excluded,
     )
+
+
+def _check_supported(file: CampaignFile) -> None:
+    """Refuse what campaigns cannot do yet, rather than leave it out."""
+    between = [each for each in file.inserts if each.pipeline is None]
+    for what in ["insert without pipeline"] * bool(between) + ["replace"] * bool(file.replace):
+        raise UsageError(f"{file}: {what}: not supported yet")
 
 
 def _campaign_file(names: Sequence[str], mission: Mission) -> CampaignFile | None:

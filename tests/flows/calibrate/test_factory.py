@@ -41,3 +41,44 @@ def test_form_describes_every_field_and_has_stages_where_the_mission_has(flow, h
     assert list(fields)[:3] == ["inputs", "output_dir", "pipeline"]
     assert all(field["description"] for field in fields.values())
     assert flow.description.startswith("Calibrate ")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('inputs = ["/etc/hosts"]', r"input = '/etc/hosts' is not below"),
+        ('inputs = ["."]\noutput = "/elsewhere"', r"output_dir = '/elsewhere' is not below"),
+        ('inputs = ["."]\nassociate = {pool = "/etc/pool.csv"}', r"'/etc/pool\.csv' is not below"),
+        ('inputs = ["."]\n[calwebb_detector1]\npre_hooks = ["rm"]', r"pre_hooks is not allowed"),
+        (
+            'inputs = ["."]\n[[for]]\nwhen = {filter = "F1"}\n'
+            'calwebb_image2.steps.flat_field.override_flat = "/etc/x"',
+            r"override_flat is not allowed",
+        ),
+        ('inputs = ["."]\n[calwebb_image2]\nconfig_file = "x.asdf"', r"config_file is not allowed"),
+        ('inputs = ["."]\npipeline = "mine.Any"', r"mine\.Any is not allowed in a deployment"),
+        (
+            'inputs = ["."]\n[[insert]]\npipeline = "calwebb_detector1"\nafter = "jump"\n'
+            'step = "mine.Any"',
+            r"mine\.Any is not allowed in a deployment",
+        ),
+    ],
+)
+def test_campaign_file_of_a_deployment_says_only_what_is_allowed(
+    monkeypatch, tmp_path, text, problem
+):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
+    for roots in ("INPUT_ROOTS", "OUTPUT_ROOTS"):
+        monkeypatch.setenv(f"STPIPE_PREFECT_{roots}", str(tmp_path))
+    (tmp_path / "a_uncal.fits").touch()
+    file = tmp_path / "campaign.toml"
+    file.write_text(text.replace("", ""))
+    with pytest.raises(ParameterError, match=problem):
+        calwebb.fn([str(file)])
+
+
+def test_campaign_file_of_a_deployment_is_in_folders_that_are_allowed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "any")
+    monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", str(tmp_path / "raw"))
+    with pytest.raises(ParameterError, match=r"campaign\.toml' is not below"):
+        calwebb.fn([str(tmp_path / "campaign.toml")])

@@ -161,7 +161,7 @@ def test_parameters_that_no_pipeline_has_are_refused(wanted):
         f'{RULE}calwebb_image3.steps.resample.skip = "perhaps"\ncalwebb_spec2.suffx = "x"\n'
     )
     with pytest.raises(ParameterError) as raised:
-        check_rules(spec.campaign_file, JWST)
+        check_rules(spec.campaign_file, JWST, [])
     assert str(raised.value).splitlines() == [
         "campaign.toml: calwebb_detector1: there is no step 'steps.jmp' (did you mean 'jump'?)",
         "campaign.toml: for[1].calwebb_image3: steps.resample.skip = 'perhaps' is not allowed: "
@@ -218,3 +218,86 @@ def test_given_association_with_an_excluded_member_is_refused(wanted, exposures,
     )
     both = f'[exclude]\n"{pattern}" = "guide star lost"\n"mosaic_asn.json" = "too few"\n'
     assert not wanted(both).jobs(None)[1]
+
+
+INSERT = """
+[[insert]]
+pipeline = "calwebb_detector1"
+after = "jump"
+step = "cleaning.stripes"
+when = {detector = "NRCB*"}
+parameters = {amount = 2}
+[[insert]]
+pipeline = "calwebb_detector1"
+before = "stripes"
+step = "cleaning.stripes"
+name = "first"
+when = {exposure = 1, filter = "F200W"}
+"""
+
+
+@pytest.fixture
+def cleaning(exposures, monkeypatch):
+    (exposures / "cleaning.py").write_text("def stripes(model, amount=1.0): return model\n")
+    monkeypatch.chdir(exposures)
+
+
+def test_steps_are_inserted_where_the_file_says(wanted, cleaning):
+    spec = wanted(INSERT)
+    jobs, _ = spec.jobs(None)
+    found = {job.input.name: job.inserts for job in jobs}
+    assert found[f"{C}_uncal.fits"] == {}
+    (later,) = found[f"{B}_uncal.fits"]["calwebb_detector1"]
+    assert found[f"{A}_uncal.fits"]["calwebb_detector1"][0] == later
+    assert (later.path, later.place, later.parameters) == (
+        "cleaning.stripes",
+        "after jump",
+        {"amount": 2},
+    )
+    assert later.source == "campaign.toml, insert for detector=NRCB*"
+    check_rules(spec.campaign_file, JWST, jobs)
+    (line,) = next(job for job in jobs if job.input.name[:29] == B[:29]).parameter_lines()
+    assert line == f"{later.source}, calwebb_detector1: cleaning.stripes after jump: amount=2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "cleaning.stripes",
+            "cleaning.strips",
+            "insert[1]: step to insert after jump: 'cleaning' has no class 'strips' (did you ",
+        ),
+        (
+            'after = "jump"',
+            'after = "jmp"',
+            "insert: calwebb_detector1 has no step 'jmp' to insert",
+        ),
+        ('after = "jump"', 'after = "first"', "insert: steps are inserted in a circle: "),
+        ("amount", "amont", "insert[1]: calwebb_detector1: there is no parameter 'steps."),
+        ("amount = 2", 'amount = "much"', "insert[1]: "),
+        (
+            'exposure = 1, filter = "F200W"',
+            'detector = "NRCA*"',
+            "insert: calwebb_detector1 has no ",
+        ),
+    ],
+)
+def test_steps_that_cannot_be_inserted_are_refused(wanted, cleaning, old, new, problem):
+    spec = wanted(INSERT.replace(old, new))
+    jobs, _ = spec.jobs(None)
+    with pytest.raises(ParameterError) as raised:
+        check_rules(spec.campaign_file, JWST, jobs)
+    assert str(raised.value).splitlines()[0].startswith(f"campaign.toml: {problem}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[insert]]\nafter = "calwebb_detector1"\nstep = "a.b"\n',
+        '[replace]\ncalwebb_dark = "a.b"\n',
+    ],
+)
+def test_what_is_not_supported_yet_is_refused(wanted, text):
+    with pytest.raises(UsageError, match=r"campaign\.toml: .*: not supported yet"):
+        wanted(text)

@@ -135,3 +135,18 @@ def test_wrong_campaign_runs_nothing(campaign, text, problem):
     assert not os.path.lexists(campaign.folder / "products") or not [
         *(campaign.folder / "products").iterdir()
     ]
+
+
+def test_inputs_that_fail_are_excluded_from_later_runs(campaign):
+    for path in (campaign.folder / "raw").iterdir():
+        path.write_bytes(path.read_bytes()[:-5000])
+    done = campaign.run("--write-exclusions", "campaign.toml")
+    assert done.returncode == 1
+    assert "2 excluded in campaign.toml" in done.stdout
+    text = (campaign.folder / "campaign.toml").read_text()
+    for number in (1, 2):
+        assert f'"jw01234001001_02101_0000{number}_nrcb1_uncal.fits" = "raw/jw' in text
+    assert text.count("truncated: ") == 2
+    campaign.add('[[for]]\nwhen = {detector = "NRCB1"}\ncalwebb_detector1.suffix = "x"\n')
+    plan = campaign.run("--plan")
+    assert (plan.returncode, plan.stderr) == (0, "")

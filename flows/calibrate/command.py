@@ -74,7 +74,9 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
         for error in refused.values():
             complain(mission.command, str(error), error, debug=options.debug)
         codes = {error.exit_code for error in refused.values()}
-        command.exclude({path.name: reason(error) for path, error in refused.items()})
+        command.exclude(
+            {path.name: reason(why).removeprefix(f"{path}: ") for path, why in refused.items()}
+        )
         if not jobs:
             return common_exit_code(codes)
         if options.plan:

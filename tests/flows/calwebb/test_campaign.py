@@ -145,8 +145,9 @@ def test_inputs_that_fail_are_excluded_from_later_runs(campaign):
     assert "2 excluded in campaign.toml" in done.stdout
     text = (campaign.folder / "campaign.toml").read_text()
     for number in (1, 2):
-        assert f'"jw01234001001_02101_0000{number}_nrcb1_uncal.fits" = "raw/jw' in text
-    assert text.count("truncated: ") == 2
+        assert f'"jw01234001001_02101_0000{number}_nrcb1_uncal.fits" = "' in text
+    assert done.stderr.count("truncated") == text.count("truncated")
+    assert "raw/jw" not in text
     campaign.add('[[for]]\nwhen = {detector = "NRCB1"}\ncalwebb_detector1.suffix = "x"\n')
     plan = campaign.run("--plan")
     assert (plan.returncode, plan.stderr) == (0, "")

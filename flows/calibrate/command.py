@@ -78,6 +78,10 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
             {path.name: reason(why).removeprefix(f"{path}: ") for path, why in refused.items()}
         )
         if not jobs:
+            from .tables import show_excluded
+
+            if not options.json:
+                show_excluded(command.console, wanted.excluded)
             return common_exit_code(codes)
         if options.plan:
             is_good = command.plan(wanted, jobs, associated)

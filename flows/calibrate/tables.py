@@ -68,11 +68,7 @@ def show_results(console: Console, campaign: Campaign, *, debug: bool) -> None:
         console.print(line, style="yellow", soft_wrap=True)
     if caveats[LISTED:]:
         console.print(f"… and {len(caveats) - LISTED} more caveats, in the records")
-    lines = [f"{path.name}: excluded: {why}" for path, why in campaign.excluded.items()]
-    for line in lines[:LISTED]:
-        console.print(line, soft_wrap=True)
-    if lines[LISTED:]:
-        console.print(f"… and {len(lines) - LISTED} more excluded")
+    show_excluded(console, campaign.excluded)
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
         console.print(f"products are in {output_dir.resolve()}")
@@ -81,6 +77,15 @@ def show_results(console: Console, campaign: Campaign, *, debug: bool) -> None:
             sys.stderr.write(result.ended.traceback)
         say(command, "\n".join(f"degraded: {line}" for line in result.degraded))
         say(command, result.failure)
+
+
+def show_excluded(console: Console, excluded: Mapping[Path, str]) -> None:
+    """Say which inputs are left out, and why."""
+    lines = [f"{path.name}: excluded: {why}" for path, why in excluded.items()]
+    for line in lines[:LISTED]:
+        console.print(line, soft_wrap=True)
+    if lines[LISTED:]:
+        console.print(f"… and {len(lines) - LISTED} more excluded")
 
 
 def _associations(associated: Associated) -> Table:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 
-from flows.calibrate.inputs import find_inputs
+from flows.calibrate.inputs import CAMPAIGN_FILE, find_inputs
 from flows.calibrate.mission import Mission
 from flows.calwebb.mission import JWST
 from flows.romancal.mission import ROMAN
@@ -70,6 +70,11 @@ def _program(name: str) -> str:
 
 
 def _inputs(archive: Path) -> Iterator[Path]:
+    if archive.suffix.lower() == CAMPAIGN_FILE:
+        raise InputError(
+            f"{archive}: is a campaign file: run it again with the command of its mission, such as "
+            "python -m flows.calwebb, which also runs only what is stale"
+        )
     return _in_tree(archive) if archive.is_dir() else _in_list(archive)
 
 

@@ -64,3 +64,8 @@ def test_what_is_no_archive_is_said(tree):
     (tree / "one.fits").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"one\.fits: expected a folder, or a text file"):
         list(folders_of([tree / "one.fits"]))
+
+
+def test_campaign_file_is_sent_to_the_command_of_its_mission(tmp_path):
+    with pytest.raises(InputError, match=r"campaign\.toml: is a campaign file: run it again with"):
+        list(folders_of([tmp_path / "campaign.toml"]))

@@ -9,7 +9,7 @@ import pytest
 
 from flows.calibrate.inputs import find_inputs
 from flows.calibrate.jobs import plan_jobs
-from flows.romancal.header import read_exposure
+from flows.romancal.header import facts_of, read_exposure
 from flows.romancal.mission import ROMAN
 from flows.romancal.pipelines import job_for
 from stpipe_prefect.exceptions import InputError, UsageError
@@ -120,3 +120,28 @@ def test_mosaic_waits_for_the_association_that_calibrates_its_exposures(uncal, t
     ]
     by_name = {job.input.name: job for job in jobs}
     assert {path.name for path in by_name["mos_asn.json"].needs} == {"elp_asn.json"}
+
+
+META = {
+    "instrument": {"detector": "WFI01", "optical_element": "F158"},
+    "observation": {"visit": 2, "program": 1},
+    "visit": {"dither": {"primary_name": "NONE"}},
+}
+
+
+def test_facts_are_metadata_by_path_or_by_the_end_of_it():
+    asked = ["filter", "Detector", "observation.visit", "dither.primary_name", "none"]
+    assert facts_of(Path("r1.asdf"), META, asked) == {
+        "filter": "F158",
+        "Detector": "WFI01",
+        "observation.visit": "2",
+        "dither.primary_name": "NONE",
+    }
+
+
+def test_name_of_several_metadata_is_no_fact():
+    meta = META | {"wcsinfo": {"detector": "WFI02"}}
+    with pytest.raises(
+        InputError, match=r"detector: several of that name: instrument\.detector, w"
+    ):
+        facts_of(Path("r1.asdf"), meta, ["detector"])

@@ -103,7 +103,7 @@ def _product(found: Comparison) -> Iterator[str]:
 
 
 def _pictures(pictures: Pictures) -> Iterator[str]:
-    stretch = f"asinh from {pictures.low:.4g} to {pictures.high:.4g} {pictures.unit}".rstrip()
+    stretch = f"{pictures.stretch} {pictures.unit}".rstrip()
     yield '<div class="pictures">'
     yield _figure("A", pictures.a, f"A: {escape(stretch)}")
     yield _figure("B", pictures.b, "B: the same stretch")

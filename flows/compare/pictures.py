@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from stpipe_prefect.products.quicklook import image_in, limits_of, png_of, stretched
+from stpipe_prefect.products.quicklook import image_in, png_of
+from stpipe_prefect.products.stretch import Stretch, stretch_of
 
 SIZE = 400
 """Pixels of the longer side of a picture, about."""
@@ -27,8 +28,8 @@ class Pictures:
     ----------
     a, b : str
         PNGs as data URIs.
-    low, high : float
-        The limits of their stretch.
+    stretch : Stretch
+        Of both.
     unit : str
     difference : str
         B - A; empty if the shapes differ.
@@ -41,8 +42,7 @@ class Pictures:
 
     a: str
     b: str
-    low: float
-    high: float
+    stretch: Stretch
     unit: str
     difference: str = ""
     limit: float = 0.0
@@ -54,13 +54,11 @@ def pictures_of(a: Path, b: Path) -> Pictures | None:
     one, other = image_in(a), image_in(b)
     if one is None or other is None:
         return None
-    low, high = limits_of(_strided(one.plane))
-    in_a, in_b = (
-        _data_uri(png_of(stretched(_strided(each.plane), low, high), SIZE)) for each in (one, other)
-    )
+    stretch = stretch_of(_strided(one.plane))
+    in_a, in_b = (_data_uri(png_of(stretch(_strided(each.plane)), SIZE)) for each in (one, other))
     same_shape = one.plane.shape == other.plane.shape
     difference = _difference(one.plane, other.plane) if same_shape else ()
-    return Pictures(in_a, in_b, low, high, one.unit, *difference)
+    return Pictures(in_a, in_b, stretch, one.unit, *difference)
 
 
 def _difference(a: Any, b: Any) -> tuple[str, float, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stpipe_prefect.provenance.record import log_path
+from stpipe_prefect.provenance.record import files_beside
 
 from .archive import PREVIOUS
 from .survey import Item
@@ -37,7 +37,7 @@ def _linked(items: Iterable[Item], date: str) -> Iterator[tuple[Path, Path]]:
     for item in items:
         folder = item.folder / PREVIOUS / date
         for plan in item.stale:
-            about = [plan.record, log_path(plan.record)] if plan.record else []
+            about = [plan.record, *files_beside(plan.record)] if plan.record else []
             for path in (*plan.products, *about):
                 if path.is_file() and not (folder / path.name).exists():
                     folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exceptions import InputError
-from ..provenance.record import LOG_SUFFIX, SUFFIX
+from ..provenance.record import LOG_SUFFIX, LOOKS_SUFFIX, SUFFIX
 from .causes import Records
 from .products import Comparison, compare_products
 
@@ -82,5 +82,5 @@ def _names(folder: Path) -> set[str]:
         for path in folder.iterdir()
         if path.is_file()
         and not path.name.startswith(".")
-        and not path.name.endswith((SUFFIX, LOG_SUFFIX))
+        and not path.name.endswith((SUFFIX, LOG_SUFFIX, LOOKS_SUFFIX))
     }

@@ -13,11 +13,15 @@ from ..outcomes import Outcome
 
 @dataclass(frozen=True)
 class StepProgress:
-    """A step that begins, without an outcome, or has ended; `reason` says why not as it should."""
+    """A step that begins, without an outcome, or has ended.
+
+    `reason` says why not as it should, `model` of which type its result is.
+    """
 
     step: str
     outcome: Outcome | None = None
     reason: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)

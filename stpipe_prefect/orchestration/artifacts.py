@@ -77,14 +77,14 @@ def _not_in_batch(show: Callable[P, None]) -> Callable[P, None]:
 
 @_not_in_batch
 def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
-    """Attach what every parameter is, where that comes from, and what it beat."""
+    """Attach the parameters that differ from the code: where each comes from, and what it beat."""
+    every = list(parameters)
+    changed = [parameter.row() for parameter in every if parameter.is_changed]
     create_table_artifact(
         key="parameters",
-        table=[
-            parameter.row()
-            for parameter in sorted(parameters, key=lambda parameter: not parameter.is_changed)
-        ],
-        description=f"Parameters of {pipeline}, those that differ from the code first",
+        table=changed,
+        description=f"Parameters of {pipeline} that differ from the code: {len(changed)} of "
+        f"{len(every)}; the provenance record has all",
     )
 
 
@@ -129,13 +129,13 @@ def show_times(steps: Iterable[Mapping[str, Any]]) -> None:
     longest = max((row["seconds"] for row in rows), default=0) or 1
     lines = [
         f"| {row['step']} | {row['outcome']} | {row['seconds']:.2f} | "
-        f"{'█' * round(30 * row['seconds'] / longest)} |"
+        f"{'█' * round(30 * row['seconds'] / longest)} | {row.get('model', '')} |"
         for row in rows
     ]
     if lines:
         create_markdown_artifact(
             key="time-per-step",
-            markdown="\n".join(["| step | | s | |", "|---|---|--:|---|", *lines]),
+            markdown="\n".join(["| step | | s | | result |", "|---|---|--:|---|---|", *lines]),
             description="Time per step",
         )
 
@@ -152,7 +152,7 @@ def show_quick_looks(products: Iterable[Path]) -> None:
             # An artifact of type image would spell out the whole picture beside it; one with a key
             # is stored three times: as the run's, as the latest of its key, and in an event.
             create_markdown_artifact(
-                markdown=f"![{product.name}](data:image/png;base64,{b64encode(look.png).decode()})",
+                markdown=f"![{product.name}](data:image/webp;base64,{b64encode(look.webp).decode()})",
                 description=f"Quick look: {look.caption}",
             )
 

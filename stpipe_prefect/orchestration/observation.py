@@ -25,6 +25,8 @@ from ..provenance.collect import described, recordable
 from ..provenance.dependencies import Dependencies, Row, row_name
 from ..provenance.fingerprint import FileContent
 from ..provenance.inserted import notes
+from ..provenance.looks import look_at
+from ..provenance.models import header_of, is_of_exposure
 from ..provenance.statistics import statistics_of
 from ..references.lookup import noted_lookups
 from ..references.needs import differing_parameters
@@ -63,6 +65,8 @@ class Observation:
         self._parameters: dict[str, Row] = {}
         self._references: dict[str, Row] = {}
         self._statistics: dict[str, Row] = {}
+        self._headers: dict[str, Row] = {}
+        self._looks: dict[str, Row] = {}
 
     @property
     def parameters(self) -> list[Row]:
@@ -100,7 +104,17 @@ class Observation:
     @property
     def statistics(self) -> dict[str, Row]:
         """Statistics of the models that were saved, by file name, in the order of the names."""
-        return {name: found for name, found in sorted(self._statistics.items()) if found}
+        return _in_order(self._statistics)
+
+    @property
+    def headers(self) -> dict[str, Row]:
+        """Facts of the headers of these models, likewise."""
+        return _in_order(self._headers)
+
+    @property
+    def looks(self) -> dict[str, Row]:
+        """Quick looks of these models, likewise."""
+        return _in_order(self._looks)
 
     def run(self, step: Any, args: tuple[Any, ...], run: Callable[..., Any]) -> Any:
         """Run a step, and take note of that."""
@@ -134,7 +148,11 @@ class Observation:
     def note_saved(self, saved: Any, model: Any) -> None:
         """Measure a model that has been saved; of several, each is saved by itself."""
         if isinstance(saved, (str, Path)) and not (is_library(model) or is_sequence(model)):
-            self._statistics[Path(saved).name] = statistics_of(model)
+            name = Path(saved).name
+            self._statistics[name] = statistics_of(model)
+            self._headers[name] = header_of(model)
+            is_combined = len(self.inputs) > 1 and not is_of_exposure(model)
+            self._looks[name] = look_at(model, is_combined=is_combined)
 
     def note_reference(
         self,
@@ -227,6 +245,10 @@ def _staged(original: Callable[..., Any]) -> Callable[..., Any]:
         return saved
 
     return save_model
+
+
+def _in_order(rows: Mapping[str, Row]) -> dict[str, Row]:
+    return {name: row for name, row in sorted(rows.items()) if row}
 
 
 def _base(step_class: type, name: str) -> type:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,8 +30,10 @@ from ..provenance.record import (
     Record,
     degraded_inputs,
     dropped_members,
+    files_beside,
     find_run,
     log_path,
+    looks_path,
     record_path,
     run_name,
 )
@@ -72,9 +75,12 @@ class Recording:
     @property
     def statistics(self) -> dict[str, Row]:
         """Statistics of the products; what was saved elsewhere is none."""
+        return self.of_products(self.observation.statistics)
+
+    def of_products(self, rows: Mapping[str, Row]) -> dict[str, Row]:
+        """Take what is known of products; what was saved elsewhere is none."""
         products = {product.name for product in self.staging.products}
-        measured = self.observation.statistics
-        return {name: measured[name] for name in sorted(products & measured.keys())}
+        return {name: row for name, row in rows.items() if name in products}
 
     def note_returned(self, result: Any) -> None:
         """Note the names of what the pipeline returned: a model has that of its product.
@@ -128,8 +134,10 @@ def recorded_products(
         log_file = log_path(record_path(staging.folder, name))
         log_file.write_text(log.getvalue())
         replaced = {earlier, *(record.path for record, _ in others)} - {path}
-        obsolete = {path, *replaced, *map(log_path, replaced)}
-        staging.publish(obsolete=obsolete, extra=[log_file])
+        about = {file for record in (path, *replaced) for file in files_beside(record)}
+        obsolete = {path, *replaced, *about}
+        extra = [log_file, *_looks_file(looks_path(record_path(staging.folder, name)), observation)]
+        staging.publish(obsolete=obsolete, extra=extra)
         run = {
             "name": name,
             "pipeline": pipeline,
@@ -154,8 +162,17 @@ def recorded_products(
             products,
             caveats=recording.caveats,
             statistics=recording.statistics,
+            headers=recording.of_products(observation.headers),
         )
         recording.record.write(by_way_of=staging.folder)
+
+
+def _looks_file(path: Path, observation: Observation) -> list[Path]:
+    """Write the quick looks of what was saved; no file without any."""
+    looks = observation.looks
+    if looks:
+        path.write_text(json.dumps(looks))
+    return [path] if looks else []
 
 
 def models_of(pipeline_class: Any, returned: Any, products: Iterable[Path]) -> Any:

@@ -242,7 +242,8 @@ def reported(step: Any, name: str, run: Callable[[], Any]) -> tuple[Judgement, A
     except BaseException as error:
         report(StepProgress(name, outcome_of(error)))
         raise
-    report(StepProgress(name, judgement.outcome, judgement.reason))
+    model = "" if result is None else type(result).__name__
+    report(StepProgress(name, judgement.outcome, judgement.reason, model))
     return judgement, result
 
 

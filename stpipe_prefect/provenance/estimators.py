@@ -13,6 +13,10 @@ SAMPLE = 2**18
 """Pixels that are enough to know the level of an image."""
 ROWS, PIXELS_OF_A_ROW = 512, 1024
 """So many are enough to know how the medians of rows scatter."""
+PIXELS_OF_A_LINE = 256
+"""So many of a row are enough to see that it stands out."""
+PARTS, PIXELS_OF_A_PART = 8, 32
+"""An image has so many parts in each direction, and of each so many pixels in each are enough."""
 
 MAD_TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution / its median absolute deviation."""
@@ -64,11 +68,44 @@ def scatter_of_rows(image: Any, bad: Any) -> float:
     """
     import numpy as np
 
-    rows, columns = image.shape
-    chosen = np.s_[:: _step(rows, ROWS), :: _step(columns, PIXELS_OF_A_ROW)]
-    values = np.where(bad[chosen], np.nan, image[chosen])
-    medians = _medians(values)[np.isfinite(values).mean(axis=1) >= 0.5]
+    medians = _medians_of_rows(image, bad, PIXELS_OF_A_ROW, ROWS)
+    medians = medians[np.isfinite(medians)]
     return clipped_level(medians)[1] if medians.size else math.nan
+
+
+def outlier_of_rows(image: Any, bad: Any) -> float:
+    """Measure how far the row of an image that stands out most is from the four beside it.
+
+    That is the median of a row less the median of those of the five rows around it; the largest
+    absolute value. Rows of which more than half is bad are left out. NaN, if all are.
+    """
+    import numpy as np
+
+    medians = _medians_of_rows(image, bad, PIXELS_OF_A_LINE, image.shape[0])
+    padded = np.pad(medians, 2, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 5)
+    away = np.abs(medians - _medians(around))
+    away = away[np.isfinite(away)]
+    return float(away.max()) if away.size else math.nan
+
+
+def scatter_of_parts(image: Any, bad: Any) -> float:
+    """Measure how the medians of `PARTS` x `PARTS` equal parts of an image scatter.
+
+    It is their standard deviation, with no part left out: a step in the background is to be seen.
+    Parts of which more than half is bad are left out. NaN, if less than two are not.
+    """
+    import numpy as np
+
+    height, width = (length // PARTS for length in image.shape)
+    if not height or not width:
+        return math.nan
+    down, across = (_step(length, PIXELS_OF_A_PART) for length in (height, width))
+    used = np.s_[: PARTS * height, : PARTS * width]
+    parts = np.where(bad[used], np.nan, image[used]).reshape(PARTS, height, PARTS, width)
+    values = parts[:, ::down, :, ::across].swapaxes(1, 2).reshape(PARTS**2, -1)
+    medians = _medians(values)[np.isfinite(values).mean(axis=1) >= 0.5]
+    return float(np.std(medians)) if medians.size > 1 else math.nan
 
 
 def point_sources(image: Any, bad: Any, level: float, noise: float) -> tuple[int, float]:
@@ -144,6 +181,18 @@ def _medians(values: Any) -> Any:
     count = values.shape[1] - np.isnan(ordered).sum(axis=1)
     row = np.arange(len(ordered))
     return (ordered[row, (count - 1) // 2] + ordered[row, count // 2]) / 2
+
+
+def _medians_of_rows(image: Any, bad: Any, pixels: int, count: int) -> Any:
+    """Give the medians of some rows, each of some of its pixels; NaN if more than half is bad."""
+    import numpy as np
+
+    rows, columns = image.shape
+    chosen = np.s_[:: _step(rows, count), :: _step(columns, pixels)]
+    values = np.where(bad[chosen], np.nan, image[chosen])
+    medians = _medians(values)
+    medians[np.isfinite(values).mean(axis=1) < 0.5] = np.nan
+    return medians
 
 
 def _step(size: float, enough: float) -> int:

@@ -32,6 +32,7 @@ _EDITIONS = re.compile(r"stpipe_prefect/provenance-[12]\.\d+\.\d+")
 DEGRADED_INPUT = "degraded input"
 SUFFIX = ".provenance.json"
 LOG_SUFFIX = ".log"
+LOOKS_SUFFIX = ".quicklook.json"
 _LONGEST_STEM = 200
 """Bytes; file systems have at most 255 for a name, pipeline and suffix included."""
 
@@ -62,6 +63,8 @@ class Record:
         ``product`` or ``input`` that it is about.
     statistics : dict of str to dict
         Of each product with data, its statistics by name; see `.statistics`.
+    headers : dict of str to dict
+        Of each product that is a data model, facts of its header; see `.models`.
     """
 
     path: Path
@@ -72,6 +75,7 @@ class Record:
     fingerprint: str | None = None
     caveats: list[Row] = field(default_factory=list)
     statistics: dict[str, Row] = field(default_factory=dict)
+    headers: dict[str, Row] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
@@ -153,6 +157,7 @@ class Record:
             "steps": self.steps,
             "caveats": self.caveats,
             "statistics": self.statistics,
+            "headers": self.headers,
             "products": [
                 asdict(replace(file, path=_beside(Path(file.path), folder)))
                 for file in self.products
@@ -168,6 +173,16 @@ def record_path(folder: Path, name: str) -> Path:
 def log_path(record: Path) -> Path:
     """Say where the log of the run with this record is."""
     return record.with_name(f"{record.name.removesuffix(SUFFIX)}{LOG_SUFFIX}")
+
+
+def looks_path(record: Path) -> Path:
+    """Say where the quick looks of the run with this record are."""
+    return record.with_name(f"{record.name.removesuffix(SUFFIX)}{LOOKS_SUFFIX}")
+
+
+def files_beside(record: Path) -> tuple[Path, ...]:
+    """List what a run writes about itself beside its record; not each is there."""
+    return log_path(record), looks_path(record)
 
 
 def run_name(data: Any, pipeline: str, output_file: Any = None) -> str:
@@ -252,6 +267,7 @@ def read_record(path: Path) -> Record:
         content["fingerprint"],
         content.get("caveats", []),
         content.get("statistics", {}),
+        content.get("headers", {}),
     )
 
 

@@ -49,6 +49,7 @@ class _Step:
     outcome: str
     seconds: float = 0
     reason: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class _Content:
     insertions: list[dict[str, str]] = field(default_factory=list)
     caveats: list[_Caveat] = field(default_factory=list)
     statistics: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    headers: dict[str, dict[str, str | float]] = field(default_factory=dict)
 
 
 @cache

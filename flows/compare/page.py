@@ -55,8 +55,6 @@ def write_page(found: Comparison | FolderComparison, path: Path) -> None:
 
 
 def _page(found: Comparison | FolderComparison) -> Iterator[str]:
-    several = isinstance(found, FolderComparison)
-    products = found.products if isinstance(found, FolderComparison) else [found]
     name = found.b.name or str(found.b)
     yield (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -64,6 +62,14 @@ def _page(found: Comparison | FolderComparison) -> Iterator[str]:
         f"<title>{escape(name)} compared</title><style>{STYLE}</style></head><body>"
     )
     yield f"<h1>{escape(name)}</h1>"
+    yield from sections(found)
+    yield "</body></html>"
+
+
+def sections(found: Comparison | FolderComparison) -> Iterator[str]:
+    """Give what a page says of a comparison, below its title."""
+    several = isinstance(found, FolderComparison)
+    products = found.products if isinstance(found, FolderComparison) else [found]
     yield f"<p><b>A</b> <code>{escape(str(found.a))}</code></p>"
     yield f"<p><b>B</b> <code>{escape(str(found.b))}</code></p>"
     kind = "identical" if found.is_identical else "different"
@@ -80,7 +86,6 @@ def _page(found: Comparison | FolderComparison) -> Iterator[str]:
         yield from _product(product)
     if len(shown) > PICTURED:
         yield f"<p>{len(shown) - PICTURED} more products differ: shown with --json.</p>"
-    yield "</body></html>"
 
 
 def _product(found: Comparison) -> Iterator[str]:

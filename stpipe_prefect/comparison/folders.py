@@ -82,5 +82,5 @@ def _names(folder: Path) -> set[str]:
         for path in folder.iterdir()
         if path.is_file()
         and not path.name.startswith(".")
-        and not path.name.endswith((SUFFIX, LOG_SUFFIX, LOOKS_SUFFIX))
+        and not path.name.endswith((SUFFIX, LOG_SUFFIX, LOOKS_SUFFIX, ".html"))  # a report
     }

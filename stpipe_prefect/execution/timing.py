@@ -19,8 +19,8 @@ def timed_steps() -> Iterator[list[dict[str, Any]]]:
     """Note the steps that run within the block, as they end.
 
     Each row has ``step``, ``outcome``, ``seconds`` and ``peak_memory_mb``, the most memory the
-    process has had up to then; ``reason``, where there is one for its outcome; and ``model``, the type
-    of its result, where it has one.
+    process has had up to then; ``reason``, where there is one for its outcome; and ``model``, the
+    type of its result, where it has one.
     """
     rows: list[dict[str, Any]] = []
     begun: dict[str, float] = {}

@@ -1,0 +1,1 @@
+"""The command ``python -m flows.report``: one page about all that is in a folder of products."""

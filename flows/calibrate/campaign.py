@@ -86,6 +86,10 @@ class Campaign:
         Parameter files by pipeline; `config_file` goes before the one for the same.
     excluded : mapping of pathlib.Path to str
         Inputs that are left out, and why.
+    report : str or None
+        File for a page about the results.
+    left_out : mapping of pathlib.Path to StpipePrefectError
+        Refused inputs that were named before; only the page lists them again.
     parameters : dict of str to dict
         Parameters of each pipeline, with its file under ``"config_file"``.
     checkpoints : dict of str to list
@@ -115,6 +119,8 @@ class Campaign:
     refused: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
     config_files: Mapping[str, str] = field(default_factory=dict)
     excluded: Mapping[Path, str] = field(default_factory=dict)
+    report: str | None = None
+    left_out: Mapping[Path, StpipePrefectError] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(init=False)
     checkpoints: dict[str, list[str]] = field(init=False)
     results: list[Result] = field(init=False, default_factory=list)

@@ -19,7 +19,7 @@ from stpipe_prefect.cli.exit import (
     say,
     screen,
 )
-from stpipe_prefect.exceptions import UsageError, reason
+from stpipe_prefect.exceptions import StpipePrefectError, UsageError, reason
 from stpipe_prefect.execution.garbage import imported_for_good
 from stpipe_prefect.parameters.layers import without_crds_parameters
 from stpipe_prefect.warm.child import set_default
@@ -89,7 +89,7 @@ def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -
         if options.explain:
             command.explain(wanted, jobs, associated)
             return 1 if refused else 0
-        codes |= command.run(wanted, jobs, associated)
+        codes |= command.run(wanted, jobs, associated, refused)
     if sample and not codes and wanted.stage is None:
         return _judge(mission, sample, wanted.output_dir, command.console)
     return common_exit_code(codes)
@@ -137,6 +137,7 @@ class _Command:
             "overwrite": options.overwrite,
             "checkpoint": tuple(options.checkpoint),
             "strict": options.strict,
+            "report": options.report,
         }
         if not sample:
             return specification(
@@ -175,6 +176,11 @@ class _Command:
         with self._status("Planning"), quiet(unless=self._is_loud):
             campaign = self._campaign(wanted, jobs, associated)
             jobs = [*campaign.planned(check_files=True)]
+        if self.options.html:
+            from flows.report.plan import write_plan
+
+            plans = [plan for job in jobs for plan in job.plans or ()]
+            write_plan(Path(self.options.html), self.mission.command, plans)
         if self.options.json:
             show_plan_as_json(jobs, associated, campaign.excluded)
         else:
@@ -201,7 +207,11 @@ class _Command:
             show(self.console, explained, history=options.history)
 
     def run(
-        self, wanted: Specification, jobs: list[Job], associated: Associated | None
+        self,
+        wanted: Specification,
+        jobs: list[Job],
+        associated: Associated | None,
+        refused: Mapping[Path, StpipePrefectError],
     ) -> set[int]:
         """Do what is to be done; gives the exit codes of what failed."""
         from stpipe_prefect.products.staging import check_output_dir
@@ -217,6 +227,7 @@ class _Command:
             if campaign is None or not campaign.is_unchanged:
                 _start_processes(self.mission)
             campaign = campaign or self._campaign(wanted, jobs, associated)
+            campaign.left_out = refused
             is_to_run = not campaign.is_unchanged or _is_watched()
             if is_to_run:
                 context = resolve_context(self.mission.observatory, wanted.crds_context)
@@ -291,12 +302,14 @@ class _Command:
 
     def _show_same(self, campaign: Campaign) -> str:
         """Show that there is nothing to do, and need no flow run for it."""
+        from .reporting import write_report
         from .terminal import Display
 
         live = not self.options.verbose
         with Display(self.console, len(campaign.jobs), live=live).following():
             for job in campaign.unchanged.values():
                 campaign.take(job.cached())
+        write_report(campaign)
         return ""
 
 
@@ -308,6 +321,10 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--json goes with --plan or --explain")
     if options.write_exclusions and (options.plan or options.explain):
         raise UsageError("--write-exclusions goes with a run")
+    if options.html and not options.plan:
+        raise UsageError("--html goes with --plan")
+    if options.report and (options.plan or options.explain):
+        raise UsageError("--report is about results: leave --plan and --explain out")
     for name in ("history", "changed"):
         if getattr(options, name) and not options.explain:
             raise UsageError(f"--{name} goes with --explain")

@@ -22,8 +22,8 @@ from stpipe_prefect.execution.capacity import (
     expected_seconds,
 )
 from stpipe_prefect.execution.processes import use_warm_process
-from stpipe_prefect.execution.results import Ended, Result
-from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch
+from stpipe_prefect.execution.results import Result
+from stpipe_prefect.orchestration.artifacts import BatchProgress, show_batch, show_report
 from stpipe_prefect.orchestration.batch import Exposure, calibrate_all
 from stpipe_prefect.orchestration.deployments import (
     check_classes,
@@ -32,8 +32,6 @@ from stpipe_prefect.orchestration.deployments import (
     products_folder,
 )
 from stpipe_prefect.orchestration.flows import LocalFlow
-from stpipe_prefect.outcomes import Outcome
-from stpipe_prefect.paths import printable
 from stpipe_prefect.references.context import pinned_context
 
 from .campaign import Campaign
@@ -42,6 +40,7 @@ from .exposure import FLOW
 from .job import Job
 from .missing import Lacking, Missing
 from .mission import Mission
+from .reporting import attention_of, refused_result, write_report
 from .specification import Specification, specification
 
 LISTED = 10
@@ -71,6 +70,7 @@ FIELDS = {
     "strict": "Stop at a step that could not do its work (Degraded) and publish nothing of it.",
     "trial": "Make the products in the folder trials/NAME of the output folder, and share what "
     "this folder, the base, or another trial has of them.",
+    "report": "Write a page about the results to this file.",
     "time_limit": "Seconds after which the process of an exposure is killed.",
 }
 """The form of a run describes its fields with these."""
@@ -129,8 +129,10 @@ def mission_flow(mission: Mission) -> LocalFlow:
         trial: str | None = None,
         jobs: Annotated[int, Field(ge=1)] | None = None,
         time_limit: Annotated[float, Field(gt=0)] | None = None,
+        report: str | None = None,
     ) -> list[str]:
-        named = {"output_dir": output_dir, "crds_context": crds_context, "config_file": config_file}
+        named = {"output_dir": output_dir, "crds_context": crds_context}
+        named |= {"config_file": config_file, "report": report}
         read = [*inputs, pool] if pool else inputs
         check_deployable(mission.command, read, {**named, **(parameters or {})})
         if pipeline and "::" not in pipeline and "." in pipeline and in_deployment():
@@ -160,6 +162,7 @@ def mission_flow(mission: Mission) -> LocalFlow:
                 overwrite=overwrite,
                 checkpoint=tuple(checkpoint or ()),
                 strict=strict,
+                report=report,
             )
             campaign = _campaign(wanted, parameters or {})
         results = run(campaign, jobs=jobs, time_limit=time_limit)
@@ -220,6 +223,7 @@ def start(
             ignore=[*campaign.ignore],
             checkpoint=[*campaign.checkpoint],
             strict=campaign.strict,
+            report=campaign.report,
             return_state=True,
             **options,
         )
@@ -250,11 +254,13 @@ def run(
         What became of every input; `campaign.results` has it, too, as it comes.
     """
     for path, error in campaign.refused.items():
-        campaign.take(Result(printable(path.name), _refused(error)))
+        campaign.take(refused_result(path, error))
     if campaign.jobs:
         with pinned_context(campaign.mission.observatory, campaign.crds_context) as context:
             _run(campaign, context, jobs, time_limit)
-    show_batch(campaign.results)
+    show_batch(campaign.results, attention_of(campaign))
+    write_report(campaign)
+    show_report(campaign.report)
     return campaign.results
 
 
@@ -307,10 +313,6 @@ def _campaign(wanted: Specification, given: dict[str, Any]) -> Campaign:
     for line in wanted.unused_exclusions(made):
         logging.getLogger(__name__).warning("%s", line)
     return wanted.campaign(jobs, given, associated, refused)
-
-
-def _refused(error: StpipePrefectError) -> Ended:
-    return Ended(Outcome.FAILED, str(error), error.exit_code, is_explained=True)
 
 
 def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:

@@ -131,6 +131,8 @@ def parser(mission: Mission) -> CommandParser:
         help="with --explain: show only values that differ from the code",
     )
     add("--json", action="store_true", help="print the plan, or what --explain lists, as JSON")
+    add("--html", metavar="FILE", help="with --plan: also write the table as a page")
+    add("--report", metavar="FILE", help="write a page about the results and their quick looks")
     add(
         "--overwrite",
         action="store_true",

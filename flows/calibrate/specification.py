@@ -51,7 +51,7 @@ class Specification:
         That DMS made of the exposures.
     grid : {"shared"} or None
         Put all mosaics of a target on one pixel grid.
-    missing, crds_context, config_file, ignore, overwrite, checkpoint, strict, trial
+    missing, crds_context, config_file, ignore, overwrite, checkpoint, strict, trial, report
         As `Campaign` has them.
     campaign_file : CampaignFile or None
         What says this, with parameters and rules for the jobs.
@@ -80,6 +80,7 @@ class Specification:
     checkpoint: tuple[str, ...] = ()
     strict: bool = False
     trial: Trial | None = None
+    report: str | None = None
     campaign_file: CampaignFile | None = None
     excluded: dict[Path, str] = field(default_factory=dict)
 
@@ -151,6 +152,7 @@ class Specification:
             strict=self.strict,
             missing=self.missing,
             trial=self.trial,
+            report=self.report,
             refused=refused or {},
             config_files=file.config_files if file else {},
             excluded=self.excluded | self._exclusions.of(associated.files if associated else ()),

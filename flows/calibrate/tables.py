@@ -72,6 +72,8 @@ def show_results(console: Console, campaign: Campaign, *, debug: bool) -> None:
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
         console.print(f"products are in {output_dir.resolve()}")
+    if campaign.report:
+        console.print(f"report: {Path(campaign.report).resolve()}", soft_wrap=True)
     for result in campaign.results:
         if debug:
             sys.stderr.write(result.ended.traceback)

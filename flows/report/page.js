@@ -98,7 +98,8 @@ function look(found, name, unit) {
     ? `<img class="flags" alt="flags" src="data:image/png;base64,${found.flags}">` : "";
   const legend = found.flags
     ? '<label><input type="checkbox" class="switch" checked style="width:auto"> flags</label><span class="swatch f0"></span> DO_NOT_USE<span class="swatch f1"></span> SATURATED<span class="swatch f2"></span> JUMP_DET' : "";
-  return `<div class="image"><img alt="${escaped(name)}" src="data:image/jpeg;base64,${found.jpeg}">${flags}</div>
+  const [width, height] = found.pixels;
+  return `<div class="image" style="width:${24 * Math.min(1, width / height)}rem"><img alt="${escaped(name)}" src="data:image/jpeg;base64,${found.jpeg}">${flags}</div>
     <div class="scale">${number(found.low)}<i></i>${number(found.high)} ${escaped(unit)}</div>
     <div class="dim">asinh stretch, ${[...found.shape].reverse().join(" × ")} pixels ${legend}</div>`;
 }
@@ -113,7 +114,7 @@ function spectrum(found, name) {
   const room = 0.25 * (at(0.99) - at(0.01)) || Math.abs(at(0.5)) || 1;
   const [low, high] = [at(0.01) - room, at(0.99) + room];
   const first = Math.min(...points.map((point) => point[0])), last = Math.max(...points.map((point) => point[0]));
-  const x = (value) => (44 + 310 * (value - first) / (last - first || 1)).toFixed(1);
+  const x = (value) => (58 + 296 * (value - first) / (last - first || 1)).toFixed(1);
   const y = (value) => (165 - 150 * (Math.min(Math.max(value, low), high) - low) / (high - low)).toFixed(1);
   const runs = [];
   let open = null;
@@ -129,9 +130,9 @@ function spectrum(found, name) {
   });
   const gaps = points.filter((point) => point[1] === null).map((point) => `<path class="gap" d="M${x(point[0])} 168v5"/>`);
   return `<svg viewBox="0 0 360 200" role="img" aria-label="spectrum ${escaped(name)}">${drawn.join("")}${gaps.join("")}
-    <path class="axis" d="M44 12V168H356"/><text x="44" y="186">${number(first)}</text>
+    <path class="axis" d="M58 12V168H356"/><text x="58" y="186">${number(first)}</text>
     <text x="200" y="198" text-anchor="middle">wavelength (µm)</text><text x="354" y="186" text-anchor="end">${number(last)}</text>
-    <text x="40" y="20" text-anchor="end">${Number(high).toPrecision(2)}</text><text x="40" y="166" text-anchor="end">${Number(low).toPrecision(2)}</text></svg>
+    <text x="54" y="20" text-anchor="end">${Number(high).toPrecision(2)}</text><text x="54" y="166" text-anchor="end">${Number(low).toPrecision(2)}</text></svg>
     <div class="dim">flux with ± 1 error, ${found.points} points, means of ${found.per_point}; red: DO_NOT_USE</div>`;
 }
 

@@ -22,6 +22,8 @@ from .collect import Found, Item, Run, collect
 from .groups import STANDS_OUT, Deviation, deviations, differing, kind_of
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from stpipe_prefect.comparison.folders import FolderComparison
     from stpipe_prefect.execution.results import Result
 
@@ -62,6 +64,11 @@ def write_report(
     """
     folders = [folder.absolute() for folder in folders]
     text = page(collect(folders, results), folders, path.absolute().parent, compared)
+    written(path, text)
+
+
+def written(path: Path, text: str) -> None:
+    """Write a page, whole or not at all."""
     temporary = path.with_name(f".{path.name}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +76,7 @@ def write_report(
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: the report cannot be written: {reason(error)}") from error
+        raise OutputError(f"{path}: the page cannot be written: {reason(error)}") from error
 
 
 def attention_lines(folders: Iterable[Path], results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -83,8 +90,6 @@ def page(
     found: Found, folders: Sequence[Path], place: Path, compared: FolderComparison | None = None
 ) -> str:
     """Make the text of the page; its links lead from the folder `place`."""
-    from jinja2 import Environment, FileSystemLoader
-
     deviating, unusual = deviations(found), differing(found)
     listed = attention(found, deviating)
     kinds: dict[str, list[str]] = {}
@@ -97,24 +102,35 @@ def page(
         )
         for item in found.items
     ]
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
-    return environment.get_template("page.html").render(
-        title=", ".join(folder.name or str(folder) for folder in folders),
-        folders=folders,
-        style=STYLE + (FOLDER / "page.css").read_text(),
-        script=(FOLDER / "page.js").read_text(),
-        head=_head(found),
-        outcomes=_outcomes(found, listed),
-        attention=listed[:ATTENTION],
-        not_listed=len(listed) - ATTENTION,
-        stands_out=STANDS_OUT,
-        found=found,
-        data=_embedded(rows),
-        fields=_fields(found),
-        timeline=figures.timeline(found),
-        memory=figures.memory(found),
-        compared=_compared(compared),
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=", ".join(folder.name or str(folder) for folder in folders),
+            folders=folders,
+            script=(FOLDER / "page.js").read_text(),
+            head=_head(found),
+            outcomes=_outcomes(found, listed),
+            attention=listed[:ATTENTION],
+            not_listed=len(listed) - ATTENTION,
+            stands_out=STANDS_OUT,
+            found=found,
+            data=_embedded(rows),
+            fields=_fields(found),
+            timeline=figures.timeline(found),
+            memory=figures.memory(found),
+            compared=_compared(compared),
+        )
     )
+
+
+def environment() -> Environment:
+    """Give the templates, with the style of all pages."""
+    from jinja2 import Environment, FileSystemLoader
+
+    made = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
+    made.globals["style"] = STYLE + (FOLDER / "page.css").read_text()
+    return made
 
 
 def _embedded(rows: Any) -> str:

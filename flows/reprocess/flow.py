@@ -25,6 +25,7 @@ from flows.calibrate.campaign import Campaign
 from flows.calibrate.factory import start
 from flows.calibrate.job import Job
 from stpipe_prefect.exceptions import StpipePrefectError, reason
+from stpipe_prefect.orchestration.artifacts import show_report
 from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_deployable
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.products.names import folder_path
@@ -67,6 +68,7 @@ def reprocess(
     keep_previous: bool = False,
     crds_context: str | None = None,
     strict: bool = False,
+    report: str | None = None,
 ) -> State[Summary]:
     """Reprocess only what newer reference files, parameters or software make stale.
 
@@ -81,9 +83,10 @@ def reprocess(
             installed software; or a name such as jwst_1303.pmap, for its own observatory.
             Default CRDS_CONTEXT, or else latest.
         strict: Stop at a step that could not do its work (Degraded) and publish nothing of it.
+        report: Write a page about all products of the archive to this file.
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
-    check_deployable("reprocess", archives, {"crds_context": crds_context})
+    check_deployable("reprocess", archives, {"crds_context": crds_context, "report": report})
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     summary = Summary(survey(archives, crds_context))
     progress = create_progress_artifact(
@@ -104,6 +107,9 @@ def reprocess(
         create_markdown_artifact(
             summary.markdown(), key="reprocess", description="What was stale, and why"
         )
+    if report:
+        summary.write_report(report)
+        show_report(report)
     if summary.failed:
         raise ReprocessError(summary)
     return Completed(message=str(summary), data=summary)
@@ -146,6 +152,7 @@ def _calibrate(batch: list[Item], summary: Summary, strict: bool) -> None:
         try:
             start(campaign)
         finally:
+            summary.results += campaign.results
             for result in campaign.results:
                 path = by_name.pop(result.name)
                 if result.failure:

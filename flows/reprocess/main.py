@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="stop at a step that could not do its work (Degraded), and publish nothing of it",
     )
+    add("--report", metavar="FILE", help="write a page about all products of the archive")
     add(
         "--context",
         metavar="PMAP",
@@ -95,14 +96,20 @@ def _number(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Reprocess what is stale; start no server if nothing is."""
+    from stpipe_prefect.exceptions import UsageError
+
     from .summary import Summary
     from .survey import survey
 
+    if options.report and options.plan:
+        raise UsageError("--report is about results: leave --plan out")
     with quiet(unless=options.debug):
         summary = Summary(survey(map(Path, options.archives), options.context))
     if summary.stale and not options.plan:
         expected = min(len(summary.stale), options.limit or len(summary.stale))
         summary = _reprocess(options, expected)
+    elif options.report:
+        summary.write_report(options.report)
     if options.json:
         print(json.dumps(summary.as_json(), indent=1, ensure_ascii=False))
     else:
@@ -129,6 +136,7 @@ def _reprocess(options: argparse.Namespace, expected: int) -> Summary:
             keep_previous=options.keep_previous,
             crds_context=options.context,
             strict=options.strict,
+            report=options.report,
             return_state=True,
         )
     say(COMMAND, caution())

@@ -9,6 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stpipe_prefect.execution.results import Ended, Result
+from stpipe_prefect.outcomes import Outcome
+
 from .survey import Item
 
 
@@ -44,6 +47,8 @@ class Summary:
         Which of their steps could not do their work, and why, a line each.
     failed : dict of pathlib.Path to str
         What stopped others, in one line.
+    results : list of Result
+        What became of all that ran, in detail.
     reasons : list of Reason
         What makes things stale, the newest first.
     """
@@ -52,6 +57,7 @@ class Summary:
     done: list[Path] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
     reasons: list[Reason] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +74,20 @@ class Summary:
         """Those of them that nothing was done about."""
         over = {*self.done, *self.failed}
         return [item for item in self.stale if item.input not in over]
+
+    def write_report(self, path: str) -> None:
+        """Write a page about all products of the archive, and what did not become of others."""
+        from flows.report.page import write_report
+
+        folders = dict.fromkeys(item.folder for item in self.items)
+        known = {result.name for result in self.results}
+        others = [
+            Result(file.name, Ended(Outcome.FAILED, message, 1, is_explained=True))
+            for file, message in self.failed.items()
+            if file.name not in known
+        ]
+        existing = [folder for folder in folders if folder.is_dir()]
+        write_report(Path(path), existing, [*self.results, *others])
 
     @property
     def percent(self) -> float:

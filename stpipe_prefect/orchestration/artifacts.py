@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -42,7 +43,7 @@ BAR_SECONDS = 5.0
 """Between two updates of the progress bar of a batch."""
 
 LISTED = 100
-"""How many failures are listed."""
+"""Of what needs attention, so many lines are listed."""
 
 logger = logging.getLogger("stpipe.products")
 
@@ -203,21 +204,31 @@ class BatchProgress:
             update_progress_artifact(self._bar, percent)
 
 
-def show_batch(results: Sequence[Result]) -> None:
-    """Attach what became of many exposures: outcomes, failures, the slowest and the largest."""
+def show_report(path: str | None) -> None:
+    """Attach a link to the page about the results, if there is one."""
+    if path:
+        place = Path(path).resolve()
+        create_link_artifact(link=place.as_uri(), key="report", description=f"Report: {place}")
+
+
+def show_batch(results: Sequence[Result], attention: Sequence[tuple[str, str]] = ()) -> None:
+    """Attach what became of many exposures: outcomes, attention, the slowest and the largest.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    attention : sequence of tuple of str
+        What needs attention, the most urgent first: the kind, and a line.
+    """
     if len(results) < 2:
         return
     counts = Counter(result.outcome for result in results)
     lines = ["| outcome | exposures |", "|---|--:|"]
     lines += [f"| {outcome} | {counts[outcome]} |" for outcome in Outcome if counts[outcome]]
-    failures = [result.failure for result in results if result.failure]
-    if failures:
-        lines += ["", "## Failures", "", *(f"- {failure}" for failure in failures[:LISTED])]
-        lines += [f"- … and {len(failures) - LISTED} more"] if failures[LISTED:] else []
-    degraded = [line for result in results for line in result.degraded]
-    if degraded:
-        lines += ["", "## Degraded", "", *(f"- {line}" for line in degraded[:LISTED])]
-        lines += [f"- … and {len(degraded) - LISTED} more"] if degraded[LISTED:] else []
+    if attention:
+        lines += ["", "## Needs attention", ""]
+        lines += [f"1. **{kind}** {line}" for kind, line in attention[:LISTED]]
+        lines += ["", f"… and {len(attention) - LISTED} more"] if attention[LISTED:] else []
     ran = [result.ended for result in results if result.ended.seconds]
     if ran:
         lines += ["", "## Slowest and largest", "", "| | s | MB |", "|---|--:|--:|"]

@@ -29,7 +29,7 @@ PREFIX = "STPIPE_PREFECT_"
 
 Folders = Annotated[tuple[Path, ...], NoDecode]
 
-WRITTEN = ("output_dir", "output_file", "catalog_path")
+WRITTEN = ("output_dir", "output_file", "catalog_path", "report")
 """Parameters that say where a step writes; so do those named ``save_...`` that are no switches."""
 
 READABLE = ("input_roots", "output_roots")

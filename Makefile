@@ -44,6 +44,7 @@ lint: $(INSTALLED)  ## style, types, the direction of imports and that each is d
 
 docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python -m flows.calwebb --output-dir build/sample --report build/site/sample-report.html
 
 bench: $(INSTALLED)  ## measure time and memory against plain jwst: make bench BASELINE=file
 	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s $(if $(BASELINE),--baseline $(BASELINE))

@@ -136,12 +136,31 @@ function spectrum(found, name) {
     <div class="dim">flux with ± 1 error, ${found.points} points, means of ${found.per_point}; red: DO_NOT_USE</div>`;
 }
 
-/* the table */
-for (const row of rows) row.line = made(row);
+/* the table: rows are made as they come into view */
+const CHUNK = 60;
+let shown = [], drawn = 0;
+const end = document.createElement("tr");
+end.innerHTML = '<td colspan="8"><button type="button" class="next">more</button></td>';
+end.querySelector("button").addEventListener("click", () => draw(CHUNK));
+new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && draw(CHUNK),
+  { rootMargin: "600px" }).observe(end);
+window.addEventListener("beforeprint", () => draw(rows.length));
+
+function draw(count) {
+  const next = shown.slice(drawn, drawn + count);
+  drawn += next.length;
+  end.before(...next.flatMap((row) => {
+    row.line ??= made(row);
+    return row.details ? [row.line, row.details] : [row.line];
+  }));
+  end.hidden = drawn >= shown.length;
+}
 function show() {
   const words = document.getElementById("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const shown = rows.filter((row) => words.every((word) => row.text.includes(word)));
-  body.replaceChildren(...shown.flatMap((row) => (row.details ? [row.line, row.details] : [row.line])));
+  shown = rows.filter((row) => words.every((word) => row.text.includes(word)));
+  drawn = 0;
+  body.replaceChildren(end);
+  draw(CHUNK);
   document.getElementById("count").textContent = `${shown.length} of ${rows.length}`;
 }
 function sort(key, down) {
@@ -168,6 +187,7 @@ for (const link of document.querySelectorAll("[data-open]"))
     event.preventDefault();
     document.getElementById("search").value = "";
     show();
+    draw(shown.indexOf(row) + 1 - drawn);
     toggle(row, true);
     row.line.querySelector(".open").focus();
     row.line.scrollIntoView({ block: "start" });

@@ -33,7 +33,9 @@ def archive(request, shared_folder, tmp_path_factory):
 
 def products(folder):
     return sorted(
-        path for path in folder.iterdir() if not path.name.endswith((".log", ".provenance.json"))
+        path
+        for path in folder.iterdir()
+        if not path.name.endswith((".log", ".provenance.json", ".quicklook.json"))
     )
 
 

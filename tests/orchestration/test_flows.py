@@ -26,7 +26,10 @@ def test_products_are_whole_and_nothing_else_is_left(detector1_run, small):
     name = small.program.exposures[0].name.removesuffix("_uncal.fits")
     made = sorted(path.name for path in detector1_run.products.iterdir())
     products = [f"{name}_rate.fits", f"{name}_rateints.fits"]
-    beside = [f"{name}_uncal.calwebb_detector1.{kind}" for kind in ("log", "provenance.json")]
+    beside = [
+        f"{name}_uncal.calwebb_detector1.{kind}"
+        for kind in ("log", "provenance.json", "quicklook.json")
+    ]
     assert made == sorted([*products, *beside])
     returned = detector1_run.state.result()
     assert returned == [str(detector1_run.products / file) for file in products]

@@ -58,9 +58,11 @@ def calwebb(run_in, out):
 
 
 def products(folder):
-    """List what a folder holds besides records and logs, hidden and unfinished files too."""
+    """List what a folder holds besides records, logs and quick looks, hidden files too."""
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [name for name in names if not name.endswith((".provenance.json", ".log"))]
+    return [
+        name for name in names if not name.endswith((".provenance.json", ".log", ".quicklook.json"))
+    ]
 
 
 @pytest.fixture

@@ -78,13 +78,14 @@ def _not_in_batch(show: Callable[P, None]) -> Callable[P, None]:
 
 @_not_in_batch
 def show_parameters(pipeline: str, parameters: Iterable[ResolvedParameter]) -> None:
-    """Attach the parameters that differ from the code: where each comes from, and what it beat."""
+    """Attach the parameters not left to the code: where each comes from, and what it beat."""
     every = list(parameters)
-    changed = [parameter.row() for parameter in every if parameter.is_changed]
+    given = [parameter for parameter in every if not parameter.source.is_code]
+    given.sort(key=lambda parameter: not parameter.is_changed)
     create_table_artifact(
         key="parameters",
-        table=changed,
-        description=f"Parameters of {pipeline} that differ from the code: {len(changed)} of "
+        table=[parameter.row() for parameter in given],
+        description=f"Parameters of {pipeline} that are not left to the code: {len(given)} of "
         f"{len(every)}; the provenance record has all",
     )
 

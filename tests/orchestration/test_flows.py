@@ -108,9 +108,7 @@ def test_resolved_parameters_are_an_artifact(detector1_run):
         "5.0 (CRDS step file jwst_nircam_pars-jumpstep_0001.asdf), 4.0 (step code)",
     )
     assert ("ramp_fit", "algorithm") not in rows  # as the code has it
-    assert rows["", "save_calibrated_ramp"][:2] == ("False", "pipeline code")
-    changed = {(row["step"], row["parameter"]) for row in table[:3]}
-    assert ("jump", "rejection_threshold") in changed  # what differs comes first
+    assert f"not left to the code: {len(table)} of " in artifact["description"]
 
 
 def test_references_and_products_are_artifacts(detector1_run, crds_path):

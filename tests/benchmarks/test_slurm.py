@@ -80,8 +80,10 @@ def command(small, cluster, environment, running_server, tmp_path):
         **cluster.environment,
     }
 
+    begun = []
+
     def begin(files, out, *options):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "flows.calwebb", *map(str, files)),
                 *("--stage", "1", "--output-dir", str(out), *options),
@@ -92,8 +94,12 @@ def command(small, cluster, environment, running_server, tmp_path):
             stderr=subprocess.STDOUT,
             text=True,
         )
+        begun.append(process)
+        return process
 
-    return begin
+    yield begin
+    for each in begun:
+        each.kill()
 
 
 def test_forty_exposures_while_a_node_fails_and_the_controller_is_killed(

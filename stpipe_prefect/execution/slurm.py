@@ -170,6 +170,7 @@ class Jobs:
         self._open: set[str] = set()
         self._stopped = threading.Event()
         self._asking = threading.Lock()
+        self._submitting = threading.Lock()
         self._asked = -math.inf
         self._answers = False
         self._states: dict[str, _State] = {}
@@ -266,7 +267,8 @@ class Jobs:
         )
         for attempt in range(ATTEMPTS):
             try:
-                ask_slurm("sbatch", *command)
+                with self._submitting:  # a hundred at once would be a burden to the controller
+                    ask_slurm("sbatch", *command)
                 return
             except SlurmError as error:
                 problem = error
@@ -291,6 +293,8 @@ class Jobs:
         if not self._answers or (state and not state.is_over):
             job.missing_since = None
             if state and state.name == "PENDING" and state.reason in _NEVER_BEGINS:
+                with suppress(SlurmError):
+                    ask_slurm("scancel", state.number)
                 text = f"SLURM does not start job {state.number}: {state.reason}"
                 return Ended(Outcome.FAILED, text, Outcome.FAILED.exit_code)
             return None

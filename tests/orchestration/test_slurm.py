@@ -29,20 +29,20 @@ def cluster():
 def calibrate(prefect_server, fork_server, cluster, tmp_path):
     """Calibrate exposures that end as they are asked to; gives results by name."""
 
-    def run(hows, memory_mb=400.0):
+    def run(hows, memory_mb=400.0, address=ADDRESS):
         log = tmp_path / "log"
         exposures = [
             Exposure(name, FLOW, {"name": name, "how": how, "log": str(log)}, memory_mb=memory_mb)
             for name, how in hows.items()
         ]
 
-        @flow(task_runner=task_runner(ADDRESS, tmp_path / "100% products"))
+        @flow(task_runner=task_runner(address, tmp_path / "100% products"))
         def campaign():
             return {result.name: result for result in calibrate_all(exposures)}
 
         results = campaign()
         assert [*(tmp_path / "100% products").iterdir()] == []
-        return results, log.read_text().splitlines()
+        return results, log.read_text().splitlines() if log.exists() else []
 
     return run
 
@@ -98,3 +98,11 @@ def test_jobs_of_a_controller_that_restarts_and_one_beyond_its_memory(cluster, c
     assert results["small"].products == ["small.fits"]
     done = sorted(line.rsplit(" ", 1)[0] for line in log)
     assert done == ["large begins", "large begins", "large ends", "small begins", "small ends"]
+
+
+def test_job_that_the_partition_does_not_start(cluster, calibrate):
+    results, log = calibrate({"endless": "well"}, address="slurm://tests?time=3d")
+    failure = results["endless"].failure
+    assert failure.startswith("endless: SLURM does not start job ")
+    assert failure.endswith(": PartitionTimeLimit")
+    assert (log, cluster.jobs()) == ([], [])

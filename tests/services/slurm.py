@@ -52,7 +52,7 @@ SlurmdTimeout=10
 InactiveLimit=0
 KillWait=5
 {nodes}
-PartitionName=tests Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
+PartitionName=tests Nodes=n[1-2] Default=YES MaxTime=2-0 State=UP
 """
 
 

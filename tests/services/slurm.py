@@ -127,7 +127,7 @@ class Slurm:
         (folder / "state").mkdir()
         host, user = socket.gethostname().partition(".")[0], _user()
         nodes = "\n".join(
-            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} CPUs=1 "
+            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} CPUs=2 "
             "RealMemory=20000"
             for name in ("n1", "n2")
         )

@@ -6,7 +6,7 @@ import copy
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,13 @@ class Associated:
                 if not (folder / name).exists():
                     write_file(folder / name, (exposure.parent / name).read_bytes())
         return paths
+
+    def with_members(self, names: Mapping[str, str]) -> Associated:
+        """Have other files in the place of members, by their names."""
+        changed = copy.deepcopy(self.associations)
+        for member in (member for each in changed for member in each.each_member()):
+            member["expname"] = names.get(member["expname"], member["expname"])
+        return replace(self, associations=changed)
 
     def count_others(self, paths: Iterable[Path], folder: Path) -> int:
         """Count the associations among files that are not those made in the folder."""

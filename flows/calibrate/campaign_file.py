@@ -236,6 +236,12 @@ class CampaignFile(_Table):
         return {name: value for name, value in said.items() if value is not None}
 
     @property
+    def stages(self) -> dict[int, Insert]:
+        """Steps between two pipelines, by their numbers, from 1, among those inserted."""
+        numbered = enumerate(self.inserts, start=1)
+        return {number: insert for number, insert in numbered if insert.pipeline is None}
+
+    @property
     def keywords(self) -> set[str]:
         """Everything that its rules ask about an exposure."""
         selected = [*(rule.when for rule in self.rules), *(each.when for each in self.inserts)]
@@ -268,8 +274,9 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a readable TOML file: {reason(error)}") from error
     problems = dict(_unknown_keys(data, mission))
+    folder = path.parent.absolute()
     try:
-        file = CampaignFile.model_validate(_placed(data, path.parent.absolute()))
+        file = CampaignFile.model_validate(_placed(data, folder))
     except ValidationError as error:
         for each in error.errors():
             where = each["loc"]
@@ -278,6 +285,9 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
     else:
         file._path = path
         problems |= _of_mission(file, mission)
+    if not problems and file.replace:
+        file = CampaignFile.model_validate(_with_classes(_placed(data, folder), file.replace))
+        file._path = path
     if problems:
         lines = (f"{path.name}: {_key(where)}{problem}" for where, problem in problems.items())
         raise UsageError("\n".join(lines))
@@ -296,6 +306,21 @@ def _placed(tree: Any, folder: Path) -> Any:
         else _placed(value, folder)
         for name, value in tree.items()
     }
+
+
+def _with_classes(data: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, Any]:
+    """Have what is said of a pipeline said of the class in its place."""
+
+    def renamed(tables: Mapping[str, Any]) -> dict[str, Any]:
+        return {classes.get(name, name): table for name, table in tables.items()}
+
+    inserts = [
+        insert
+        | ({"pipeline": classes[name]} if (name := insert.get("pipeline")) in classes else {})
+        for insert in data.get("insert", ())
+    ]
+    rules = [renamed(rule) for rule in data.get("for", ())]
+    return {**renamed(data), "for": rules, "insert": inserts}
 
 
 def _is_path(value: str) -> bool:

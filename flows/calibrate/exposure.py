@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from prefect import flow
@@ -36,6 +37,8 @@ def exposure(
     handed_on: list[str],
     output_dir: str,
     parameters: dict[str, dict[str, Any]],
+    own_suffixes: list[str],
+    know_suffix: str,
     layers: dict[str, list[tuple[str, dict[str, Any], bool]]],
     inserts: dict[str, list[dict[str, Any]]],
 ) -> State[list[str]]:
@@ -48,11 +51,15 @@ def exposure(
         handed_on: Suffixes of the products that go from one to the next.
         output_dir: Folder for the products.
         parameters: Those of the flow of each pipeline.
+        own_suffixes: Suffixes of products that no pipeline of the mission makes.
+        know_suffix: What makes these known.
         layers: What is below these, for each pipeline: the source, what it says, and whether it
             goes over parameter files.
         inserts: Steps inserted into each pipeline.
     """
     job = Job(Path(input), tuple(pipelines), tuple(handed_on))
+    for suffix in own_suffixes:
+        resolve_name(know_suffix)(suffix)
     products: list[Path] = []
     outcomes: set[Outcome] = set()
     degraded = []

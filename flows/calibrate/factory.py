@@ -325,6 +325,8 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
         "pipelines": list(job.pipelines),
         "handed_on": list(job.handed_on),
         "output_dir": str(folder),
+        "own_suffixes": list(job.own_suffixes) if mission.know_suffix else [],
+        "know_suffix": mission.know_suffix or "",
         "parameters": {
             name: {
                 **campaign.parameters[name],

@@ -52,6 +52,8 @@ class Job:
         For its pipelines: parameters over those of CRDS and below what the user gives.
     inserts : mapping of str to tuple of Insertion
         Steps inserted into its pipelines.
+    own_suffixes : tuple of str
+        Of products that no pipeline of the mission makes.
     facts : mapping
         What its header and name say of it, as far as a campaign's rules ask.
     plans : tuple of Plan or None
@@ -66,6 +68,7 @@ class Job:
     needs: frozenset[Path] = field(default=frozenset(), compare=False)
     layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict, compare=False)
     inserts: Mapping[str, tuple[Insertion, ...]] = field(default_factory=dict, compare=False)
+    own_suffixes: tuple[str, ...] = field(default=(), compare=False)
     facts: Facts = field(default_factory=dict, compare=False)
     plans: tuple[Plan, ...] | None = field(default=None, compare=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -24,6 +24,7 @@ def plan_jobs(
     pipeline: str | None = None,
     stage: int | None = None,
     keywords: Collection[str] = (),
+    adapt: Callable[[list[Job]], list[Job]] = list,
 ) -> tuple[list[Job], dict[Path, InputError | UsageError]]:
     """Decide what each file calls for, and in which order.
 
@@ -41,6 +42,8 @@ def plan_jobs(
         Run only this stage of what a file calls for.
     keywords : collection of str
         What jobs are to know of their exposures, as their ``facts``.
+    adapt : callable
+        Has jobs go through other pipelines, before it is decided who makes what.
 
     Returns
     -------
@@ -66,6 +69,7 @@ def plan_jobs(
             jobs.append(job)
         except (InputError, UsageError) as error:
             refused[path] = error
+    jobs = adapt(jobs)
     exposures = [job for job in jobs if not is_association(job.input)]
     associations = [job for job in jobs if is_association(job.input)]
     _check_products(exposures)

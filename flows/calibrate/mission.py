@@ -81,6 +81,9 @@ class Mission:
     shared_grids : str, optional
         Says on which grid mosaics of a target go; see `flows.calwebb.associations.grid`. As
         ``"module:name"``, imported when needed.
+    know_suffix : str, optional
+        Has the mission's pipelines know the suffix of products that none of them makes. As
+        ``"module:name"``, imported when needed.
     """
 
     command: str
@@ -98,6 +101,7 @@ class Mission:
     help: Help
     associate: str | None = None
     shared_grids: str | None = None
+    know_suffix: str | None = None
 
     def takes(self, path: Path) -> bool:
         """Tell whether an exposure, or an association by its members, is in the mission's format.

@@ -118,13 +118,13 @@ def with_rules(
         put(job, str(file), file.parameters)
     for number, rule in enumerate(file.rules, start=1):
         selector, where = Selector(rule.when), f"{file}: for[{number}].when"
-        for job in _selected(jobs, rule.parameters, selector, where, exposures):
+        for job in selected(jobs, rule.parameters, selector, where, exposures):
             put(job, f"{file}, for {selector}", rule.parameters)
     for number, insert in enumerate(file.inserts, start=1):
         selector, where = Selector(insert.when), f"{file}: insert[{number}].when"
         if (pipeline := insert.pipeline) is None:
             continue
-        for job in _selected(jobs, [pipeline], selector, where, exposures):
+        for job in selected(jobs, [pipeline], selector, where, exposures):
             others = inserts[job.input].get(pipeline, ())
             inserts[job.input][pipeline] = (*others, insertion(insert, file))
     return [replace(job, layers=layers[job.input], inserts=inserts[job.input]) for job in jobs]
@@ -137,7 +137,7 @@ def insertion(insert: Insert, file: CampaignFile) -> Insertion:
     return Insertion(insert.anchor, where, insert.step, insert.name, insert.parameters, source)
 
 
-def _selected(
+def selected(
     jobs: Sequence[Job],
     pipelines: Collection[str],
     selector: Selector,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.products.names import folder_path
 
 from .associations import Associated, associate, exposures_of, put_on_shared_grids
+from .between import members_made, with_own_classes
 from .campaign import Campaign
 from .exclusions import Exclusions
 from .inputs import campaign_file_among, find_inputs
@@ -104,6 +106,8 @@ class Specification:
             return None
         exposures = exposures_of(self.files)
         made = associate(exposures, self.mission, by=self.associate, pool=self.pool)
+        if self.campaign_file and self.campaign_file.stages:
+            made = made.with_members(members_made(self._planned(exposures)[0], self.campaign_file))
         made.check(self.output_dir)
         return made
 
@@ -118,13 +122,19 @@ class Specification:
         left_out = self._exclusions.of(files)
         refused = self._exclusions.refused(path for path in files if path not in left_out)
         files = [path for path in files if path not in left_out and path not in refused]
-        keywords = self.campaign_file.keywords if self.campaign_file else ()
-        jobs, others = plan_jobs(
-            files, self.mission, pipeline=self.pipeline, stage=self.stage, keywords=keywords
-        )
+        jobs, others = self._planned(files)
         if self.campaign_file:
             jobs = with_rules(jobs, self.campaign_file, self.mission, self.output_dir)
         return jobs, refused | others
+
+    def _planned(
+        self, files: Sequence[Path]
+    ) -> tuple[list[Job], dict[Path, InputError | UsageError]]:
+        plan = partial(plan_jobs, files, self.mission, pipeline=self.pipeline, stage=self.stage)
+        if not (file := self.campaign_file):
+            return plan()
+        adapt = partial(with_own_classes, file=file, mission=self.mission, folder=self.output_dir)
+        return plan(keywords=file.keywords, adapt=adapt)
 
     def unused_exclusions(self, made: Iterable[Path] | None) -> list[str]:
         """Say which exclusions match none of the inputs and associations `made`."""
@@ -207,7 +217,6 @@ def specification(
     if file:
         names = file.input_names
         default_folder = file.located(file.output) if file.output else default_folder
-        _check_supported(file)
         if check:
             check(file)
         own = file.options()
@@ -227,13 +236,6 @@ def specification(
         campaign_file=file,
         excluded=excluded,
     )
-
-
-def _check_supported(file: CampaignFile) -> None:
-    """Refuse what campaigns cannot do yet, rather than leave it out."""
-    between = [each for each in file.inserts if each.pipeline is None]
-    for what in ["insert without pipeline"] * bool(between) + ["replace"] * bool(file.replace):
-        raise UsageError(f"{file}: {what}: not supported yet")
 
 
 def _campaign_file(names: Sequence[str], mission: Mission) -> CampaignFile | None:

@@ -22,6 +22,7 @@ JWST = Mission(
     job_for=job_for,
     facts=facts,
     associate="flows.calwebb.associations:associate",
+    know_suffix="flows.calwebb.products:know_suffix",
     shared_grids="flows.calwebb.associations.grid:shared_grids",
     help=Help(
         flow="Calibrate JWST exposures, each with the pipelines for its exposure type.",

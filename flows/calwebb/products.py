@@ -6,6 +6,7 @@ name ``x`` (``x_i2d``, ``x_x1d``, ``x_cat``, ...), ``x_calints`` for what it mak
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from stpipe_prefect.association import Association
@@ -16,11 +17,35 @@ RATES = ("rate", "rateints")
 STAGE_1 = (*RATES, "uncal", "ramp")
 
 
+_own: set[str] = set()
+
+
+def know_suffix(suffix: str) -> None:
+    """Have products of this suffix taken for such of their own, by jwst, too.
+
+    Raises
+    ------
+    ValueError
+        Others have it.
+    """
+    from jwst.lib import suffix as names
+
+    if suffix in (*STAGE_1, "cal", "calints"):
+        raise ValueError(f"{suffix!r} is that of other products: choose another suffix")
+    if suffix not in names.KNOW_SUFFIXES:
+        names.KNOW_SUFFIXES.append(suffix)
+        known = "|".join(map(re.escape, names.KNOW_SUFFIXES))
+        names.REMOVE_SUFFIX_REGEX = re.compile(rf"^(?P<root>.+?)((?P<separator>_|-)({known}))?$")
+    _own.add(suffix)
+
+
 def split_name(name: str) -> tuple[str, str]:
     """Split the suffix off the name of a file or product, as jwst does; empty if there is none."""
     from jwst.lib.suffix import KNOW_SUFFIXES
 
     stem = PurePosixPath(name).stem
+    for own in (own for own in _own if stem.endswith(f"_{own}")):
+        return stem.removesuffix(f"_{own}"), own
     root, _, suffix = stem.rpartition("_")
     return (root, suffix) if suffix == "segm" or suffix in KNOW_SUFFIXES else (stem, "")
 
@@ -28,7 +53,8 @@ def split_name(name: str) -> tuple[str, str]:
 def product_of(name: str) -> str:
     """Name the product that a file belongs to."""
     root, suffix = split_name(name)
-    return f"{root}_{suffix}" if suffix in STAGE_1 else calibrated(name)
+    is_single = suffix in STAGE_1 or suffix in _own
+    return f"{root}_{suffix}" if is_single else calibrated(name)
 
 
 def calibrated(name: str) -> str:

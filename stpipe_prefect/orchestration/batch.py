@@ -39,8 +39,9 @@ from ..execution.processes import preloaded, run_isolated, stop_children, use_wa
 from ..execution.results import Ended, Result
 from ..outcomes import Outcome
 from ..warm.messages import Message
+from .closing import close_flow_run
 from .runners import SlurmTaskRunner, slurm_of_flow
-from .subflow import FUNCTION, close_flow_run, subflow
+from .subflow import FUNCTION, subflow
 from .workarounds import record_task_run
 
 ELSEWHERE = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -15,15 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from prefect import Flow
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.settings import get_current_settings
-from prefect.states import Crashed, Failed
 from pydantic import SecretStr
 
-from ..exceptions import reason
 from ..execution.events import as_message, listening
 from ..execution.processes import Tell
 from ..execution.results import Ended
@@ -31,6 +26,7 @@ from ..outcomes import Outcome
 from ..warm.child import said_if_left_alone
 from ..warm.messages import Message
 from .artifacts import recording_for_batch
+from .closing import close_flow_run
 from .deployments import RUN_OF_DEPLOYMENT, in_deployment
 from .workarounds import (
     ask_again_if_lost,
@@ -102,30 +98,6 @@ def run_subflow(message: Message, tell: Tell) -> None:
             run_within(UUID(message["parent"]), flow, message["parameters"], when_recorded)
         finally:
             send_what_is_queued()  # it would go with the process
-
-
-def close_flow_run(flow_run: str, ended: Ended) -> None:
-    """Have the server know how a flow run ended whose process could not say so itself.
-
-    Those within it have ended with it.
-    """
-    make = Crashed if ended.outcome is Outcome.CRASHED else Failed
-    state: State[None] = make(name=ended.outcome, message=ended.error)
-    try:
-        with get_client(sync_client=True) as client:
-            _close(client, client.read_flow_run(UUID(flow_run)), state)
-    except Exception as error:  # the run is over all the same
-        logging.getLogger("prefect.extra").warning(
-            "Flow run %s could not be marked as %s: %s", flow_run, ended.outcome, reason(error)
-        )
-
-
-def _close(client: SyncPrefectClient, run: FlowRun, state: State[None]) -> None:
-    within = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id]))
-    for each in client.read_flow_runs(flow_run_filter=within):
-        _close(client, each, state)
-    if not (run.state or state).is_final():
-        client.set_flow_run_state(run.id, state, force=True)
 
 
 def _close_as_lost(flow_runs: list[str]) -> None:

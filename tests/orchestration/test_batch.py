@@ -17,6 +17,7 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
     LogFilter,
     LogFilterFlowRunId,
@@ -227,4 +228,7 @@ def test_runs_of_a_command_that_is_killed_are_marked_as_crashed(
         until(lambda: all(run.state.is_final() for run in runs()), "end of the runs")
         assert [run.state.name for run in runs()] == ["Crashed"] * 5
         assert {run.state.message for run in runs()} == {"the process that started it was killed"}
+        every = FlowRunFilter(id=FlowRunFilterId(any_=[run.id for run in runs()]))
+        tasks = client.read_task_runs(flow_run_filter=every)
+        assert tasks and {run.state.name for run in tasks} == {"Crashed"}
     assert not any(temporary.iterdir())

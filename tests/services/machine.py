@@ -40,7 +40,7 @@ class Machine:
         self.crds = crds
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._config = crds.folder / "config" / "jwst" / "server_config"
+        self._config = crds.folder / "config" / crds.observatory / "server_config"
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CRDS_", "PREFECT_"))}
         self.environment = kept | {
             "CRDS_PATH": str(folder / "cache"),
@@ -166,9 +166,9 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 @contextmanager
-def machine(folder: Path, crds_path: Path) -> Iterator[Machine]:
+def machine(folder: Path, crds_path: Path, observatory: str = "jwst") -> Iterator[Machine]:
     """Have a machine that is up, and down after the block."""
-    with LoopbackCrds(crds_path).running() as crds:
+    with LoopbackCrds(crds_path, observatory).running() as crds:
         made = Machine(folder, crds)
         try:
             made.up()

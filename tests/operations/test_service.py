@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from composed import CREDENTIALS
+from databases import programs_of_postgres
 from lantern.model import Row
 from machine import until
 from websockets.exceptions import ConnectionClosed
@@ -162,6 +163,48 @@ def test_worker_makes_the_work_pool_from_the_template(service):
     template = json.loads((ROOT / "deployments/work-pool.json").read_text())
     pool = service.ask("GET", "/work_pools/process")
     assert pool["base_job_template"] == template
+
+
+def test_metrics_for_prometheus(service):
+    address = f"{service.url}/metrics"
+    assert httpx.get(address).status_code == httpx.codes.UNAUTHORIZED
+    answer = httpx.get(address, auth=tuple(CREDENTIALS.split(":")))
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "process_resident_memory_bytes" in answer.text
+
+
+def test_backup_of_the_database_is_restored(service, postgres_server, tmp_path):
+    """With the commands of docs/howto-operate.md, into another database of the same server."""
+    connection = postgres_server.replace("+asyncpg", "")
+    programs = programs_of_postgres()
+
+    def psql(database, query):
+        where = connection.rsplit("/", 1)[0] + f"/{database}"
+        command = [programs / "psql", where, "-Atc", query]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    service.ask("POST", "/variables/", {"name": "kept", "value": "in the backup"})
+    backup = tmp_path / "prefect.dump"
+    for command in (
+        [programs / "pg_dump", "--format=custom", f"--file={backup}", connection],
+        [programs / "createdb", f"--maintenance-db={connection}", "restored"],
+        [
+            *(programs / "pg_restore", "--exit-on-error", "--no-owner"),
+            f"--dbname={connection.rsplit('/', 1)[0]}/restored",
+            backup,
+        ],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    for query in (
+        "select count(*) from pg_tables where schemaname = 'public'",
+        "select version_num from alembic_version",
+        "select name, value from variable",
+        "select name, type from work_pool order by name",
+        "select count(*) from block_type",
+    ):
+        assert psql("restored", query) == psql("postgres", query) != []
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ class Composed:
             r"redis://\S+": redis,
             r"http://server:4200/api": self.url,
         }
-        self._services = yaml.safe_load(_interpolated(COMPOSE.read_text()))["services"]
+        self._services = yaml.safe_load(interpolated(COMPOSE.read_text()))["services"]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def run(self, service: str, *arguments: str) -> str:
@@ -128,7 +128,7 @@ class Composed:
         return value
 
 
-def _interpolated(text: str) -> str:
+def interpolated(text: str) -> str:
     """Put values for variables, as compose does with those of docker/.env."""
     given = {"PREFECT_CREDENTIALS": CREDENTIALS}
     return re.sub(

@@ -21,7 +21,7 @@ SECONDS = 120.0
 @contextmanager
 def postgres() -> Iterator[str]:
     """Start a temporary cluster; gives the URL of its database, as Prefect wants it."""
-    programs = _programs_of_postgres()
+    programs = programs_of_postgres()
     # PostgreSQL refuses to work for root, and its user cannot enter pytest's folders.
     user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
@@ -106,7 +106,7 @@ def _running(
         process.wait(timeout=SECONDS)
 
 
-def _programs_of_postgres() -> Path:
+def programs_of_postgres() -> Path:
     """Find the newest installed; Debian does not put its programs into PATH."""
     debian = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     found = sorted(debian, key=lambda path: int(path.parts[-3]))

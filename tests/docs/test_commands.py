@@ -20,6 +20,10 @@ SLURM = "needs a cluster: tests/orchestration/test_slurm.py has one of two nodes
 POOL = "needs a pool of the archive: tests/flows/calwebb/associations/test_pool.py"
 ROMAN = "needs exposures of Roman: tests/flows/romancal/test_command.py"
 
+BLOCK = "needs a block: tests/operations/test_health.py has one"
+PODS = "puts deployments where no worker is: tests/operations/test_pools.py judges them"
+DATABASE = "needs a container engine: tests/operations/test_service.py has the database"
+
 COMPOSE = "docker compose --file docker/compose.yaml"
 
 ELSEWHERE = {
@@ -55,6 +59,21 @@ ELSEWHERE = {
         "python -m flows.calwebb /shared/raw --output-dir /shared/products"
         " --runner 'slurm://compute?mem=64G&time=6h'": SLURM,
         "export SBATCH_ACCOUNT=jwst SBATCH_QOS=long": SLURM,
+    },
+    "howto-operate.md": {
+        "prefect block register --module prefect.blocks.notifications": BLOCK,
+        "prefect block ls": BLOCK,
+        "prefect automation create --from-file deployments/notifications.yaml": BLOCK,
+        "python deployments/deploy.py --pool docker": PODS,
+        "python deployments/deploy.py --pool kubernetes": PODS,
+        f"{COMPOSE} exec -T postgres pg_dump --username prefect --format custom prefect"
+        " > prefect.dump": DATABASE,
+        f"{COMPOSE} stop server services worker": ENGINE,
+        f"{COMPOSE} exec postgres dropdb --username prefect --force prefect": DATABASE,
+        f"{COMPOSE} exec postgres createdb --username prefect prefect": DATABASE,
+        f"{COMPOSE} exec -T postgres pg_restore --username prefect --dbname prefect --exit-on-error"
+        " --no-owner < prefect.dump": DATABASE,
+        f"{COMPOSE} up --detach": ENGINE,
     },
     "many-exposures.md": {
         "python -m flows.calwebb raw/ --output-dir products": "README.md has it, with --jobs",

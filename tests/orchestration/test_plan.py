@@ -172,7 +172,7 @@ def test_pictures_and_times_are_artifacts(detector1_run):
     by_key = {artifact["key"]: artifact for artifact in artifacts}
     (picture,) = (each for each in artifacts if "_rate.fits" in (each["description"] or ""))
     assert picture["key"] is None  # else the server would store it three times
-    assert "_rate.fits](data:image/png;base64," in picture["data"]
+    assert "_rate.fits](data:image/webp;base64," in picture["data"]
     assert len(picture["data"]) < 100_000
     assert "| jump | Completed |" in by_key["time-per-step"]["data"]
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.exceptions import (
-    ContextError,
-    CrdsServerError,
     InputError,
-    ReferenceFileError,
     StpipePrefectError,
     UsageError,
 )
@@ -30,9 +27,11 @@ from stpipe_prefect.provenance.plans import NO_PRODUCT, Plan, QuickPlanner
 from stpipe_prefect.references.context import pinned_context
 from stpipe_prefect.references.needs import read_crds_parameters
 
+from .classes import Classes
 from .job import Job
 from .jobs import check_output_files, pipelines_of
 from .parameters import parameters_of, share_checkpoints
+from .planning import UNREADABLE, after, plan_of, planners_of
 from .trial import Sharing, with_own_members
 
 if TYPE_CHECKING:
@@ -44,10 +43,6 @@ if TYPE_CHECKING:
     from .job import Inserts, Layers
     from .missing import Missing
     from .mission import Mission
-
-AnyPlanner = TypeVar("AnyPlanner", "Planner", QuickPlanner)
-
-UNREADABLE = "cannot be planned"
 
 
 @dataclass(eq=False)
@@ -124,12 +119,15 @@ class Campaign:
     parameters: dict[str, dict[str, Any]] = field(init=False)
     checkpoints: dict[str, list[str]] = field(init=False)
     results: list[Result] = field(init=False, default_factory=list)
+    _classes: Classes = field(init=False)
     _degraded: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
-        pipelines = pipelines_of(self.jobs)
-        self.parameters = parameters_of(pipelines, self.given, self.config_file, self.config_files)
-        self.checkpoints = share_checkpoints(pipelines, [*self.checkpoint])
+        pipelines, self._classes = pipelines_of(self.jobs), Classes(self.jobs)
+        find = self._classes.find
+        said = self.given, self.config_file, self.config_files
+        self.parameters = parameters_of(pipelines, *said, find)
+        self.checkpoints = share_checkpoints(pipelines, [*self.checkpoint], find)
         if self.trial:
             for name in pipelines:
                 concerned = self.parameters[name].get("steps", {})
@@ -155,7 +153,7 @@ class Campaign:
                 if job.input in self.unchanged:
                     yield self.unchanged[job.input]
                     continue
-                planners = _planners_of(
+                planners = planners_of(
                     job, made, lambda *about: planning.enter_context(self.planner(*about))
                 )
                 folder = self.output_dir or job.input.parent
@@ -187,7 +185,7 @@ class Campaign:
                 context = context or planning.enter_context(
                     pinned_context(self.mission.observatory, self.crds_context)
                 )
-                planners = _planners_of(job, made, partial(self._quick_planner, context))
+                planners = planners_of(job, made, partial(self._quick_planner, context))
                 plans = self._plans_of(job, planners, folder, remade[folder])
                 planned = replace(job, plans=tuple(plans))
                 if planned.is_up_to_date:
@@ -252,7 +250,7 @@ class Campaign:
         for_all = self._said_for_all(pipeline)
         if not given and not config_file and not for_all:
             return {}
-        step_class, said = self.mission.find_pipeline(pipeline), new_config()
+        step_class, said = self._classes.find(pipeline), new_config()
         for layer in [*file_layers(step_class, config_file, given), *for_all]:
             merge(said, layer.values)
         merge(said, given)
@@ -283,13 +281,23 @@ class Campaign:
         output_file = self.parameters[job.pipelines[0]].get("output_file")
         return job.records(self.output_dir or job.input.parent, output_file)
 
+    def given_to(self, pipeline: str, inserts: Inserts) -> dict[str, Any]:
+        """Give the parameters of a pipeline that has these steps inserted."""
+        return self._classes.said_to(pipeline, inserts, self.parameters[pipeline])
+
+    def kept_after(self, pipeline: str, inserts: Inserts) -> list[str]:
+        """Name the steps after which a pipeline keeps models that has these steps inserted."""
+        steps = self.checkpoints[pipeline]
+        others = self._classes.others(pipeline, inserts) if steps else ()
+        return [step for step in steps if step.removeprefix(BEFORE) not in others]
+
     def planner(self, pipeline: str, between: Layers, inserts: Inserts) -> Planner:
         """Make what plans the runs of a pipeline, with these layers and steps of a job."""
         from stpipe_prefect.orchestration.plan import Planner
         from stpipe_prefect.orchestration.request import Request, given_to
 
         step_class = with_insertions(self.mission.find_pipeline(pipeline), inserts)
-        given = dict(self.parameters[pipeline])
+        given = self.given_to(pipeline, inserts)
         config_file = given.pop("config_file", None)
         given = given_to(step_class, given)
         request = Request(step_class, given, config_file, between=between)
@@ -332,10 +340,10 @@ class Campaign:
             if data is None:
                 plan = Plan(job.input.name, name, (NO_PRODUCT,))
             else:
-                plan = _planned(planners[name], name, data, folder)
+                plan = plan_of(planners[name], name, data, folder)
                 if sharing:
                     plan = sharing.found(plan, name, data)
-                plan = _after(remade, job.reads[number:][:1], plan)
+                plan = after(remade, job.reads[number:][:1], plan)
                 if sharing:
                     plan = sharing.taken(plan, name, data)
             if self.overwrite and plan.reasons != (UNREADABLE,):
@@ -356,39 +364,3 @@ class Campaign:
                 refused = refused or name
             elif not plan.is_up_to_date:
                 remade.update(*job.makes[number:][:1])
-
-
-def _planners_of(
-    job: Job, made: dict[str, AnyPlanner], make: Callable[..., AnyPlanner]
-) -> dict[str, AnyPlanner]:
-    """Give the planners for the pipelines of a job; it shares them with those of equal layers."""
-    found = {}
-    for name in job.pipelines:
-        key = f"{name} {job.beside(name)}"
-        if key not in made:
-            made[key] = make(name, *job.beside(name))
-        found[name] = made[key]
-    return found
-
-
-def _planned(planner: Planner | QuickPlanner, pipeline: str, data: Path, folder: Path) -> Plan:
-    """Plan one pipeline; what is wrong with its input alone does not stop the plans of others."""
-    try:
-        return planner.plan(str(data), folder)
-    except (ContextError, CrdsServerError):
-        raise
-    except (InputError, ReferenceFileError) as error:
-        problem = str(error) if data.name in str(error) else f"{data}: {error}"
-        return Plan(data.name, pipeline, (UNREADABLE,), refusal=problem)
-
-
-def _after(remade: Collection[str], reads: Iterable[Mapping[str, str]], plan: Plan) -> Plan:
-    """Add what the pipelines before it do to the input."""
-    if plan.reasons in ((NO_PRODUCT,), (UNREADABLE,)):
-        return plan
-    changed = [file for each in reads for product, file in each.items() if product in remade]
-    if not changed:
-        return plan
-    others = f" and {len(changed) - 1} more" if changed[1:] else ""
-    reason = f"input {changed[0]}{others} will be remade"
-    return replace(plan, reasons=(*plan.reasons, reason))

@@ -264,10 +264,11 @@ class _Command:
         self, wanted: Specification, jobs: list[Job], associated: Associated | None
     ) -> Campaign:
         """Plan what the options ask for; whatever is wrong with them is found here."""
+        from .classes import Classes
         from .jobs import pipelines_of
         from .parameters import parameters_given
 
-        given = parameters_given(pipelines_of(jobs), self.texts)
+        given = parameters_given(pipelines_of(jobs), self.texts, Classes(jobs).find)
         campaign = wanted.campaign(jobs, given, associated)
         if self.options.save_parameters:
             campaign.save_parameters(self.options.save_parameters)

@@ -329,11 +329,11 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
         "know_suffix": mission.know_suffix or "",
         "parameters": {
             name: {
-                **campaign.parameters[name],
+                **campaign.given_to(name, job.inserts.get(name, ())),
                 "crds_context": context,
                 "overwrite": campaign.overwrite,
                 "ignore": [*campaign.ignore],
-                "checkpoint": campaign.checkpoints[name],
+                "checkpoint": campaign.kept_after(name, job.inserts.get(name, ())),
                 "strict": campaign.strict,
             }
             for name in job.pipelines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,13 @@ from stpipe_prefect.parameters.files import check_with_files, read_parameter_fil
 from stpipe_prefect.parameters.text import full_names, leaves, nested, typed
 from stpipe_prefect.registry import find_step
 
+Find = Callable[[str], Any]
+"""Finds the class of a pipeline."""
 
-def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+
+def share_parameters(
+    pipelines: list[str], given: Mapping[str, Any], find: Find = find_step
+) -> dict[str, dict[str, Any]]:
     """Give each pipeline the parameters it has, those of its steps under ``"steps"``.
 
     Raises
@@ -28,12 +33,12 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     if not values:  # and no need to import the mission's package for it
         for name in pipelines:
             if "." in name:
-                find_step(name)
+                find(name)
         return shares
     problems = []
     known: dict[str, None] = {}
     for pipeline in pipelines:
-        step_class = find_step(pipeline)
+        step_class = find(pipeline)
         spec = step_class.load_spec_file()
         names = dict.fromkeys(name for name, _ in leaves(spec))
         known |= names
@@ -52,7 +57,7 @@ def share_parameters(pipelines: list[str], given: Mapping[str, Any]) -> dict[str
     return shares
 
 
-def parameters_given(pipelines: list[str], texts: Mapping[str, str]) -> dict[str, Any]:
+def parameters_given(pipelines: list[str], texts: Mapping[str, str], find: Find) -> dict[str, Any]:
     """Complete and nest what a command line gives for the pipelines; values stay text.
 
     Raises
@@ -62,7 +67,7 @@ def parameters_given(pipelines: list[str], texts: Mapping[str, str]) -> dict[str
     """
     known: dict[str, None] = {}
     for pipeline in pipelines if texts else ():
-        known |= dict.fromkeys(name for name, _ in leaves(find_step(pipeline).load_spec_file()))
+        known |= dict.fromkeys(name for name, _ in leaves(find(pipeline).load_spec_file()))
     return nested(full_names(texts, known))
 
 
@@ -71,6 +76,7 @@ def parameters_of(
     given: Mapping[str, Any],
     config_file: str | None,
     config_files: Mapping[str, str],
+    find: Find,
 ) -> dict[str, dict[str, Any]]:
     """Give each pipeline its parameters, and its parameter file: of `config_files`, or by class.
 
@@ -79,16 +85,18 @@ def parameters_of(
     UsageError
         See `share_parameters` and `pipeline_of_file`.
     """
-    shares = share_parameters(pipelines, given)
+    shares = share_parameters(pipelines, given, find)
     for pipeline in config_files.keys() & shares.keys():
         shares[pipeline]["config_file"] = config_files[pipeline]
-        check_with_files(find_step(pipeline), {}, config_files[pipeline])
+        check_with_files(find(pipeline), {}, config_files[pipeline])
     if config_file is not None:
-        shares[pipeline_of_file(pipelines, config_file)]["config_file"] = config_file
+        shares[pipeline_of_file(pipelines, config_file, find)]["config_file"] = config_file
     return shares
 
 
-def share_checkpoints(pipelines: list[str], steps: list[str]) -> dict[str, list[str]]:
+def share_checkpoints(
+    pipelines: list[str], steps: list[str], find: Find = find_step
+) -> dict[str, list[str]]:
     """Give each pipeline those of the steps it has; all have ``"all"``.
 
     Raises
@@ -98,7 +106,7 @@ def share_checkpoints(pipelines: list[str], steps: list[str]) -> dict[str, list[
     """
     if not steps:
         return {name: [] for name in pipelines}
-    known = {name: ["all", *getattr(find_step(name), "step_defs", ())] for name in pipelines}
+    known = {name: ["all", *getattr(find(name), "step_defs", ())] for name in pipelines}
     names = list(dict.fromkeys(step for steps_of in known.values() for step in steps_of))
     for step in steps:
         if step not in names:
@@ -109,7 +117,7 @@ def share_checkpoints(pipelines: list[str], steps: list[str]) -> dict[str, list[
     return {name: [step for step in steps if step in known[name]] for name in pipelines}
 
 
-def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
+def pipeline_of_file(pipelines: list[str], config_file: str, find: Find = find_step) -> str:
     """Find which of the pipelines a parameter file is for, by the class it names.
 
     Raises
@@ -132,5 +140,5 @@ def pipeline_of_file(pipelines: list[str], config_file: str) -> str:
         if not suited:
             raise UsageError(f"{config_file}: is for {file.class_path}, and {runs}")
         (pipeline,) = suited
-    check_with_files(find_step(pipeline), {}, config_file)
+    check_with_files(find(pipeline), {}, config_file)
     return pipeline

@@ -22,6 +22,7 @@ from stpipe_prefect.insertions.insertion import AFTER, BEFORE, Insertion
 from stpipe_prefect.parameters.resolution import Layer, Source
 from stpipe_prefect.parameters.validation import check_parameters
 
+from .classes import Classes
 from .job import Job
 from .jobs import exposures_behind, makers_of
 from .mission import Mission
@@ -107,19 +108,6 @@ def with_rules(
     layers = {job.input: dict(job.layers) for job in jobs}
     inserts: dict[Path, dict[str, tuple[Insertion, ...]]] = {job.input: {} for job in jobs}
 
-    def put(job: Job, source: str, said: Mapping[str, Mapping[str, object]]) -> None:
-        for pipeline in job.pipelines:
-            if said.get(pipeline):
-                layer = Layer(Source(source), said[pipeline], over_files=True)
-                below = layers[job.input].get(pipeline, ())
-                layers[job.input][pipeline] = (*below, layer)
-
-    for job in jobs:
-        put(job, str(file), file.parameters)
-    for number, rule in enumerate(file.rules, start=1):
-        selector, where = Selector(rule.when), f"{file}: for[{number}].when"
-        for job in selected(jobs, rule.parameters, selector, where, exposures):
-            put(job, f"{file}, for {selector}", rule.parameters)
     for number, insert in enumerate(file.inserts, start=1):
         selector, where = Selector(insert.when), f"{file}: insert[{number}].when"
         if (pipeline := insert.pipeline) is None:
@@ -127,7 +115,24 @@ def with_rules(
         for job in selected(jobs, [pipeline], selector, where, exposures):
             others = inserts[job.input].get(pipeline, ())
             inserts[job.input][pipeline] = (*others, insertion(insert, file))
-    return [replace(job, layers=layers[job.input], inserts=inserts[job.input]) for job in jobs]
+    jobs = [replace(job, inserts=inserts[job.input]) for job in jobs]
+    classes = Classes(jobs)
+
+    def put(job: Job, source: str, said: Mapping[str, Mapping[str, object]]) -> None:
+        for pipeline in filter(said.get, job.pipelines):
+            own = said[pipeline]
+            with suppress(UsageError):  # of what is inserted: `check_rules` says what is wrong
+                own = classes.said_to(pipeline, job.inserts.get(pipeline, ()), own)
+            below = layers[job.input].get(pipeline, ())
+            layers[job.input][pipeline] = (*below, Layer(Source(source), own, over_files=True))
+
+    for job in jobs:
+        put(job, str(file), file.parameters)
+    for number, rule in enumerate(file.rules, start=1):
+        selector, where = Selector(rule.when), f"{file}: for[{number}].when"
+        for job in selected(jobs, rule.parameters, selector, where, exposures):
+            put(job, f"{file}, for {selector}", rule.parameters)
+    return [replace(job, layers=layers[job.input]) for job in jobs]
 
 
 def insertion(insert: Insert, file: CampaignFile) -> Insertion:
@@ -200,15 +205,7 @@ def check_rules(file: CampaignFile, mission: Mission, jobs: Iterable[Job]) -> No
     ParameterError
         Everything that is wrong is named.
     """
-    problems = []
-    said = [("", file.parameters)]
-    said += [(f"for[{each}].", rule.parameters) for each, rule in enumerate(file.rules, start=1)]
-    for where, tables in said:
-        for pipeline, parameters in tables.items():
-            try:
-                check_parameters(mission.find_pipeline(pipeline), parameters)
-            except ParameterError as error:
-                problems += [f"{file}: {where}{line}" for line in str(error).splitlines()]
+    problems: list[str] = []
     for number, insert in enumerate(file.inserts, start=1):
         if insert.pipeline is not None:
             problems += _of_insert(insert, f"{file}: insert[{number}]", file, mission)
@@ -218,6 +215,15 @@ def check_rules(file: CampaignFile, mission: Mission, jobs: Iterable[Job]) -> No
             with_insertions(mission.find_pipeline(pipeline), inserts)
         except UsageError as error:
             problems.append(f"{file}: insert: {error}")
+    find = mission.find_pipeline if problems else Classes(jobs).find
+    said = [("", file.parameters)]
+    said += [(f"for[{each}].", rule.parameters) for each, rule in enumerate(file.rules, start=1)]
+    for where, tables in said:
+        for pipeline, parameters in tables.items():
+            try:
+                check_parameters(find(pipeline), parameters)
+            except ParameterError as error:
+                problems += [f"{file}: {where}{line}" for line in str(error).splitlines()]
     if problems:
         raise ParameterError("\n".join(problems))
 

@@ -242,6 +242,6 @@ def _campaign_file(names: Sequence[str], mission: Mission) -> CampaignFile | Non
     path = campaign_file_among(names)
     if path is None:
         return None
-    from .campaign_file import read_campaign_file  # which imports pydantic
+    from .campaign_reading import read_campaign_file  # which imports pydantic
 
     return read_campaign_file(path, mission)

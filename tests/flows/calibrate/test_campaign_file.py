@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.calibrate.campaign_file import CampaignFile, read_campaign_file
+from flows.calibrate.campaign_file import CampaignFile
+from flows.calibrate.campaign_reading import read_campaign_file
 from flows.calibrate.inputs import campaign_file_among
 from flows.calwebb.mission import JWST
 from flows.romancal.mission import ROMAN

@@ -291,13 +291,36 @@ def test_steps_that_cannot_be_inserted_are_refused(wanted, cleaning, old, new, p
     assert str(raised.value).splitlines()[0].startswith(f"campaign.toml: {problem}")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[[insert]]\nafter = "calwebb_detector1"\nstep = "a.b"\n',
-        '[replace]\ncalwebb_dark = "a.b"\n',
-    ],
-)
-def test_what_is_not_supported_yet_is_refused(wanted, text):
-    with pytest.raises(UsageError, match=r"campaign\.toml: .*: not supported yet"):
-        wanted(text)
+def test_parameters_of_an_inserted_step_go_to_the_jobs_that_have_it(wanted, cleaning):
+    tables = """
+[calwebb_detector1.steps]
+stripes.amount = 3
+jump.rejection_threshold = 5
+[[for]]
+when = {exposure = 2}
+calwebb_detector1.steps.stripes.amount = 4
+"""
+    spec = wanted(tables + INSERT)
+    jobs, _ = spec.jobs(None)
+    check_rules(spec.campaign_file, JWST, jobs)
+    said = {
+        job.input.name: [layer.values["steps"] for layer in job.layers["calwebb_detector1"]]
+        for job in jobs
+    }
+    for_all = {"jump": {"rejection_threshold": 5}}
+    assert said[f"{C}_uncal.fits"] == [for_all]
+    assert said[f"{A}_uncal.fits"] == [{"stripes": {"amount": 3}, **for_all}]
+    assert said[f"{B}_uncal.fits"][1:] == [{"stripes": {"amount": 4}}]
+    given = {"steps": {"stripes": {"amount": "5"}, "first": {"amount": "6"}}}
+    campaign = spec.campaign(jobs, given, None)
+    have = {
+        job.input.name: campaign.given_to(
+            "calwebb_detector1", job.inserts.get("calwebb_detector1", ())
+        )
+        for job in jobs
+    }
+    assert have == {
+        f"{A}_uncal.fits": given,
+        f"{B}_uncal.fits": {"steps": {"stripes": {"amount": "5"}}},
+        f"{C}_uncal.fits": {"steps": {}},
+    }

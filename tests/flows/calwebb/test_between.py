@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from flows.calibrate.between import with_own_classes
-from flows.calibrate.campaign_file import read_campaign_file
+from flows.calibrate.campaign_reading import read_campaign_file
 from flows.calwebb.mission import JWST
 from flows.calwebb.stages import job_for
 from stpipe_prefect.exceptions import UsageError

@@ -30,8 +30,9 @@ def test_mission_that_is_not_installed_is_said_before_anything_needs_it(argument
     assert capsys.readouterr().err == line
 
 
-def test_reprocessing_needs_jwst(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("flows.calwebb.mission.JWST", replace(JWST, package="absent"))
+def test_reprocessing_needs_the_package_of_what_is_in_the_archive(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("flows.reprocess.archive.MISSIONS", (replace(JWST, package="absent"),))
+    (tmp_path / "jw1_uncal.fits").touch()
     assert reprocess.main([str(tmp_path), "--plan"]) == 2
     assert "absent is not installed: pip install" in capsys.readouterr().err
 

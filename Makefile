@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-EVERYTHING := '.[jwst,romancal,dask,server,docs,test]'
+EVERYTHING := '.[jwst,romancal,dask,s3,server,docs,test]'
 
 STATE ?= .prefect
 
@@ -29,7 +29,7 @@ test-lowest:  ## calibrate the sample and test the API with the oldest packages 
 	$(PYTHON) -m venv build/lowest
 	build/lowest/bin/python -m pip install --quiet uv
 	build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python \
-		--resolution lowest-direct --editable '.[jwst,dask,server,test]'
+		--resolution lowest-direct --editable '.[jwst,dask,s3,server,test]'
 	build/lowest/bin/python -m flows.calwebb --output-dir build/lowest/products
 	build/lowest/bin/python -m pytest --override-ini=filterwarnings=default \
 		tests/step tests/parameters tests/products tests/test_cli.py tests/test_hooks.py

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from .exceptions import InputError, NoInputError, input_error, reason
+from .remote.urls import there
 
 SUFFIXES = (".json", ".yaml", ".yml")
 """Of the files that ``jwst.associations`` reads without a complaint, or with one about YAML."""
@@ -82,7 +83,12 @@ class Association:
         return tuple(str(product.get("name", "")) for product in self.table["products"])
 
     def find(self, name: str, folder: Path) -> Path:
-        """Find a member or further file: beside the association, in `folder`, or here."""
+        """Find a member or further file: beside the association, in `folder`, or here.
+
+        Of a URL that is what stands for it.
+        """
+        if here := there(name):
+            return here
         beside = self.path.absolute().parent if self.path else Path()
         places = [(each / name).absolute() for each in (beside, folder, Path())]
         return next((place for place in places if place.exists()), places[0])
@@ -132,8 +138,8 @@ def is_association(data: Any) -> bool:
 
 
 def is_uri(name: str) -> bool:
-    """Tell whether a member is elsewhere than in a file system."""
-    return "://" in name
+    """Tell whether a member is elsewhere than in a file system, and nothing here stands for it."""
+    return "://" in name and there(name) is None
 
 
 def read_association(path: Path) -> Association:

@@ -13,7 +13,9 @@ from shutil import copy
 import pytest
 import warm
 from filelock import FileLock
+from object_store import ObjectStore, object_store
 from platformdirs import user_cache_path
+from s3fs import S3FileSystem
 
 from flows.romancal.sample import store as roman_store
 from flows.romancal.sample.store import Sample as RomanSample
@@ -36,6 +38,7 @@ HEAVY = {
     "roman_products",
     "sample",
     "small",
+    "store_server",
     "user",
 }
 """Fixtures that run jwst or romancal, or start a server: `make test-fast` leaves them out."""
@@ -180,6 +183,23 @@ def prefect_server(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -
     with temporary_settings({PREFECT_API_URL: prefect_url, PREFECT_HOME: home}):
         yield
         send_what_is_queued()  # else Prefect tries for a minute when the server has gone
+
+
+@pytest.fixture(scope="session")
+def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """Start an object store."""
+    with object_store(tmp_path_factory.mktemp("store")) as made:
+        yield made
+
+
+@pytest.fixture
+def store(store_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """The object store, which what runs in this process uses, too."""
+    for name, value in store_server.environment.items():
+        monkeypatch.setenv(name, value)
+    S3FileSystem.clear_instance_cache()
+    yield store_server
+    S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from stpipe_prefect.products.names import folder_path
+from stpipe_prefect.remote.urls import is_url
 
 from .missing import Missing
 
@@ -204,7 +205,9 @@ class CampaignFile(_Table):
         """Its inputs, from where the command runs."""
         folder = str(self._path.parent)
         return [
-            str(Path(escape(folder) if has_magic(name) else folder, folder_path(name)))
+            name
+            if is_url(name)
+            else str(Path(escape(folder) if has_magic(name) else folder, folder_path(name)))
             for name in self.inputs
         ]
 

@@ -22,6 +22,7 @@ from stpipe_prefect.cli.exit import (
 from stpipe_prefect.exceptions import StpipePrefectError, UsageError, reason
 from stpipe_prefect.execution.garbage import imported_for_good
 from stpipe_prefect.parameters.layers import without_crds_parameters
+from stpipe_prefect.remote.scratch import planning
 from stpipe_prefect.warm.child import set_default
 
 from .exclusions import failures, write_exclusions
@@ -46,7 +47,7 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
         level = options.log_level or ("NOTSET" if options.verbose else "CRITICAL")
         options.verbose = options.verbose or bool(options.log_level)
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
-        with without_crds_parameters(options.disable_crds_steppars):
+        with without_crds_parameters(options.disable_crds_steppars), planning():
             return _run(mission, options, texts)
 
     return exit_code_of_command(mission.command, run, debug="--debug" in arguments)
@@ -119,6 +120,7 @@ class _Command:
         """Put together what the options say of the campaign."""
         from flows.trials.folders import Trial
         from stpipe_prefect.products.names import folder_path
+        from stpipe_prefect.remote.urls import url_of
 
         from .specification import Specification, specification
 
@@ -144,6 +146,8 @@ class _Command:
                 self.mission, options.files, Path(), options.output_dir, options.trial, **said
             )
         folder = folder_path(options.output_dir or sample_products(self.mission))
+        if url_of(folder):
+            raise UsageError(f"{url_of(folder)}: products of the sample go into a local folder")
         trial = Trial(folder, options.trial) if options.trial is not None else None
         files = sample.inputs(said["stage"], folder)
         files += [] if said["associate"] is None else sample.others
@@ -214,12 +218,12 @@ class _Command:
         refused: Mapping[Path, StpipePrefectError],
     ) -> set[int]:
         """Do what is to be done; gives the exit codes of what failed."""
-        from stpipe_prefect.products.staging import check_output_dir
         from stpipe_prefect.references.context import resolve_context
 
+        from .remote import check_output
         from .tables import show_results
 
-        check_output_dir(wanted.output_dir, sum(job.input.stat().st_size for job in jobs))
+        check_output(wanted.output_dir, sum(job.input.stat().st_size for job in jobs))
         with self.console.status("Starting"), quiet(unless=self._is_loud), imported_for_good():
             campaign = None
             if not self._needs_classes:

@@ -17,10 +17,14 @@ from stpipe_prefect.orchestration.artifacts import is_in_batch
 from stpipe_prefect.orchestration.flows import PipelineFlow, as_flow
 from stpipe_prefect.outcomes import Outcome, whole_outcome
 from stpipe_prefect.parameters.resolution import Layer, Source
+from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.registry import find_step
+from stpipe_prefect.remote.stand_ins import fetch
+from stpipe_prefect.remote.urls import as_urls
 
 from .job import Job
 from .memory import layers_for_memory
+from .remote import workspace
 
 FLOW = f"{__name__}:exposure"
 
@@ -57,31 +61,35 @@ def exposure(
             goes over parameter files.
         inserts: Steps inserted into each pipeline.
     """
-    job = Job(Path(input), tuple(pipelines), tuple(handed_on))
-    for suffix in own_suffixes:
-        resolve_name(know_suffix)(suffix)
-    products: list[Path] = []
-    outcomes: set[Outcome] = set()
-    degraded = []
-    for number, name in enumerate(job.pipelines):
-        data = _input_of(number, job, products)
-        step_class = find_step(f"{package}::{name}" if package else name)
-        between = [
-            Layer(Source(source), values, over_files)
-            for source, values, over_files in layers.get(name, ())
-        ]
-        output_file = parameters[name].get("output_file")
-        between += layers_for_memory(job, step_class, Path(output_dir), output_file)
-        inserted = map(Insertion.from_json, inserts.get(name, ()))
-        calibrate = as_flow(step_class, between=between, insert=inserted)
-        state = _run(calibrate, input=str(data), output_dir=output_dir, **parameters[name])
-        products = [Path(product) for product in state.result()]
-        outcomes.add(Outcome(str(state.name)))
-        if state.name == Outcome.DEGRADED:
-            degraded.append(f"{name}, {state.message}")
-    made = [str(product) for product in products]
-    message = "; ".join(degraded) or None
-    return Completed(name=whole_outcome(outcomes), message=message, data=made)
+    with workspace(input, output_dir) as place:
+        job = Job(place.input, tuple(pipelines), tuple(handed_on))
+        for suffix in own_suffixes:
+            resolve_name(know_suffix)(suffix)
+        products: list[Path] = []
+        outcomes: set[Outcome] = set()
+        degraded = []
+        for number, name in enumerate(job.pipelines):
+            data = _input_of(number, job, products)
+            fetch(data)
+            step_class = find_step(f"{package}::{name}" if package else name)
+            between = [
+                Layer(Source(source), values, over_files)
+                for source, values, over_files in layers.get(name, ())
+            ]
+            output_file = parameters[name].get("output_file")
+            between += layers_for_memory(job, step_class, place.folder, output_file)
+            inserted = map(Insertion.from_json, inserts.get(name, ()))
+            calibrate = as_flow(step_class, between=between, insert=inserted)
+            folder = str(place.folder)
+            state = _run(calibrate, input=str(data), output_dir=folder, **parameters[name])
+            place.publish()
+            products = [folder_path(product) for product in state.result()]
+            outcomes.add(Outcome(str(state.name)))
+            if state.name == Outcome.DEGRADED:
+                degraded.append(f"{name}, {state.message}")
+        made = [as_urls(str(product)) for product in products]
+        message = "; ".join(degraded) or None
+        return Completed(name=whole_outcome(outcomes), message=message, data=made)
 
 
 def _run(pipeline: PipelineFlow, **parameters: Any) -> State[list[str]]:

@@ -33,6 +33,8 @@ from stpipe_prefect.orchestration.deployments import (
 )
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.references.context import pinned_context
+from stpipe_prefect.remote.scratch import planning
+from stpipe_prefect.remote.urls import as_urls
 
 from .campaign import Campaign
 from .campaign_file import CampaignFile
@@ -139,33 +141,34 @@ def mission_flow(mission: Mission) -> LocalFlow:
             raise ParameterError(
                 f"{mission.command}: pipeline {pipeline}: a deployment takes no paths"
             )
-        campaign = _planned.get()
-        if campaign is None or not campaign.is_unchanged:
-            use_warm_process([mission.preload])
-        if campaign is None:
-            wanted = specification(
-                mission,
-                inputs,
-                products_folder(None),
-                output_dir,
-                trial,
-                check=partial(_check_deployable, mission.command),
-                pipeline=pipeline,
-                stage=stage,
-                associate=None if associate is None else tuple(associate),
-                pool=Path(pool) if pool else None,
-                grid=grid,
-                missing=None if missing == "fail" else missing,
-                crds_context=crds_context,
-                config_file=config_file,
-                ignore=tuple(ignore or ()),
-                overwrite=overwrite,
-                checkpoint=tuple(checkpoint or ()),
-                strict=strict,
-                report=report,
-            )
-            campaign = _campaign(wanted, parameters or {})
-        results = run(campaign, jobs=jobs, time_limit=time_limit)
+        with planning():
+            campaign = _planned.get()
+            if campaign is None or not campaign.is_unchanged:
+                use_warm_process([mission.preload])
+            if campaign is None:
+                wanted = specification(
+                    mission,
+                    inputs,
+                    products_folder(None),
+                    output_dir,
+                    trial,
+                    check=partial(_check_deployable, mission.command),
+                    pipeline=pipeline,
+                    stage=stage,
+                    associate=None if associate is None else tuple(associate),
+                    pool=Path(pool) if pool else None,
+                    grid=grid,
+                    missing=None if missing == "fail" else missing,
+                    crds_context=crds_context,
+                    config_file=config_file,
+                    ignore=tuple(ignore or ()),
+                    overwrite=overwrite,
+                    checkpoint=tuple(checkpoint or ()),
+                    strict=strict,
+                    report=report,
+                )
+                campaign = _campaign(wanted, parameters or {})
+            results = run(campaign, jobs=jobs, time_limit=time_limit)
         if any(result.failure for result in results):
             raise CampaignError(results)
         return [product for result in results for product in result.products]
@@ -213,8 +216,8 @@ def start(
     token = _planned.set(campaign)
     try:
         state: State[list[str]] = flow.with_options(task_runner=task_runner)(
-            [str(job.input) for job in campaign.jobs],
-            output_dir=str(campaign.trial.base if campaign.trial else campaign.output_dir),
+            [as_urls(str(job.input)) for job in campaign.jobs],
+            output_dir=as_urls(str(campaign.trial.base if campaign.trial else campaign.output_dir)),
             trial=campaign.trial.name if campaign.trial else None,
             crds_context=campaign.crds_context,
             config_file=campaign.config_file,
@@ -320,11 +323,11 @@ def _exposure(job: Job, campaign: Campaign, context: str) -> Exposure:
     mission, folder = campaign.mission, campaign.output_dir or job.input.parent
     registered = set(job.pipelines) <= set(mission.pipelines)
     parameters = {
-        "input": str(job.input),
+        "input": as_urls(str(job.input)),
         "package": mission.package if registered else "",
         "pipelines": list(job.pipelines),
         "handed_on": list(job.handed_on),
-        "output_dir": str(folder),
+        "output_dir": as_urls(str(folder)),
         "own_suffixes": list(job.own_suffixes) if mission.know_suffix else [],
         "know_suffix": mission.know_suffix or "",
         "parameters": {

@@ -12,6 +12,10 @@ from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError, NoInputError, UsageError
 from stpipe_prefect.paths import printable, unrecordable
 from stpipe_prefect.products.names import folder_path
+from stpipe_prefect.remote.stand_ins import bring_header
+from stpipe_prefect.remote.urls import is_url
+
+from .remote import bring_named
 
 if TYPE_CHECKING:
     from .mission import Mission
@@ -32,7 +36,7 @@ def find_inputs(names: Iterable[str], mission: Mission) -> Iterator[Path]:
         A pattern or folder that there is nothing for.
     """
     for name in names:
-        path = folder_path(name)
+        path = bring_named(name, mission.exposures) if is_url(name) else folder_path(name)
         if path.is_dir():
             found = _in_folder(path, mission)
         elif has_magic(name) and not path.exists():
@@ -78,6 +82,7 @@ def check_is_file(path: Path) -> None:
     InputError
         There is no such file, or its path is not UTF-8.
     """
+    bring_header(path)
     if problem := unrecordable(path):
         raise InputError(f"{printable(path)}: {problem}: rename it")
     if path.is_dir():

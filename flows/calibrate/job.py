@@ -14,6 +14,7 @@ from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.parameters.text import leaves
 from stpipe_prefect.provenance.record import find_run
 from stpipe_prefect.registry import find_step
+from stpipe_prefect.remote.urls import as_urls
 
 if TYPE_CHECKING:
     from stpipe_prefect.insertions.insertion import Insertion
@@ -83,7 +84,7 @@ class Job:
             PipelineProgress(
                 plan.pipeline,
                 Outcome.CACHED,
-                products=tuple(map(str, plan.products)),
+                products=tuple(as_urls(str(path)) for path in plan.products),
                 degraded=plan.degraded,
                 caveats=plan.remarks,
                 shared=plan.shared,

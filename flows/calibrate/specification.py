@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.exceptions import InputError, UsageError
 from stpipe_prefect.products.names import folder_path
+from stpipe_prefect.remote.urls import url_of
 
 from .associations import Associated, associate, exposures_of, put_on_shared_grids
 from .between import members_made, with_own_classes
@@ -17,6 +18,7 @@ from .campaign import Campaign
 from .exclusions import Exclusions
 from .inputs import campaign_file_among, find_inputs
 from .jobs import plan_jobs
+from .remote import bring_related
 from .rules import check_rules, with_rules
 
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ class Specification:
     Raises
     ------
     UsageError
-        What goes with associations is asked for without these, or a part of what they go through.
+        What goes with associations is asked for without these, or a part of what they go through;
+        or associations or a trial of what is in a store.
     """
 
     mission: Mission
@@ -87,10 +90,15 @@ class Specification:
     excluded: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        in_store = next(filter(None, map(url_of, (*self.files, self.output_dir))), "")
+        if in_store and self.trial:
+            raise UsageError(f"{in_store}: a trial takes local files, and a local folder")
         if self.associate is None:
             asked = {"pool": self.pool, "grid": self.grid, "missing": self.missing != "fail"}
             for name in (name for name, is_asked in asked.items() if is_asked):
                 raise UsageError(f"{name} goes with associate")
+        elif in_store:
+            raise UsageError(f"{in_store}: associate takes local files, and a local folder")
         elif self.pipeline or self.stage:
             raise UsageError("associate goes through all stages: leave pipeline and stage out")
 
@@ -118,6 +126,7 @@ class Specification:
 
         The associations that were `made` take the place of others.
         """
+        bring_related(self.files, self.output_dir)
         files = [*self.files] if made is None else [*exposures_of(self.files), *made]
         left_out = self._exclusions.of(files)
         refused = self._exclusions.refused(path for path in files if path not in left_out)

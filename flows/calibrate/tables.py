@@ -17,6 +17,8 @@ from stpipe_prefect.cli.exit import say
 from stpipe_prefect.execution.results import Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.provenance.plans import Plan
+from stpipe_prefect.remote.store import mark_of
+from stpipe_prefect.remote.urls import is_url, url_of
 
 if TYPE_CHECKING:
     from .associations import Associated
@@ -71,7 +73,7 @@ def show_results(console: Console, campaign: Campaign, *, debug: bool) -> None:
     show_excluded(console, campaign.excluded)
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
-        console.print(f"products are in {output_dir.resolve()}")
+        console.print(f"products are in {url_of(output_dir) or output_dir.resolve()}")
     if campaign.report:
         console.print(f"report: {Path(campaign.report).resolve()}", soft_wrap=True)
     for result in campaign.results:
@@ -130,12 +132,24 @@ def _add_products(table: Table, results: Sequence[Result]) -> None:
     table.add_column("s", justify="right")
     for result in results:
         for each in result.pipelines:
-            for number, product in enumerate(map(Path, each.products)):
+            for number, product in enumerate(each.products):
                 cached = each.outcome is Outcome.CACHED
                 shared = f"shared with {each.shared}" if each.shared else Outcome.CACHED
                 seconds = shared if cached else f"{each.seconds:.1f}"
-                size = f"{product.stat().st_size / 1e6:.2f}"
-                table.add_row(product.name, size, each.pipeline, "" if number else seconds)
+                table.add_row(
+                    Path(product).name,
+                    f"{_size(product) / 1e6:.2f}",
+                    each.pipeline,
+                    "" if number else seconds,
+                )
+
+
+def _size(product: str) -> int:
+    """Give the bytes of a product, on disk or in a store."""
+    if not is_url(product):
+        return Path(product).stat().st_size
+    mark = mark_of(product)
+    return mark.size if mark else 0
 
 
 def _add_outcomes(table: Table, results: Sequence[Result]) -> None:

@@ -30,6 +30,7 @@ from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_d
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.references.context import pinned_context
+from stpipe_prefect.remote.urls import is_url
 
 from .previous import previous_products
 from .summary import Summary
@@ -57,7 +58,7 @@ def _run_name() -> str:
 
 
 def _archives(names: list[str] | None) -> list[Path]:
-    roots = DeploymentSettings().input_roots
+    roots = [root for root in DeploymentSettings().input_roots if not is_url(root)]
     return [folder_path(name).absolute() for name in names or roots]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import StpipePrefectError, reason
 from ..outcomes import exit_code_of
+from ..remote.urls import as_urls
 from ..streams import with_streams
 from ..user import check_user
 
@@ -68,7 +69,7 @@ def complain(command: str, problems: str, error: BaseException, *, debug: bool) 
 
 def say(command: str, problems: str) -> None:
     """Print each problem in one line on standard error."""
-    for problem in problems.splitlines():
+    for problem in as_urls(problems).splitlines():
         print(f"{command}: {problem}", file=sys.stderr)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from configobj.validate import bool_dict
@@ -16,6 +17,7 @@ from ..parameters.resolution import Layer, Source
 from ..parameters.validation import raise_problems
 from ..products.names import folder_path
 from ..provenance.inputs import input_files, product_names
+from ..remote.urls import as_urls, is_url
 
 FLOW_RUN = Source("flow run")
 
@@ -27,7 +29,7 @@ Prefect does not document it. It is here, as `.workarounds` imports prefect.
 
 PREFIX = "STPIPE_PREFECT_"
 
-Folders = Annotated[tuple[Path, ...], NoDecode]
+Folders = Annotated[tuple[Path | str, ...], NoDecode]
 
 WRITTEN = ("output_dir", "output_file", "catalog_path", "report")
 """Parameters that say where a step writes; so do those named ``save_...`` that are no switches."""
@@ -41,9 +43,9 @@ class DeploymentSettings(BaseSettings):
 
     Attributes
     ----------
-    input_roots, output_roots : tuple of pathlib.Path
-        Folders below which input files, and products, have to be; in the environment separated
-        as in ``PATH``. Default: the folder in which the run works.
+    input_roots, output_roots : tuple of pathlib.Path or str
+        Folders, or their URLs, below which input files, and products, have to be; in the
+        environment separated as in ``PATH``. Default: the folder in which the run works.
     allow_hooks : bool
         Whether ``pre_hooks`` and ``post_hooks`` may be given, which run code and commands.
     allow_overrides : bool
@@ -66,7 +68,8 @@ class DeploymentSettings(BaseSettings):
     @field_validator("input_roots", "output_roots", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return value.split(os.pathsep) if isinstance(value, str) else value
+        named = re.split(f"{os.pathsep}(?!//)", value) if isinstance(value, str) else value
+        return [each if is_url(each) else Path(each) for each in named]
 
     def hides(self, name: str) -> bool:
         """Whether a parameter has no place in a deployment's form."""
@@ -200,12 +203,19 @@ def _outside(
 ) -> Iterator[str]:
     """Find a path that leads out of the folders allowed, by whatever detour or link."""
     named = [folder for each in roots for folder in getattr(settings, each)]
-    folders = list(dict.fromkeys(folder_path(folder).resolve() for folder in named))
-    file = folder_path(value).resolve()
+    folders = list(dict.fromkeys(_place(folder) for folder in named))
+    allowed = dict.fromkeys(str(each) if is_url(each) else str(_place(each)) for each in named)
+    value = as_urls(value)
+    file = _place(value)
     # A part of a product's name, such as its suffix, does not start in the folder of the run.
-    climbs = ".." in Path(value).parts and path not in ("input", "output_dir")
+    climbs = ".." in Path(value).parts and (is_url(value) or path not in ("input", "output_dir"))
     if climbs or not any(file.is_relative_to(folder) for folder in folders):
         yield (
-            f"{path} = {value!r} is not below {' or '.join(map(str, folders))}; "
+            f"{path} = {value!r} is not below {' or '.join(allowed)}; "
             f"{PREFIX}{roots[0].upper()} in the worker's environment lists the allowed folders"
         )
+
+
+def _place(named: str | Path) -> Path | PurePosixPath:
+    """Give what can be compared of a folder, file or URL: no detours or links."""
+    return PurePosixPath(named) if is_url(named) else folder_path(named).resolve()

@@ -34,6 +34,7 @@ from ..provenance.plans import Plan
 from ..provenance.record import Record
 from ..references.needs import read_crds_parameters
 from ..registry import find_step
+from ..remote.urls import as_urls
 from . import artifacts, tasks
 from .deployments import (
     DeploymentSettings,
@@ -395,4 +396,4 @@ def _label(data: Any) -> str:
 
 
 def _names(paths: Iterable[Path]) -> list[str]:
-    return [str(path) for path in paths]
+    return [as_urls(str(path)) for path in paths]

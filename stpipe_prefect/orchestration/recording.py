@@ -38,6 +38,7 @@ from ..provenance.record import (
     run_name,
 )
 from ..provenance.statistics import caveats_of
+from ..remote.urls import as_urls
 from .observation import Observation, observing
 
 
@@ -132,7 +133,7 @@ def recorded_products(
         if not overwrite:
             check_replaceable(places, earlier, dependencies.pipeline, others)
         log_file = log_path(record_path(staging.folder, name))
-        log_file.write_text(log.getvalue())
+        log_file.write_text(as_urls(log.getvalue()))
         replaced = {earlier, *(record.path for record, _ in others)} - {path}
         about = {file for record in (path, *replaced) for file in files_beside(record)}
         obsolete = {path, *replaced, *about}

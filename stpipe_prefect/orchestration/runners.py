@@ -15,6 +15,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from ..exceptions import UsageError, nearest
 from ..execution.job_size import Slurm, read_address
 from ..execution.slurm import Jobs, SlurmError, ask_slurm, slurm_jobs
+from ..remote.urls import url_of
 from .server import LOOPBACK, server_is_configured
 
 EXPECTED = "expected dask://HOST:PORT or slurm://PARTITION"
@@ -100,6 +101,11 @@ def slurm_of_flow() -> SlurmTaskRunner | None:
 
 def _slurm(address: str, folder: Path) -> SlurmTaskRunner:
     slurm = read_address(address)
+    if url := url_of(folder):
+        raise UsageError(
+            f"--runner {address}: its jobs exchange files beside the products, and {url} is no "
+            "folder that all nodes see"
+        )
     if not server_is_configured():
         raise _no_server(address, "nodes of SLURM")
     try:

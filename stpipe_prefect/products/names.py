@@ -11,6 +11,7 @@ from string import Formatter
 from typing import Any
 
 from ..exceptions import OutputError
+from ..remote.urls import is_url, local_path
 
 
 def output_name(
@@ -99,7 +100,12 @@ def in_folder(folder: str, name: str) -> str:
 
 
 def folder_path(folder: str | Path) -> Path:
-    """Make a path of a folder that a user names, with ``~`` or environment variables."""
+    """Make a path of a folder that a user names, with ``~`` or environment variables.
+
+    Of a URL, that which stands for it in this process.
+    """
+    if is_url(folder):
+        return local_path(str(folder))
     return Path(expanded(str(folder)))
 
 

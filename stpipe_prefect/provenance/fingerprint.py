@@ -16,6 +16,8 @@ from typing import Any
 
 from ..exceptions import StpipePrefectError
 from ..products.sharing import noted
+from ..remote.stand_ins import fetch, is_whole, object_of
+from ..remote.urls import as_urls, is_url, local_path, takes_urls
 from .volatile import is_volatile
 
 _IN_MEMORY = "memory:/"
@@ -70,6 +72,10 @@ class FileContent:
     mtime_ns, ctime_ns : int
         When the content was changed last, and when anything about the file was; nanoseconds.
     sha256 : str
+        Empty of an object in a store that is not here.
+    mark : str
+        Of an object in a store, its etag or version, in place of the times; its path here is that
+        of its stand-in, and in a record its URL.
     """
 
     path: str
@@ -77,12 +83,16 @@ class FileContent:
     mtime_ns: int
     ctime_ns: int
     sha256: str
+    mark: str = ""
 
     @classmethod
     def of(cls, path: Path, known: FileContent | None = None) -> FileContent:
         """Describe a file as it is; one that is known and untouched since is not read again."""
         if known is not None and known.path == str(path) and known.is_untouched:
             return known
+        if here := object_of(path):
+            sha256 = sha256_of(path) if is_whole(path) else ""
+            return cls(str(path), here.size, 0, 0, sha256, here.mark)
         stat = path.stat()
         times = (stat.st_mtime_ns, stat.st_ctime_ns)
         sha256 = noted(path, stat) or _content(path.absolute(), stat.st_size, *times)
@@ -94,6 +104,9 @@ class FileContent:
 
         The ctime of a file that folders share changes with each link to it, and does not count.
         """
+        if self.mark:
+            here = object_of(self.path)
+            return here is not None and (here.size, here.mark) == (self.size, self.mark)
         path = Path(self.path)
         try:
             stat = path.stat()
@@ -113,6 +126,8 @@ class FileContent:
         """Whether the content is the same, found out by reading it."""
         path = Path(self.path)
         try:
+            if path.stat().st_size == self.size:
+                fetch(path)
             return path.stat().st_size == self.size and sha256_of(path) == self.sha256
         except OSError:
             return False
@@ -124,12 +139,16 @@ class FileContent:
 
     def as_json(self) -> dict[str, Any]:
         """Give what is recorded of it."""
-        return asdict(self)
+        row = {**asdict(self), "path": as_urls(self.path)}
+        return row if self.mark else {name: row[name] for name in row if name != "mark"}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> FileContent:
         """Read what was recorded of it; what else there is belongs to a later version."""
-        return cls(**{item.name: row[item.name] for item in fields(cls)})
+        known = {item.name: row[item.name] for item in fields(cls) if item.name in row}
+        if takes_urls() and is_url(known["path"]):
+            known["path"] = str(local_path(known["path"]))
+        return cls(**known)
 
 
 def content_of_model(model: Any, name: str) -> FileContent:

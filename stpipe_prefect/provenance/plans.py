@@ -11,6 +11,7 @@ from ..exceptions import InputError
 from ..insertions.insertion import Insertion
 from ..parameters.resolution import Layer
 from ..references.selection import bad_files
+from ..remote.urls import as_urls
 from .code import Code
 from .collect import fingerprint_without_parameters
 from .dependencies import Dependencies, named_files
@@ -65,7 +66,7 @@ class Plan:
 
     def __str__(self) -> str:
         if self.refusal:
-            return f"refused: {self.refusal}"
+            return f"refused: {as_urls(self.refusal)}"
         if self.reasons:
             return f"will run: {'; '.join(self.reasons)}"
         return f"shared with {self.shared}" if self.shared else "up to date"
@@ -77,8 +78,8 @@ class Plan:
             "pipeline": self.pipeline,
             "up_to_date": self.is_up_to_date,
             "reasons": list(self.reasons),
-            "refusal": self.refusal,
-            "products": [str(path) for path in self.products],
+            "refusal": as_urls(self.refusal),
+            "products": [as_urls(str(path)) for path in self.products],
             "degraded": list(self.degraded),
             "caveats": list(self.remarks),
         } | ({"shared": self.shared} if self.shared else {})

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ..exceptions import InputError, NoInputError, reason
 from ..outcomes import Outcome
 from ..products.names import shortened
 from ..products.staging import synced
+from ..remote.urls import as_urls
 from .dependencies import Dependencies, Row
 from .fingerprint import FileContent, fingerprint
 from .inputs import product_names
@@ -138,7 +139,7 @@ class Record:
 
     def as_text(self) -> str:
         """Give the text of the file."""
-        return json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n"
+        return as_urls(json.dumps(self.as_json(), indent=1, ensure_ascii=False)) + "\n"
 
     def as_json(self) -> dict[str, Any]:
         """Give the content of the file."""
@@ -159,7 +160,7 @@ class Record:
             "statistics": self.statistics,
             "headers": self.headers,
             "products": [
-                asdict(replace(file, path=_beside(Path(file.path), folder)))
+                replace(file, path=_beside(Path(file.path), folder)).as_json()
                 for file in self.products
             ],
         }

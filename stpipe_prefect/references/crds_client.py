@@ -16,13 +16,17 @@ from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from ..exceptions import CrdsServerError, ReferenceFileError, UsageError, reason
+from ..exceptions import CrdsServerError, InputError, ReferenceFileError, UsageError, reason
+from ..remote.store import explained, opened
+from ..remote.urls import is_url
 from ..workarounds import crds_console_off
 
 URL_VARIABLE = "CRDS_SERVER_URL"
 PAUSES = (0.5, 1.0)
 """Seconds between the attempts of one call or download."""
 CHUNK = 1 << 18
+BLOCK = 1 << 23
+"""Bytes of an object in a store that are asked for at a time."""
 LIMIT_VARIABLE = "STPIPE_CRDS_PATIENCE"
 DEFAULT_LIMIT = 30.0
 LEAST_RATE = 10_000
@@ -178,7 +182,13 @@ def configured_server(observatory: str) -> CrdsServer | None:
 
 
 def chunks(url: str, deadline: Deadline) -> Iterator[bytes]:
-    """Download, as it comes; an OSError or HTTPException says that this failed."""
+    """Download, as it comes; an OSError or HTTPException says that this failed.
+
+    Of an object in a store, whose file system tries again by itself, a ReferenceFileError.
+    """
+    if is_url(url) and not url.startswith(("http://", "https://", "file://")):
+        yield from _chunks_of_object(url, deadline)
+        return
     response: HTTPResponse = deadline.within(lambda: urlopen(url, timeout=deadline.attempt))
     with response:
         while data := response.read1(CHUNK):
@@ -186,6 +196,16 @@ def chunks(url: str, deadline: Deadline) -> Iterator[bytes]:
             if not deadline.left:
                 raise TimeoutError("too slow")
             yield data
+
+
+def _chunks_of_object(url: str, deadline: Deadline) -> Iterator[bytes]:
+    try:
+        with explained(url), opened(url, BLOCK) as file:
+            while data := file.read(BLOCK):
+                deadline.extend(len(data))
+                yield data
+    except InputError as error:
+        raise ReferenceFileError(str(error)) from error
 
 
 def is_transient(error: Exception) -> bool:

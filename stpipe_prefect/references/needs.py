@@ -9,6 +9,7 @@ from typing import Any
 
 from ..association import association_of, exemplar
 from ..exceptions import input_error, reason
+from ..remote.stand_ins import bring_header
 from .reference import ReferenceFile
 from .selection import select
 
@@ -24,6 +25,7 @@ def read_crds_parameters(step_class: Any, data: Any) -> tuple[Mapping[str, Any],
     try:
         data = exemplar(data)
         if isinstance(data, (str, Path)) and Path(data).suffix in _SELF_CONTAINED:
+            bring_header(data)
             stat = Path(data).stat()
             as_it_was = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
             crds_parameters, observatory = _read(step_class, str(data), as_it_was)

@@ -17,6 +17,7 @@ SERVICE = "runs until it is ended: tests/orchestration/test_browser.py, tests/op
 LOCAL = "starts processes that stay, at fixed ports: tests/operations"
 CLUSTER = "needs several machines: tests/orchestration/test_runners.py has a cluster on one"
 SLURM = "needs a cluster: tests/orchestration/test_slurm.py has one of two nodes on one machine"
+STORE = "needs a bucket: tests/flows/calwebb/test_object_store.py"
 POOL = "needs a pool of the archive: tests/flows/calwebb/associations/test_pool.py"
 ROMAN = "needs exposures of Roman: tests/flows/romancal/test_command.py"
 
@@ -74,6 +75,12 @@ ELSEWHERE = {
         f"{COMPOSE} exec -T postgres pg_restore --username prefect --dbname prefect --exit-on-error"
         " --no-owner < prefect.dump": DATABASE,
         f"{COMPOSE} up --detach": ENGINE,
+    },
+    "howto-s3.md": {
+        "pip install 'stpipe_prefect[jwst,s3]'": "the environment of the tests has it",
+        "python -m flows.calwebb s3://archive/raw/ --output-dir s3://archive/products": STORE,
+        "python -m flows.calwebb 's3://archive/raw/*_uncal.fits' --output-dir products": STORE,
+        "python -m flows.calwebb raw/ --output-dir s3://archive/products --plan": STORE,
     },
     "many-exposures.md": {
         "python -m flows.calwebb raw/ --output-dir products": "README.md has it, with --jobs",

@@ -389,3 +389,28 @@ def test_locally_everything_is_allowed(prefect_server, mission, tmp_path_factory
     (product,) = as_flow(CalibratePipeline)("one_raw.row", output_dir=elsewhere, steps=HOOK)
     assert product == str(elsewhere / "one_cal.row")
     assert (mission / "hooked").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("input", "s3://archive/other/x.fits"),
+        ("input", "s3://archive/raw/../other/x.fits"),
+        ("output_dir", "s3://archive/raw"),
+        ("output_dir", "s3://archive/products2"),
+    ],
+)
+def test_urls_are_held_to_the_urls_among_the_roots(roots, monkeypatch, name, url):
+    folders = f"{roots[0]}:s3://archive/raw", "s3://archive/products"
+    monkeypatch.setenv("STPIPE_PREFECT_INPUT_ROOTS", folders[0])
+    monkeypatch.setenv("STPIPE_PREFECT_OUTPUT_ROOTS", folders[1])
+    allowed = {"input": "s3://archive/raw/x.fits", "output_dir": "s3://archive/products/one"}
+    check_allowed("any", [Layer(FLOW_RUN, allowed)])
+    check_allowed("any", [Layer(FLOW_RUN, {"input": str(roots[0] / "x.fits")})])
+    with pytest.raises(ParameterError, match=r"is not below .*s3://archive/"):
+        check_allowed("any", [Layer(FLOW_RUN, {name: url})])
+
+
+def test_without_urls_among_the_roots_none_is_allowed(roots):
+    with pytest.raises(ParameterError, match=r"'s3://archive/x.fits' is not below /"):
+        check_allowed("any", [Layer(FLOW_RUN, {"input": "s3://archive/x.fits"})])

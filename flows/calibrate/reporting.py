@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
+from stpipe_prefect.remote.urls import url_of
 
 if TYPE_CHECKING:
     from stpipe_prefect.exceptions import StpipePrefectError
@@ -39,6 +40,6 @@ def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
 
 
 def _folders(campaign: Campaign) -> list[Path]:
-    """List where products go, as far as there is such a folder."""
+    """List where products go, as far as there is such a folder here."""
     named = [campaign.output_dir or job.input.parent for job in campaign.jobs]
-    return [folder for folder in dict.fromkeys(named) if folder.is_dir()]
+    return [folder for folder in dict.fromkeys(named) if folder.is_dir() and not url_of(folder)]

@@ -93,6 +93,8 @@ class Specification:
         in_store = next(filter(None, map(url_of, (*self.files, self.output_dir))), "")
         if in_store and self.trial:
             raise UsageError(f"{in_store}: a trial takes local files, and a local folder")
+        if self.report and (url := url_of(self.output_dir)):
+            raise UsageError(f"{url}: a report takes products in a local folder")
         if self.associate is None:
             asked = {"pool": self.pool, "grid": self.grid, "missing": self.missing != "fail"}
             for name in (name for name, is_asked in asked.items() if is_asked):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ from stpipe_prefect.remote.scratch import planning
 from stpipe_prefect.warm.child import set_default
 
 from .exclusions import failures, write_exclusions
-from .options import parser, sample_products
+from .options import check_together, only_shows, parser, sample_products
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,50 +54,28 @@ def main(mission: Mission, arguments: Sequence[str]) -> int:
 
 
 def _run(mission: Mission, options: argparse.Namespace, texts: dict[str, str]) -> int:
-    _check(options)
+    check_together(options)
     if options.pipeline and Path(options.pipeline).is_file():
         _take_class_of_file(options)
     mission.check_installed()
     if options.write_exclusions:
         write_exclusions(Path(options.write_exclusions), {})  # is it a file that can be added to?
-    command = _Command(mission, options, texts, screen())
+    command = Command(mission, options, texts, screen())
     sample = None if options.files else command.use_sample()
     wanted = command.specification(sample)
     associated = command.associated(wanted)
-    only_shows = options.plan or options.explain
-    with TemporaryDirectory(prefix="associations-") if only_shows else nullcontext() as instead:
-        made = None
-        if associated:
-            made = associated.written(wanted.output_dir, instead=Path(instead) if instead else None)
-        jobs, refused = wanted.jobs(made)
-        for line in wanted.unused_exclusions(made):
-            say(mission.command, line)
-        for error in refused.values():
-            complain(mission.command, str(error), error, debug=options.debug)
-        codes = {error.exit_code for error in refused.values()}
-        command.exclude(
-            {path.name: reason(why).removeprefix(f"{path}: ") for path, why in refused.items()}
-        )
-        if not jobs:
-            from .tables import show_excluded
+    if options.sweep:
+        from .sweep import sweep
 
-            if not options.json:
-                show_excluded(command.console, wanted.excluded)
-            return common_exit_code(codes)
-        if options.plan:
-            is_good = command.plan(wanted, jobs, associated)
-            return 0 if is_good and not refused else 1
-        if options.explain:
-            command.explain(wanted, jobs, associated)
-            return 1 if refused else 0
-        codes |= command.run(wanted, jobs, associated, refused)
-    if sample and not codes and wanted.stage is None:
+        return common_exit_code(sweep(command, wanted, associated))
+    codes = command.carry_out(wanted, associated)
+    if sample and not codes and wanted.stage is None and not only_shows(options):
         return _judge(mission, sample, wanted.output_dir, command.console)
     return common_exit_code(codes)
 
 
 @dataclass(frozen=True)
-class _Command:
+class Command:
     """What was typed, and where to show what comes of it."""
 
     mission: Mission
@@ -169,9 +147,56 @@ class _Command:
         if self.options.files and (others := made.count_others(wanted.files, wanted.output_dir)):
             what = "associations given are not taken, associate makes others"
             say(self.mission.command, f"{what}: {others}")
-        if not (self.options.plan or self.options.explain):
+        if not only_shows(self.options):
             check_output_dir(wanted.output_dir)
         return made
+
+    def carry_out(self, wanted: Specification, associated: Associated | None) -> set[int]:
+        """Plan, explain or run the campaign; gives the exit codes of what failed or is refused."""
+        is_real = not only_shows(self.options)
+        with self._jobs(wanted, associated, is_real=is_real) as (jobs, refused, unused):
+            for line in unused:
+                say(self.mission.command, line)
+            for error in refused.values():
+                complain(self.mission.command, str(error), error, debug=self.options.debug)
+            codes = {error.exit_code for error in refused.values()}
+            self.exclude(
+                {path.name: reason(why).removeprefix(f"{path}: ") for path, why in refused.items()}
+            )
+            if not jobs:
+                from .tables import show_excluded
+
+                if not self.options.json:
+                    show_excluded(self.console, wanted.excluded)
+                return codes
+            if is_real:
+                return codes | self.run(wanted, jobs, associated, refused)
+            is_good = not refused
+            if self.options.plan:
+                is_good &= self.plan(wanted, jobs, associated)
+            else:
+                self.explain(wanted, jobs, associated)
+            return set() if is_good else {1}
+
+    def check(self, wanted: Specification, associated: Associated | None) -> None:
+        """Refuse wrong parameters before anything runs."""
+        with self._jobs(wanted, associated, is_real=False) as (jobs, *_):
+            self._campaign(wanted, jobs, associated)
+
+    @contextmanager
+    def _jobs(
+        self, wanted: Specification, associated: Associated | None, *, is_real: bool
+    ) -> Iterator[tuple[list[Job], Mapping[Path, StpipePrefectError], Iterable[str]]]:
+        """Decide what the files call for, and say which exclusions have no use.
+
+        Associations that are not for real lie elsewhere.
+        """
+        with nullcontext() if is_real else TemporaryDirectory(prefix="associations-") as instead:
+            made = None
+            if associated:
+                elsewhere = Path(instead) if instead else None
+                made = associated.written(wanted.output_dir, instead=elsewhere)
+            yield *wanted.jobs(made), wanted.unused_exclusions(made)
 
     def plan(self, wanted: Specification, jobs: list[Job], associated: Associated | None) -> bool:
         """Say what would run, for which no server is needed; tells whether nothing is refused."""
@@ -316,27 +341,6 @@ class _Command:
                 campaign.take(job.cached())
         write_report(campaign)
         return ""
-
-
-def _check(options: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
-    if options.plan and options.explain:
-        raise UsageError("--plan and --explain: give one of them")
-    if options.json and not (options.plan or options.explain):
-        raise UsageError("--json goes with --plan or --explain")
-    if options.write_exclusions and (options.plan or options.explain):
-        raise UsageError("--write-exclusions goes with a run")
-    if options.html and not options.plan:
-        raise UsageError("--html goes with --plan")
-    if options.report and (options.plan or options.explain):
-        raise UsageError("--report is about results: leave --plan and --explain out")
-    for name in ("history", "changed"):
-        if getattr(options, name) and not options.explain:
-            raise UsageError(f"--{name} goes with --explain")
-    if (
-        options.explain not in (None, "*") and not options.files
-    ):  # what follows the option was meant as these
-        options.files, options.explain = [options.explain], "*"
 
 
 def _take_class_of_file(options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from stpipe_prefect.exceptions import nearest
+from stpipe_prefect.exceptions import UsageError, nearest
 from stpipe_prefect.parameters.text import CommandParser, count
 from stpipe_prefect.provenance.dependencies import ASPECTS
 from stpipe_prefect.registry import registered_steps
@@ -65,6 +65,17 @@ def parser(mission: Mission) -> CommandParser:
         metavar="NAME",
         help="make the products in DIR/trials/NAME, and share what the base, DIR, or another trial "
         "has of them",
+    )
+    add(
+        "--sweep",
+        action="append",
+        metavar="PARAMETER=VALUE,...",
+        help="make a trial for each value, and compare them; several --sweep are combined",
+    )
+    add(
+        "--merit",
+        metavar="MODULE:FUNCTION",
+        help="with --sweep: a figure of merit; given the path of a product, a number or None",
     )
     add(
         "--pipeline",
@@ -173,6 +184,34 @@ def parser(mission: Mission) -> CommandParser:
     add_option(made)
     add("--debug", action="store_true", help="show tracebacks")
     return made
+
+
+def check_together(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if options.plan and options.explain:
+        raise UsageError("--plan and --explain: give one of them")
+    if options.json and not (options.plan or options.explain):
+        raise UsageError("--json goes with --plan or --explain")
+    if options.write_exclusions and (options.plan or options.explain):
+        raise UsageError("--write-exclusions goes with a run")
+    if options.html and not options.plan:
+        raise UsageError("--html goes with --plan")
+    if options.report and (options.plan or options.explain):
+        raise UsageError("--report is about results: leave --plan and --explain out")
+    if options.merit and not options.sweep:
+        raise UsageError("--merit goes with --sweep")
+    for name in ("history", "changed"):
+        if getattr(options, name) and not options.explain:
+            raise UsageError(f"--{name} goes with --explain")
+    if (
+        options.explain not in (None, "*") and not options.files
+    ):  # what follows the option was meant as these
+        options.files, options.explain = [options.explain], "*"
+
+
+def only_shows(options: argparse.Namespace) -> bool:
+    """Tell whether nothing is to run."""
+    return bool(options.plan or options.explain)
 
 
 def _pipeline(name: str, mission: Mission) -> str:

@@ -92,7 +92,7 @@ def _product(found: Comparison) -> Iterator[str]:
     causes = [(cause.pipeline, cause.text) for cause in found.explanation.causes]
     if causes:
         yield f"<h3>{'Made differently' if found.is_identical else 'Why'}</h3>"
-        yield from _table(("pipeline", "what differs"), causes)
+        yield from table_of(("pipeline", "what differs"), causes)
     for text in found.explanation.unknown:
         yield f'<p class="dim">Why is not known: {escape(text)}</p>'
     pictures = pictures_of(found.a, found.b)
@@ -100,7 +100,7 @@ def _product(found: Comparison) -> Iterator[str]:
         yield from _pictures(pictures)
     yield "<h3>Parts</h3>"
     rows = [row_of(part) for part in found.parts]
-    yield from _table(("part", "shape", *FIGURES, ""), rows, figures=True)
+    yield from table_of(("part", "shape", *FIGURES, ""), rows, figures=True)
     different = [part for part in found.parts if not part.is_identical]
     columns = [(name, "", *rest) for name, *rest in columns_of(different)]
     yield from _details("column", columns, ("column", "", *FIGURES, ""), figures=True)
@@ -164,13 +164,14 @@ def _details(
     if rows:
         is_open = " open" if len(rows) <= 12 else ""
         yield f"<details{is_open}><summary>{len(rows)} {noun}{'s' * (len(rows) > 1)}</summary>"
-        yield from _table(titles, rows, figures=figures)
+        yield from table_of(titles, rows, figures=figures)
         yield "</details>"
 
 
-def _table(
+def table_of(
     titles: Sequence[str], rows: Iterable[Sequence[str]], *, figures: bool = False
 ) -> Iterator[str]:
+    """Write a table; of `figures`, numbers are to the right."""
     yield f'<div class="wide"><table{" class=figures" if figures else ""}><tr>'
     yield "".join(f"<th>{escape(title)}</th>" for title in titles)
     yield "</tr>"

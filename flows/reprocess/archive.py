@@ -14,6 +14,7 @@ from flows.calibrate.inputs import CAMPAIGN_FILE, find_inputs
 from flows.calibrate.mission import Mission
 from flows.calwebb.mission import JWST
 from flows.romancal.mission import ROMAN
+from flows.trials.folders import TRIALS
 from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError
 
@@ -81,7 +82,8 @@ def _inputs(archive: Path) -> Iterator[Path]:
 def _in_tree(top: Path) -> Iterator[Path]:
     for name, folders, _ in os.walk(top):
         # Hidden ones are of unfinished products.
-        folders[:] = [each for each in folders if each != PREVIOUS and not each.startswith(".")]
+        aside = (PREVIOUS, TRIALS)
+        folders[:] = [each for each in folders if each not in aside and not each.startswith(".")]
         for mission in MISSIONS:
             with suppress(InputError):  # there is nothing in it
                 yield from find_inputs([name], mission)

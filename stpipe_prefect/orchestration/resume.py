@@ -75,9 +75,9 @@ class Resumption:
             self._why_not = f"{dependencies.opaque[0]} cannot be compared between runs"
         self._checkpoint = self._find() if self._is_linear else None
         if self._checkpoint is not None:
-            save_model = pipeline.save_model
-            pipeline.save_model = lambda model, *args, **kwargs: save_model(
-                revealed(model), *args, **kwargs
+            # The class's of the moment: who observes the run replaces it later.
+            pipeline.save_model = lambda model, *args, **kwargs: type(pipeline).save_model(
+                pipeline, revealed(model), *args, **kwargs
             )
 
     def run(self, name: str, args: tuple[Any, ...], compute: Compute) -> Any:

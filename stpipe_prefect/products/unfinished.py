@@ -82,6 +82,19 @@ def is_abandoned(parent: Path, name: str) -> bool:
     return False
 
 
+def going_on(parent: Path) -> list[str]:
+    """List the runs that write into a folder now; of a long name, what there is of it."""
+    names = []
+    for name, path in _unfinished(parent):
+        if path.suffix == _LOCK:
+            try:
+                with locked(path, 0):
+                    pass
+            except (Timeout, OSError):
+                names.append(name)
+    return names
+
+
 def remove_leftovers(parent: Path) -> None:
     """Remove what killed runs of this user left, and locks that nobody holds."""
     for name, path in _unfinished(parent):

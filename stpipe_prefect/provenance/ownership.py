@@ -19,12 +19,18 @@ from .record import SUFFIX, Record, UnreadableRecordError, read_record
 
 def changed_since(record: Record) -> str:
     """Say which product is whole, but not what its record says; empty if there is none."""
+    what = changed_product(record)
+    how = "calibrate that file to continue from it, or replace it with --overwrite"
+    return f"{what}: {how}" if what else ""
+
+
+def changed_product(record: Record) -> str:
+    """Say only what was changed, and nothing of what to do about it."""
     for product in record.products:
         if Path(product.path).is_file() and not product.is_intact and _is_whole(product):
             return (
                 f"{product.path} was changed since {_pipeline(record)} made it "
-                f"({record.run.get('started', 'at an unknown time')}): calibrate that file to "
-                "continue from it, or replace it with --overwrite"
+                f"({record.run.get('started', 'at an unknown time')})"
             )
     return ""
 

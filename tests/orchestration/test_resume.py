@@ -70,7 +70,23 @@ def test_later_step_with_another_parameter(first, run_flow, small):
     resumed = run_flow("calwebb_detector1", exposure, checkpoint=["jump"], **changed)
     assert states(resumed)["dq_init"] == states(resumed)["jump"] == "Cached"
     assert states(resumed)["ramp_fit"] == "Completed"
-    assert_same_arrays(resumed, run_flow("calwebb_detector1", exposure, **changed))
+    alone = run_flow("calwebb_detector1", exposure, **changed)
+    assert_same_arrays(resumed, alone)
+    records = [find_record(next(run.products.glob("*_rate.fits"))) for run in (resumed, alone)]
+    assert records[0].statistics == records[1].statistics != {}
+
+
+def test_checkpoint_before_a_step_is_of_what_it_takes(run_flow, small):
+    exposure = small.program.exposures[0]
+    before = {"checkpoint": ["before ramp_fit", "before gain_scale"]}
+    kept = {each.folder for each in checkpoints()}
+    run_flow("calwebb_detector1", exposure, **before)
+    (new,) = (each for each in checkpoints() if each.folder not in kept)
+    assert new.steps[-1] != "ramp_fit" and "jump" in new.steps
+    changed = {"steps": {"ramp_fit": {"algorithm": "LIKELY"}}}
+    resumed = run_flow("calwebb_detector1", exposure, **before, **changed)
+    assert states(resumed)[new.steps[-1]] == "Cached"
+    assert states(resumed)["ramp_fit"] == "Completed"
 
 
 def test_earlier_step_with_another_parameter_runs_all(first, run_flow, small):

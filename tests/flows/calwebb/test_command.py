@@ -408,3 +408,20 @@ def test_exit_code_of_jwst_for_no_science_data_is_kept():
 
     assert exit_code_of(StpipeExitException(0)) == 1  # it is shown as FAIL
     assert exit_code_of(NoDataOnDetectorError("no open slits")) == 64
+
+
+def test_sweep_makes_trials_that_go_on_from_one_another_and_judges_them(calwebb, out, uncal):
+    sweep = ("--stage", 1, "--sweep", "steps.ramp_fit.firstgroup=0,1")
+    wrong = calwebb(uncal, *sweep, "--sweep", "steps.jmp.skip=true")
+    assert wrong.code == 2 and "there is no parameter 'steps.jmp.skip'" in wrong.err
+    assert not out.exists()
+    store = out.parent / "checkpoints"
+    run = calwebb(uncal, *sweep, STPIPE_PREFECT_CHECKPOINTS=store)
+    assert run.code == 0, run.err
+    assert "rate sky_rms" in run.out
+    assert (out / "trials/steps.ramp_fit.firstgroup.html").is_file()
+    (record,) = (out / "trials/firstgroup=1").glob("*.provenance.json")
+    outcomes = {row["step"]: row["outcome"] for row in json.loads(record.read_text())["steps"]}
+    assert (outcomes["jump"], outcomes["ramp_fit"]) == ("Cached", "Completed")
+    plan = calwebb(uncal, *sweep[:2], "--trial", "other", "--steps.ramp_fit.firstgroup=1", "--plan")
+    assert "shared with trials/firstgroup=1" in plan.out

@@ -379,7 +379,7 @@ def _limit(job: _Job, state: _State | None) -> Outcome | None:
 def _beyond(job: _Job, outcome: Outcome, seconds: float) -> Ended:
     has = {
         Outcome.OUT_OF_MEMORY: f"needed more than the {job.size.memory_mb:.0f} MB of its job",
-        Outcome.TIMED_OUT: f"took longer than the {job.size.seconds / 60:.0f} minutes of its job",
+        Outcome.TIMED_OUT: f"took longer than the {job.size.seconds / 60:.0f} min of its job",
     }
     return Ended(outcome, has[outcome], outcome.exit_code, seconds)
 

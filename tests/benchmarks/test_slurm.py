@@ -143,7 +143,7 @@ def test_forty_exposures_while_a_node_fails_and_the_controller_is_killed(
     assert any(MEMORY in name for name in made)
     for name in made:
         assert_same_arrays(here / name, out / name)
-    assert list(out.glob(".unfinished*")) == []
+    assert list(out.glob(".unfinished-slurm*")) == []
     assert cluster.jobs() == []
     records = [json.loads(path.read_text()) for path in out.glob("*.provenance.json")]
     assert len(records) == NUMBER - 2

@@ -18,10 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
-import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -32,13 +29,13 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-from ..exceptions import StpipePrefectError, reason
 from ..outcomes import Outcome
 from ..products.unfinished import unfinished_folder
 from ..warm.messages import Message
 from .job_size import Size
 from .processes import Tell, is_interrupted
 from .results import Ended
+from .slurm_commands import SlurmError, ask_slurm
 
 MODULE = f"{__package__}.slurm_job"
 
@@ -56,9 +53,6 @@ LATE = 90.0
 
 ATTEMPTS = 3
 
-SECONDS = 300.0
-"""That a command of SLURM may take."""
-
 _OVER = (
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
@@ -72,10 +66,6 @@ _NEVER_BEGINS = frozenset(
 _OF_MEMORY = ("exceeded memory limit", "oom_kill", "oom-kill", "Out Of Memory")
 _OF_TIME = ("DUE TO TIME LIMIT",)
 """What SLURM writes into the output of a job that it ends: some set-ups say so nowhere else."""
-
-
-class SlurmError(StpipePrefectError):
-    """A command of SLURM that failed, or that is not there."""
 
 
 @dataclass(frozen=True)
@@ -107,30 +97,6 @@ class _Job:
         with suppress(OSError):
             return (self.folder / OUTPUT).read_text(errors="replace")
         return ""
-
-
-def ask_slurm(program: str, *arguments: str) -> str:
-    """Run a command of SLURM; gives what it prints.
-
-    Raises
-    ------
-    SlurmError
-        It failed; the text is what it says.
-    """
-    if shutil.which(program) is None:
-        raise SlurmError(f"{program} was not found: run this where SLURM's commands are installed")
-    # Variables of a person's own squeue would change what it lists.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SQUEUE_", "SINFO_"))}
-    command = [program, *arguments]
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"{program}: {reason(error)}") from error
-    if done.returncode != 0:
-        raise SlurmError(" ".join(done.stderr.split()) or f"{program}: status {done.returncode}")
-    return done.stdout
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from ..exceptions import UsageError, nearest
 from ..execution.job_size import Slurm, read_address
-from ..execution.slurm import Jobs, SlurmError, ask_slurm, slurm_jobs
+from ..execution.slurm import Jobs, slurm_jobs
+from ..execution.slurm_commands import SlurmError, ask_slurm
 from ..remote.urls import url_of
 from .server import LOOPBACK, server_is_configured
 

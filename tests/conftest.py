@@ -15,7 +15,6 @@ import warm
 from filelock import FileLock
 from object_store import ObjectStore, object_store
 from platformdirs import user_cache_path
-from s3fs import S3FileSystem
 
 from flows.romancal.sample import store as roman_store
 from flows.romancal.sample.store import Sample as RomanSample
@@ -195,6 +194,8 @@ def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
 @pytest.fixture
 def store(store_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     """The object store, which what runs in this process uses, too."""
+    from s3fs import S3FileSystem
+
     for name, value in store_server.environment.items():
         monkeypatch.setenv(name, value)
     S3FileSystem.clear_instance_cache()

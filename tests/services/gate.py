@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -35,7 +35,8 @@ class Gate:
         """Let a request through, or end who sent it."""
         with self._lock:
             if method == "PUT" and self.uploads == self.limit:
-                os.kill(self.process, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it ended with an earlier request
+                    os.kill(self.process, signal.SIGKILL)
                 return False
             self.uploads += method == "PUT"
             return True

@@ -164,10 +164,13 @@ class Command:
                 {path.name: reason(why).removeprefix(f"{path}: ") for path, why in refused.items()}
             )
             if not jobs:
-                from .tables import show_excluded
+                from .reporting import write_refusals
+                from .tables import show_excluded, show_report
 
                 if not self.options.json:
                     show_excluded(self.console, wanted.excluded)
+                write_refusals(wanted, refused)
+                show_report(self.console, wanted.report)
                 return codes
             if is_real:
                 return codes | self.run(wanted, jobs, associated, refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from stpipe_prefect.exceptions import StpipePrefectError
 
     from .campaign import Campaign
+    from .specification import Specification
 
 
 def refused_result(path: Path, error: StpipePrefectError) -> Result:
@@ -25,10 +27,13 @@ def refused_result(path: Path, error: StpipePrefectError) -> Result:
 def write_report(campaign: Campaign) -> None:
     """Write the page, if one is asked for."""
     if campaign.report:
-        from flows.report.page import write_report
+        _write(campaign.report, _folders(campaign), campaign.left_out, campaign.results)
 
-        left_out = [refused_result(path, error) for path, error in campaign.left_out.items()]
-        write_report(Path(campaign.report), _folders(campaign), [*left_out, *campaign.results])
+
+def write_refusals(wanted: Specification, refused: Mapping[Path, StpipePrefectError]) -> None:
+    """Write the page where every input is refused, if one is asked for."""
+    if wanted.report:
+        _write(wanted.report, _local([wanted.output_dir]), refused, [])
 
 
 def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
@@ -39,7 +44,23 @@ def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
     return attention_lines(_folders(campaign), results) if len(results) > 1 else []
 
 
+def _write(
+    report: str,
+    folders: list[Path],
+    refused: Mapping[Path, StpipePrefectError],
+    results: Sequence[Result],
+) -> None:
+    from flows.report.page import write_report
+
+    left_out = [refused_result(path, error) for path, error in refused.items()]
+    write_report(Path(report), folders, [*left_out, *results])
+
+
 def _folders(campaign: Campaign) -> list[Path]:
     """List where products go, as far as there is such a folder here."""
-    named = [campaign.output_dir or job.input.parent for job in campaign.jobs]
-    return [folder for folder in dict.fromkeys(named) if folder.is_dir() and not url_of(folder)]
+    inputs = [job.input.parent for job in campaign.jobs]
+    return _local([campaign.output_dir] if campaign.output_dir else inputs)
+
+
+def _local(folders: Iterable[Path]) -> list[Path]:
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir() and not url_of(folder)]

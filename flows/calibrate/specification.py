@@ -95,6 +95,10 @@ class Specification:
             raise UsageError(f"{in_store}: a trial takes local files, and a local folder")
         if self.report and (url := url_of(self.output_dir)):
             raise UsageError(f"{url}: a report takes products in a local folder")
+        if self.report:
+            from flows.report.page import check_page
+
+            check_page(Path(self.report))
         if self.associate is None:
             asked = {"pool": self.pool, "grid": self.grid, "missing": self.missing != "fail"}
             for name in (name for name, is_asked in asked.items() if is_asked):

@@ -74,13 +74,18 @@ def show_results(console: Console, campaign: Campaign, *, debug: bool) -> None:
     if any(result.products for result in campaign.results):
         console.print(result_table(campaign.results))
         console.print(f"products are in {url_of(output_dir) or output_dir.resolve()}")
-    if campaign.report:
-        console.print(f"report: {Path(campaign.report).resolve()}", soft_wrap=True)
+    show_report(console, campaign.report)
     for result in campaign.results:
         if debug:
             sys.stderr.write(result.ended.traceback)
         say(command, "\n".join(f"degraded: {line}" for line in result.degraded))
         say(command, result.failure)
+
+
+def show_report(console: Console, report: str | None) -> None:
+    """Say where the page about the results is, if there is one."""
+    if report:
+        console.print(f"report: {Path(report).resolve()}", soft_wrap=True)
 
 
 def show_excluded(console: Console, excluded: Mapping[Path, str]) -> None:

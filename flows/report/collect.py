@@ -136,7 +136,7 @@ def collect(folders: Iterable[Path], results: Sequence[Result] | None = None) ->
     Raises
     ------
     InputError
-        There is no such folder; or there is no record, and no result.
+        There is no such folder; or no record in it, and no command says what came of its inputs.
     """
     folders = list(dict.fromkeys(folders))
     reading = _Reading()
@@ -144,7 +144,7 @@ def collect(folders: Iterable[Path], results: Sequence[Result] | None = None) ->
         if not folder.is_dir():
             raise NoInputError(f"{folder}: no such folder; name one with products in it")
         reading.read(folder)
-    if not reading.runs and not reading.unreadable and not results:
+    if not reading.runs and not reading.unreadable and results is None:
         names = ", ".join(map(str, folders))
         raise InputError(
             f"{names}: no provenance record (*{SUFFIX}) in it; a report needs those that "

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from flows.compare.page import STYLE
 from stpipe_prefect.exceptions import OutputError, reason
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.products.staging import check_output_dir
 from stpipe_prefect.provenance.record import log_path
 
 from . import figures
@@ -68,11 +69,21 @@ def write_report(
     written(path, text)
 
 
+def check_page(path: Path) -> None:
+    """Make sure that a page can be written, before any time is spent on what it is about."""
+    if path.is_dir():
+        raise OutputError(f"{path}: the page cannot be written: this is a folder, name a file")
+    try:
+        check_output_dir(path.absolute().parent)
+    except OutputError as error:
+        raise OutputError(f"{path}: the page cannot be written: {error}") from error
+
+
 def written(path: Path, text: str) -> None:
     """Write a page, whole or not at all."""
+    check_page(path)
     temporary = path.with_name(f".{path.name}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
@@ -108,7 +119,7 @@ def page(
         environment()
         .get_template("page.html")
         .render(
-            title=", ".join(folder.name or str(folder) for folder in folders),
+            title=", ".join(folder.name or str(folder) for folder in folders) or "no products",
             folders=folders,
             script=(FOLDER / "page.js").read_text(),
             head=_head(found),

@@ -24,6 +24,7 @@ from pydantic import Field
 from flows.calibrate.campaign import Campaign
 from flows.calibrate.factory import start
 from flows.calibrate.job import Job
+from flows.report.page import check_page
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.artifacts import show_report
 from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_deployable
@@ -88,6 +89,8 @@ def reprocess(
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
     check_deployable("reprocess", archives, {"crds_context": crds_context, "report": report})
+    if report:
+        check_page(Path(report))
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     summary = Summary(survey(archives, crds_context))
     progress = create_progress_artifact(

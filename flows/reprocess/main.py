@@ -153,3 +153,5 @@ def _show(summary: Summary, options: argparse.Namespace) -> None:
     for each in summary.reasons:
         print(f"{each.count:6}  {each.text}  (newer than {each.since:%Y-%m-%d %H:%M} UTC)")
     print(summary)
+    if options.report:
+        print(f"report: {Path(options.report).resolve()}")

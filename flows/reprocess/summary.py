@@ -79,15 +79,25 @@ class Summary:
         """Write a page about all products of the archive, and what did not become of others."""
         from flows.report.page import write_report
 
-        folders = dict.fromkeys(item.folder for item in self.items)
+        write_report(Path(path), _folders(self.items), self._all_results)
+
+    def attention(self) -> list[tuple[str, str]]:
+        """Give what needs attention of all that ran or failed: the kind, and a line."""
+        from flows.report.page import attention_lines
+
+        over = {*self.done, *self.failed}
+        concerned = _folders(item for item in self.items if item.input in over)
+        return attention_lines(concerned, self._all_results)
+
+    @property
+    def _all_results(self) -> list[Result]:
         known = {result.name for result in self.results}
         others = [
             Result(file.name, Ended(Outcome.FAILED, message, 1, is_explained=True))
             for file, message in self.failed.items()
             if file.name not in known
         ]
-        existing = [folder for folder in folders if folder.is_dir()]
-        write_report(Path(path), existing, [*self.results, *others])
+        return [*self.results, *others]
 
     @property
     def percent(self) -> float:
@@ -109,6 +119,8 @@ class Summary:
 
     def markdown(self) -> str:
         """Write it as Markdown."""
+        from stpipe_prefect.orchestration.artifacts import attention_lines
+
         lines = [f"**{self}**", ""]
         if self.stale:
             lines += ["| stale | newer than | because of |", "|--:|---|---|"]
@@ -116,14 +128,7 @@ class Summary:
                 f"| {reason.count} | {reason.since:%Y-%m-%d %H:%M} | {_cell(reason.text)} |"
                 for reason in self.reasons
             ]
-        if self.degraded:
-            lines += ["", "## Degraded", "", *(f"- {line}" for line in self.degraded)]
-        if self.failed:
-            lines += ["", "| failed | |", "|---|---|"]
-            lines += [
-                f"| {path.name} | {_cell(message)} |" for path, message in self.failed.items()
-            ]
-        return "\n".join(lines)
+        return "\n".join(lines + attention_lines(self.attention()))
 
     def as_json(self) -> dict[str, Any]:
         """Give it as what JSON knows."""
@@ -137,6 +142,10 @@ class Summary:
             "failed": {str(path): message for path, message in self.failed.items()},
             "left": [str(item.input) for item in self.left],
         }
+
+
+def _folders(items: Iterable[Item]) -> list[Path]:
+    return [folder for folder in dict.fromkeys(item.folder for item in items) if folder.is_dir()]
 
 
 def _counted(items: Iterable[Item]) -> list[Reason]:

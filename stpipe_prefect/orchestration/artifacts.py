@@ -212,6 +212,15 @@ def show_report(path: str | None) -> None:
         create_link_artifact(link=place.as_uri(), key="report", description=f"Report: {place}")
 
 
+def attention_lines(attention: Sequence[tuple[str, str]]) -> list[str]:
+    """List in Markdown what needs attention, given as kinds and lines, the most urgent first."""
+    if not attention:
+        return []
+    lines = ["", "## Needs attention", ""]
+    lines += [f"1. **{kind}** {line}" for kind, line in attention[:LISTED]]
+    return lines + (["", f"… and {len(attention) - LISTED} more"] if attention[LISTED:] else [])
+
+
 def show_batch(results: Sequence[Result], attention: Sequence[tuple[str, str]] = ()) -> None:
     """Attach what became of many exposures: outcomes, attention, the slowest and the largest.
 
@@ -226,10 +235,7 @@ def show_batch(results: Sequence[Result], attention: Sequence[tuple[str, str]] =
     counts = Counter(result.outcome for result in results)
     lines = ["| outcome | exposures |", "|---|--:|"]
     lines += [f"| {outcome} | {counts[outcome]} |" for outcome in Outcome if counts[outcome]]
-    if attention:
-        lines += ["", "## Needs attention", ""]
-        lines += [f"1. **{kind}** {line}" for kind, line in attention[:LISTED]]
-        lines += ["", f"… and {len(attention) - LISTED} more"] if attention[LISTED:] else []
+    lines += attention_lines(attention)
     ran = [result.ended for result in results if result.ended.seconds]
     if ran:
         lines += ["", "## Slowest and largest", "", "| | s | MB |", "|---|--:|--:|"]

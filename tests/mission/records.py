@@ -111,6 +111,13 @@ def vary(real: Path, exposure: str, count: int, out: Path) -> None:
             (out / file.replace(exposure, name)).write_text(changed)
 
 
+def rows_of(page: Path) -> dict[str, Any]:
+    """Read the table of a report, by name of the input."""
+    text = page.read_text()
+    start = text.index('id="data">') + len('id="data">')
+    return {row["name"]: row for row in json.loads(text[start : text.index("</script>", start)])}
+
+
 def _moved(region: str, chance: random.Random) -> str:
     by = chance.uniform(-0.1, 0.1)
     return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]) + by:.6f}", region)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from records import rows_of
 
 from flows.compare.main import main as compare
 from flows.report.main import main as report
@@ -41,16 +42,10 @@ def calibrated(run, small, tmp_path_factory):
     )
 
 
-def data_of(page):
-    text = page.read_text()
-    start = text.index('id="data">') + len('id="data">')
-    return {row["name"]: row for row in json.loads(text[start : text.index("</script>", start)])}
-
-
 def test_report_has_what_was_made_and_what_failed(calibrated):
     assert calibrated.done.returncode == 1
     assert f"report: {calibrated.page}" in calibrated.done.stdout
-    rows = data_of(calibrated.page)
+    rows = rows_of(calibrated.page)
     good, broken = rows[calibrated.exposure.name], rows[calibrated.broken]
     assert broken["outcome"] == "Failed" and "truncated" in broken["failure"]
     assert [run["pipeline"] for run in good["runs"]] == ["calwebb_detector1", "calwebb_image2"]
@@ -91,7 +86,7 @@ def test_quick_looks_are_no_products(calibrated, run, tmp_path):
     assert "0 of 2 will run" in (tmp_path / "plan.html").read_text()
     assert compare([str(calibrated.products), str(other)]) == 0
     assert report([str(calibrated.products), "--output", str(tmp_path / "r.html")]) == 0
-    assert not data_of(tmp_path / "r.html")[calibrated.exposure.name]["runs"][0]["products"][0][
+    assert not rows_of(tmp_path / "r.html")[calibrated.exposure.name]["runs"][0]["products"][0][
         "look"
     ]
 
@@ -100,7 +95,26 @@ def test_what_is_up_to_date_is_in_the_report_too(calibrated, run, tmp_path):
     page = tmp_path / "again.html"
     arguments = (calibrated.exposure, "--output-dir", calibrated.products)
     assert run(*arguments, "--report", page).returncode == 0
-    assert len(data_of(page)[calibrated.exposure.name]["runs"]) == 2
+    assert len(rows_of(page)[calibrated.exposure.name]["runs"]) == 2
+
+
+def test_report_lists_what_is_refused_though_nothing_can_run(run, tmp_path):
+    (tmp_path / "a_uncal.fits").write_text("no FITS")
+    page = tmp_path / "report.html"
+    out = ("--output-dir", tmp_path / "products")
+    done = run(tmp_path / "a_uncal.fits", *out, "--report", page)
+    assert done.returncode == 1 and f"report: {page}" in done.stdout
+    assert "not a FITS file" in rows_of(page)["a_uncal.fits"]["failure"]
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(calibrated, run, tmp_path):
+    out = ("--output-dir", tmp_path / "products")
+    done = run(calibrated.exposure, *out, "--report", tmp_path)
+    assert done.returncode == 1 and "this is a folder, name a file" in done.stderr
+    (tmp_path / "file").touch()
+    done = run(calibrated.exposure, *out, "--report", tmp_path / "file" / "report.html")
+    assert done.returncode == 1 and "the page cannot be written" in done.stderr
+    assert not (tmp_path / "products").exists()
 
 
 @pytest.mark.parametrize(

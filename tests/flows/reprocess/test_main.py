@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.io import fits
+from records import rows_of
 from stdatamodels.jwst.datamodels.dqflags import pixel
 
 from flows.compare.main import main as compare
@@ -35,11 +36,16 @@ def reprocessed(command, calibrated, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reprocessed") / "archive"
     archive = replace(calibrated, folder=shutil.copytree(calibrated.folder, folder))
     before = archive.times()
-    options = ("--context", "jwst_0002.pmap", "--keep-previous", "--json")
+    page = folder.parent / "report.html"
+    options = ("--context", "jwst_0002.pmap", "--keep-previous", "--json", "--report", page)
     done = command(archive.folder, *options)
     assert (done.returncode, done.stderr) == (0, "")
     return SimpleNamespace(
-        archive=archive, report=json.loads(done.stdout), before=before, after=archive.times()
+        archive=archive,
+        report=json.loads(done.stdout),
+        before=before,
+        after=archive.times(),
+        page=page,
     )
 
 
@@ -56,6 +62,25 @@ def test_only_what_is_stale_is_made_anew_and_the_old_is_kept(command, reprocesse
     again = command(archive.folder, "--context", "jwst_0002.pmap", **NOWHERE)
     assert again.returncode == 0, again.stderr
     assert again.stdout == "0 of 2 stale under jwst_0002.pmap: 0 done, 0 failed, 0 left\n"
+
+
+def test_page_is_about_the_whole_archive(reprocessed):
+    rows = rows_of(reprocessed.page)
+    archive = reprocessed.archive
+    assert rows.keys() == {archive.image.name, archive.dark.name}
+    assert {run["context"] for run in rows[archive.image.name]["runs"]} == {"jwst_0002.pmap"}
+    assert rows[archive.image.name]["outcome"] == "Completed"
+    assert "inputs that failed leave no record" not in reprocessed.page.read_text()
+
+
+def test_page_of_an_archive_in_which_nothing_can_be_done(command, tmp_path):
+    (tmp_path / "archive").mkdir()
+    page = tmp_path / "pages" / "report.html"
+    done = command(tmp_path / "archive", "--report", page, **NOWHERE)
+    assert (done.returncode, done.stderr) == (0, "") and rows_of(page) == {}
+    (tmp_path / "archive" / "a_uncal.fits").write_text("no FITS")
+    assert command(tmp_path / "archive", "--report", page, **NOWHERE).returncode == 1
+    assert "not a FITS file" in rows_of(page)["a_uncal.fits"]["failure"]
 
 
 def test_compare_names_the_causes_and_counts_as_numpy_does(reprocessed, capsys):

@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from records import write_record
 
 from flows.calibrate.job import Job
 from flows.calwebb.mission import JWST
 from flows.reprocess.summary import Summary
 from flows.reprocess.survey import Item
+from stpipe_prefect.execution.results import Ended, Result
+from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.provenance.plans import Plan
 
 NEWER = "jwst_0002.pmap"
@@ -63,7 +66,18 @@ def test_is_shown_as_tables(items):
     lines = Summary(items).markdown().splitlines()
     assert lines[0] == "**3 of 5 stale under jwst_0002.pmap: 0 done, 1 failed, 3 left**"
     assert f"| 2 | 1970-01-24 03:33 | {GAIN} |" in lines
-    assert "| 5_uncal.fits | 5_uncal.fits: truncated \\| cut |" in lines
+    assert lines[-1] == "1. **failed** 5_uncal.fits: truncated | cut"
+
+
+def test_what_needs_attention_is_in_it(items, tmp_path):
+    step = {"step": "tweakreg", "outcome": "Degraded", "reason": "no stars", "seconds": 1.0}
+    write_record(tmp_path, "1", steps=[step])
+    summary = Summary(items)
+    summary.done.append(items[0].input)
+    summary.results.append(Result(items[0].input.name, Ended(Outcome.DEGRADED)))
+    failed, degraded = summary.markdown().splitlines()[-2:]
+    assert failed.startswith("1. **failed** 5_uncal.fits")
+    assert degraded == "1. **degraded** 1_uncal.fits: calwebb_detector1, tweakreg: no stars"
 
 
 def test_with_nothing_stale_is_one_line_and_done(items):

@@ -42,9 +42,12 @@ lint: $(INSTALLED)  ## style, types, the direction of imports and that each is d
 	$(BIN)/deptry .
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-docs: $(INSTALLED)  ## build the documentation into build/site; what is wrong with it is an error
+docs: $(INSTALLED)  ## build the documentation into build/site; after make calwebb, with the report of the sample
 	PATH="$(CURDIR)/$(BIN):$$PATH" COLUMNS=80 NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	$(BIN)/python -m flows.calwebb --output-dir build/sample --report build/site/sample-report.html
+	if [ -d calwebb_products ]; then \
+		mkdir build/site/sample && cp calwebb_products/*.json calwebb_products/*.log build/site/sample && \
+		$(BIN)/python -m flows.report build/site/sample --output build/site/sample-report.html; \
+	fi
 
 bench: $(INSTALLED)  ## measure time and memory against plain jwst: make bench BASELINE=file
 	$(BIN)/python -m pytest tests/benchmarks --override-ini=addopts=--import-mode=importlib -s $(if $(BASELINE),--baseline $(BASELINE))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ WARNING = re.compile(
 )
 LISTED = 20
 """Warnings of a run that are listed."""
+_LOOKS = {
+    "image": {"jpeg", "pixels", "shape", "low", "high"},
+    "spectrum": {"wavelength", "flux", "error", "points", "per_point"},
+}
+"""What the page needs of a quick look of each kind."""
 _PLACES = ("output_dir", "input_dir")
 """Parameters that say nothing of how something was calibrated."""
 
@@ -204,7 +210,7 @@ class _Reading:
                     for row in made_from.references
                 }
             ),
-            statistics=record.statistics,
+            statistics={name: _finite(found) for name, found in record.statistics.items()},
             headers=record.headers,
             looks={name: look for name, look in _looks(record.path).items() if name in products},
             degraded=record.degraded,
@@ -235,10 +241,18 @@ def _by_input(runs: Iterable[Run]) -> dict[str, Item]:
     return dict(sorted(items.items()))
 
 
+def _finite(found: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Take what is infinite or no number for absent: JSON of browsers has neither."""
+    return {
+        name: value if value is not None and math.isfinite(value) else None
+        for name, value in found.items()
+    }
+
+
 def _looks(record: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError, AttributeError, TypeError):  # it is damaged
         found = json.loads(looks_path(record).read_text())
-        return found if isinstance(found, dict) else {}
+        return {name: look for name, look in found.items() if _LOOKS[look["kind"]] <= look.keys()}
     return {}
 
 
@@ -254,5 +268,6 @@ def _warnings(log: Path) -> tuple[str, ...]:
 
 def _date(text: str) -> datetime | None:
     with suppress(ValueError):
-        return datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text)
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
     return None

@@ -5,8 +5,12 @@ const ORDER = { failed: 4, degraded: 3, caveat: 2, outlier: 1 };
 
 const escaped = (text) => String(text ?? "").replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const number = (value) => (value === null || value === undefined ? "" : String(+Number(value).toPrecision(4)));
-const list = (title, lines) => lines.length
-  ? `<h4>${title}</h4><ul>${lines.map((line) => `<li>${escaped(line)}</li>`).join("")}</ul>` : "";
+const broken = (name) => escaped(name).replaceAll("_", "_<wbr>");
+const link = (path, text) => path ? `<a href="${path}">${text}</a>` : text;
+const LISTED = 12;
+const items = (lines) => `<ul>${lines.map((line) => `<li>${escaped(line)}</li>`).join("")}</ul>`;
+const list = (title, lines) => !lines.length ? "" : `<h4>${title}</h4>${items(lines.slice(0, LISTED))}` +
+  (lines.length > LISTED ? `<details><summary>${lines.length - LISTED} more</summary>${items(lines.slice(LISTED))}</details>` : "");
 
 /* what is sorted and searched, once */
 for (const row of rows) {
@@ -38,9 +42,9 @@ function made(row) {
   const line = document.createElement("tr");
   const differs = [...row.parameters, ...row.references];
   line.innerHTML = `<td>${thumbnail(row)}</td>
-    <td><button type="button" class="open" aria-expanded="false">${escaped(row.name)}</button></td>
+    <td><button type="button" class="open" aria-expanded="false">${broken(row.name)}</button></td>
     <td class="${/^(Completed|Cached|Skipped)$/.test(row.outcome) ? "" : "out"}">${escaped(row.outcome)}</td>
-    <td>${row.kinds.map((kind) => `<span class="kind k-${kind}">${kind}</span>`).join(" ")}${row.kinds.includes("outlier") ? ` ${number(row.times)} ×` : ""}</td>
+    <td>${row.kinds.map((kind) => `<span class="kind k-${kind}">${kind}</span>`).join(" ")}${row.kinds.includes("outlier") ? ` <span class="times">${number(row.times)} ×</span>` : ""}</td>
     <td>${escaped(row.facts)}</td><td>${bars(row)}</td><td>${row.memory} MB</td>
     <td>${differs.slice(0, 2).map(escaped).join("<br>")}${differs.length > 2 ? `<br>and ${differs.length - 2} more` : ""}</td>`;
   line.querySelector("button").addEventListener("click", () => toggle(row));
@@ -73,8 +77,8 @@ function ofRun(run, index) {
     `<tr><td>${escaped(step)}</td><td>${escaped(outcome)}</td><td>${number(seconds)} s</td>
      <td><div class="bars" aria-hidden="true"><i class="b${index % 5}" style="width:${100 * seconds / most}%"></i></div></td><td>${escaped(model)}</td></tr>`);
   return `<h3>${escaped(run.pipeline)}: ${escaped(run.outcome)}</h3>
-    <p class="dim">${escaped(run.started)}, ${number(run.seconds)} s, ${number(run.memory)} MB, ${escaped(run.context)}, ${run.inputs} input files ·
-    <a href="${run.record}">provenance record</a> · <a href="${run.log}">log</a></p>
+    <p class="dim">${escaped(run.started)}, ${number(run.seconds)} s, ${Math.round(run.memory)} MB, ${escaped(run.context)}, ${run.inputs} input file${run.inputs === 1 ? "" : "s"} ·
+    ${link(run.record, "provenance record")} · ${link(run.log, "log")}</p>
     ${list("Degraded", run.degraded)}${list("Caveats", run.remarks)}
     <div class="products">${run.products.map(ofProduct).join("")}</div>
     ${list("Warnings in the log", run.warnings)}
@@ -85,7 +89,7 @@ function ofProduct(product) {
   const statistics = product.statistics.map(([name, value, typical, times, group]) =>
     `<tr><td>${escaped(name)}</td><td>${number(value)}</td><td>${number(typical)}</td>
      <td class="${Math.abs(times) >= 5 ? "out" : ""}">${number(times)}</td><td>${escaped(group)}</td></tr>`);
-  return `<div><a href="${product.link}"><code>${escaped(product.name)}</code></a>
+  return `<div>${link(product.link, `<code>${escaped(product.name)}</code>`)}
     ${product.look ? `<div class="look">${look(product.look, product.name, product.unit)}</div>` : ""}
     ${statistics.length ? `<details><summary>${statistics.length} statistics</summary><div class="wide"><table>
       <tr><th></th><th>value</th><th>median</th><th>× scatter</th><th>of</th></tr>${statistics.join("")}</table></div></details>` : ""}</div>`;

@@ -76,7 +76,8 @@ def check_page(path: Path) -> None:
     try:
         check_output_dir(path.absolute().parent)
     except OutputError as error:
-        raise OutputError(f"{path}: the page cannot be written: {error}") from error
+        advice = "name a file elsewhere"
+        raise OutputError(f"{path}: the page cannot be written: {error}; {advice}") from error
 
 
 def written(path: Path, text: str) -> None:
@@ -225,7 +226,6 @@ def _row(
             for name in ("instrument", "detector", "filter", "pupil", "exposure_type", "target")
             if header.get(name) not in (None, "", "N/A", "CLEAR")
         ),
-        "started": item.runs[0].started if item.runs else None,
         "seconds": round(seconds, 2),
         "memory": round(max((run.memory for run in item.runs), default=0)),
         "parameters": unusual[0],
@@ -246,7 +246,7 @@ def _run(
         "outcome": run.outcome,
         "seconds": run.seconds,
         "memory": run.memory,
-        "started": run.started,
+        "started": f"{run.started:%Y-%m-%d %H:%M:%S %Z}" if run.started else "",
         "context": run.context,
         "steps": [
             [row["step"], row["outcome"], row.get("seconds", 0), row.get("model", "")]
@@ -302,7 +302,8 @@ def _affordable(item: Item, budget: int) -> dict[str, Mapping[str, Any]]:
 
 
 def _link(path: Path, place: Path) -> str:
-    return quote(os.path.relpath(path, place))
+    """Give the way from the page to a file; empty where there is none."""
+    return quote(os.path.relpath(path, place)) if path.exists() else ""
 
 
 def _fields(found: Found) -> list[dict[str, Any]]:
@@ -328,7 +329,8 @@ def _fields(found: Found) -> list[dict[str, Any]]:
     targets: dict[str, list[tuple[str, str, bool]]] = {}
     for item in found.items:
         if not item.is_combined and item.runs:
-            target = str(item.header.get("target") or item.header.get("program") or "")
+            target, program = (item.header.get(name, "") for name in ("target", "program"))
+            target = str(target or (f"program {program}" if program else ""))
             targets.setdefault(target, []).extend(_regions(item.runs[-1], item)[:1])
     for target, regions in targets.items():
         title = f"exposures of {target}" if target else "exposures"

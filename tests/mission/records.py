@@ -112,10 +112,15 @@ def vary(real: Path, exposure: str, count: int, out: Path) -> None:
 
 
 def rows_of(page: Path) -> dict[str, Any]:
-    """Read the table of a report, by name of the input."""
+    """Read the table of a report as a browser does, by name of the input."""
     text = page.read_text()
     start = text.index('id="data">') + len('id="data">')
-    return {row["name"]: row for row in json.loads(text[start : text.index("</script>", start)])}
+    data = text[start : text.index("</script>", start)]
+    return {row["name"]: row for row in json.loads(data, parse_constant=_refuse)}
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _moved(region: str, chance: random.Random) -> str:

@@ -3,14 +3,16 @@
 import random
 
 import pytest
-from records import write_record
+from records import rows_of, write_record
 
 from flows.report.attention import attention
 from flows.report.collect import collect
 from flows.report.groups import deviations, differing
+from flows.report.page import write_report
 from stpipe_prefect.exceptions import InputError
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.provenance.record import looks_path
 
 
 def exposures(folder, count, *, first=0, **about):
@@ -107,6 +109,22 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path):
     assert [item.name for item in found.items] == ["a_uncal.fits"]
     (line,) = found.unreadable
     assert "b_uncal.calwebb_detector1.provenance.json" in line
+
+
+def test_what_somebody_else_wrote_into_records_is_taken_as_far_as_it_can_be(tmp_path):
+    plain = write_record(tmp_path, "a", statistics={"sky": 1.0, "sky_rms": 0.1})
+    for old, new in (("+00:00", ""), ('"sky": 1.0', '"sky": Infinity')):
+        assert old in plain.read_text()
+        plain.write_text(plain.read_text().replace(old, new, 1))
+    write_record(tmp_path, "b", looks={"kind": "image"})  # without a picture
+    looks_path(write_record(tmp_path, "c")).write_text("[1]")
+    found = collect([tmp_path])
+    assert [run.looks for run in found.runs] == [{}, {}, {}] and not found.unreadable
+    assert found.items[0].runs[0].statistics == {"a_rate.fits": {"sky": None, "sky_rms": 0.1}}
+    assert listed(found) == []
+    written = tmp_path / "report.html"
+    write_report(written, [tmp_path])
+    assert rows_of(written)["a_uncal.fits"]["runs"][0]["started"] == "2026-05-01 00:00:00 UTC"
 
 
 def test_a_folder_without_records_is_refused(tmp_path):

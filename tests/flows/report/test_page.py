@@ -111,6 +111,9 @@ def test_a_row_opens_with_the_keyboard_to_its_quick_look_and_links(page, written
     assert "0.1" in details.locator(".scale").inner_text()
     link = details.get_by_role("link", name="provenance record").get_attribute("href")
     assert (written.parent / link).is_file()
+    linked = details.get_by_role("link").all_inner_texts()
+    assert linked == ["provenance record", "log"]  # there is no product, only its record
+    assert f"{NAMES[2]}_rate.fits" in details.inner_text()
     assert page.locator("#table .open").get_attribute("aria-expanded") == "true"
 
 
@@ -136,8 +139,12 @@ def test_contrast_is_enough_for_text(browser, written, scheme):
             .map((c) => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
             .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
           const paper = light(getComputedStyle(document.body).backgroundColor);
-          return Math.min(...[...document.querySelectorAll("p, td, dt, dd, li, a, button, h2")]
-            .map((each) => light(getComputedStyle(each).color))
+          document.querySelector("#table .open").click();
+          const inks = [...document.querySelectorAll("body :not(script, style, title)")]
+            .filter((each) => [...each.childNodes].some((node) => node.nodeValue?.trim()))
+            .map((each) => getComputedStyle(each)[each.closest("svg") ? "fill" : "color"]);
+          inks.push(getComputedStyle(document.getElementById("search"), "::placeholder").color);
+          return Math.min(...inks.map(light)
             .map((ink) => (Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05)));
         }"""
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Between:
-    """A step between two pipelines: where the file says so, its class, and its products' suffix."""
+class Between:
+    """A step between two pipelines: who says so, its class, and its products' suffix."""
 
     where: str
     insert: Insert
@@ -53,7 +53,7 @@ def with_own_classes(
     for alias, path in file.replace.items():
         _check_class(path, f"{file}: replace.{alias}")
     steps = [
-        _between(insert, f"{file}: insert[{number}]", mission)
+        step_between(insert, f"{file}: insert[{number}]", mission)
         for number, insert in file.stages.items()
     ]
     exposures = Exposures(jobs, mission, folder, file.keywords)
@@ -66,9 +66,9 @@ def with_own_classes(
             raise UsageError(f"{step.where}: no input goes through {step.insert.anchor}")
         for each in concerned:
             source = f"{file}, insert" + (f" for {selector}" if step.insert.when else "")
-            placed[each] = _with_step(placed[each], step, source)
+            placed[each] = with_step(placed[each], step, source)
     _check_members(placed.values(), file)
-    return [_replaced(job, file) for job in placed.values()]
+    return [with_classes(job, file.replace) for job in placed.values()]
 
 
 def members_made(jobs: Iterable[Job], file: CampaignFile) -> dict[str, str]:
@@ -103,7 +103,14 @@ def _last(made: str, found: dict[str, str]) -> str:
     return made
 
 
-def _between(insert: Insert, where: str, mission: Mission) -> _Between:
+def step_between(insert: Insert, where: str, mission: Mission) -> Between:
+    """Check a step between two pipelines, and have the mission know its products.
+
+    Raises
+    ------
+    UsageError
+        It cannot be one; `where` names the place that says so.
+    """
     step_class = _check_class(insert.step, f"{where}.step")
     if getattr(step_class, "step_defs", None):
         raise UsageError(f"{where}.step: {insert.step} is a pipeline: expected a single step")
@@ -123,7 +130,7 @@ def _between(insert: Insert, where: str, mission: Mission) -> _Between:
             resolve_name(mission.know_suffix)(suffix)
     except ValueError as error:
         raise UsageError(f"{where}.parameters.suffix: {error}") from error
-    return _Between(where, insert, suffix)
+    return Between(where, insert, suffix)
 
 
 def _opener(step_class: Any) -> Any:
@@ -137,7 +144,7 @@ def _check_class(path: str, where: str) -> Any:
         raise UsageError(f"{where}: {error}") from error
 
 
-def _with_step(job: Job, step: _Between, source: str) -> Job:
+def with_step(job: Job, step: Between, source: str) -> Job:
     """Put a step between the pipelines of a job."""
     if is_association(job.input):
         raise UsageError(
@@ -171,6 +178,6 @@ def _put(sequence: Sequence[Any], at: int, item: Any) -> tuple[Any, ...]:
     return (*sequence[:at], item, *sequence[at:])
 
 
-def _replaced(job: Job, file: CampaignFile) -> Job:
+def with_classes(job: Job, classes: Mapping[str, str]) -> Job:
     """Put classes in the place of pipelines."""
-    return replace(job, pipelines=tuple(file.replace.get(name, name) for name in job.pipelines))
+    return replace(job, pipelines=tuple(classes.get(name, name) for name in job.pipelines))

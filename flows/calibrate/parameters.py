@@ -33,7 +33,7 @@ def share_parameters(
     if not values:  # and no need to import the mission's package for it
         for name in pipelines:
             if "." in name:
-                find(name)
+                find_step(name)
         return shares
     problems = []
     known: dict[str, None] = {}

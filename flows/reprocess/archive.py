@@ -18,6 +18,8 @@ from flows.trials.folders import TRIALS
 from stpipe_prefect.association import is_association, read_association
 from stpipe_prefect.exceptions import InputError
 
+from .recorded import know_suffixes
+
 MISSIONS = (JWST, ROMAN)
 
 PREVIOUS = "previous"
@@ -70,7 +72,7 @@ def _program(name: str) -> str:
     return found[0] if found else ""
 
 
-def _inputs(archive: Path) -> Iterator[Path]:
+def _inputs(archive: Path) -> Iterable[Path]:
     if archive.suffix.lower() == CAMPAIGN_FILE:
         raise InputError(
             f"{archive}: is a campaign file: run it again with the command of its mission, such as "
@@ -85,11 +87,12 @@ def _in_tree(top: Path) -> Iterator[Path]:
         aside = (PREVIOUS, TRIALS)
         folders[:] = [each for each in folders if each not in aside and not each.startswith(".")]
         for mission in MISSIONS:
+            know_suffixes([Path(name)], mission)
             with suppress(InputError):  # there is nothing in it
                 yield from find_inputs([name], mission)
 
 
-def _in_list(file: Path) -> Iterator[Path]:
+def _in_list(file: Path) -> list[Path]:
     try:
         lines = file.read_text().splitlines()
     except FileNotFoundError as error:
@@ -98,4 +101,7 @@ def _in_list(file: Path) -> Iterator[Path]:
         raise InputError(
             f"{file}: expected a folder, or a text file with an exposure in each line"
         ) from error
-    return (file.parent / line.strip() for line in lines if line.strip())
+    paths = [file.parent / line.strip() for line in lines if line.strip()]
+    for mission in MISSIONS:
+        know_suffixes({path.parent for path in paths}, mission)
+    return paths

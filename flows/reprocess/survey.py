@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +13,13 @@ from flows.calibrate.campaign import Campaign
 from flows.calibrate.job import Job
 from flows.calibrate.jobs import plan_jobs
 from flows.calibrate.mission import Mission
-from stpipe_prefect.exceptions import InputError, StpipePrefectError, UsageError
-from stpipe_prefect.provenance.inserted import place
+from stpipe_prefect.exceptions import StpipePrefectError, UsageError
 from stpipe_prefect.provenance.plans import Plan
-from stpipe_prefect.provenance.record import read_record
 from stpipe_prefect.references.context import pinned_context
 
 from .archive import folders_of
 from .contexts import check_context, context_to_follow
+from .recorded import Recorded
 
 
 @dataclass(frozen=True)
@@ -125,27 +123,16 @@ def survey(archives: Iterable[Path], crds_context: str | None = None) -> list[It
 
 def _planned(folders: Iterable[list[Path]], mission: Mission, context: str) -> Iterator[Item]:
     jobs: list[Job] = []
+    recorded = Recorded(mission)
     for inputs in folders:
         try:
-            wanted, refused = plan_jobs(inputs, mission)
+            wanted, refused = plan_jobs(inputs, mission, adapt=recorded.adapted)
         except UsageError as error:  # the other folders are no worse for it
             wanted, refused = [], dict.fromkeys(inputs, error)
         jobs += wanted
-        for path, problem in refused.items():
+        for path, problem in (recorded.refused | refused).items():
             yield Item(Job(path, ()), mission, context, str(problem))
+        recorded.refused.clear()
     for job in Campaign(mission, jobs, crds_context=context).planned():
-        refusal = next(filter(None, map(_refusal, job.plans or ())), "")
+        refusal = next((plan.refusal for plan in job.plans or () if plan.refusal), "")
         yield Item(job, mission, context, refusal)
-
-
-def _refusal(plan: Plan) -> str:
-    """Say why a pipeline cannot make its products again, or not as they were made."""
-    if plan.refusal or plan.is_up_to_date or plan.record is None:
-        return plan.refusal
-    with suppress(InputError):  # it has none, or none that can be read
-        for row in read_record(plan.record).dependencies.insertions:
-            return (
-                f"{plan.record}: step {row['step']} was inserted {place(row)}: make the products "
-                "again as they were made, with the same steps inserted"
-            )
-    return ""

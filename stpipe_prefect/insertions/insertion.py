@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from ..registry import find_step, import_object
 
 AFTER = "after"
 BEFORE = "before"
+
+SOURCE = "insert"
+"""What gives the parameters that a step is inserted with, as `explain` and records name it."""
 
 AnyStep = str | type | Callable[..., Any]
 """A Step class of either base, a function model -> model, or the dotted path or alias of one."""
@@ -45,7 +49,7 @@ class Insertion:
     step: AnyStep
     name: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    source: str = "insert"
+    source: str = SOURCE
 
     def __post_init__(self) -> None:
         if self.where not in (AFTER, BEFORE):
@@ -147,6 +151,14 @@ def before(anchor: str, step: AnyStep, /, *, name: str = "", **parameters: Any) 
         It takes the first argument of the anchor, and what it returns takes the place of that.
     """
     return Insertion(anchor, BEFORE, step, name, parameters)
+
+
+def is_of_insertion(source: str) -> bool:
+    """Tell by the source of a parameter whether its step was inserted with it.
+
+    Campaign files put their names before it, and whom it is for behind.
+    """
+    return re.fullmatch(rf"(?:.*, )?{SOURCE}(?: for .*)?", source) is not None
 
 
 def is_importable(member: Any) -> bool:

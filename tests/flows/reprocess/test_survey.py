@@ -1,6 +1,5 @@
 """What is stale, and why, as the records beside the products say."""
 
-import json
 import os
 
 import pytest
@@ -59,14 +58,3 @@ def test_exposure_whose_product_somebody_cleaned_is_refused(archive, crds):
     assert summary.stale == []
     (line,) = summary.failed.values()
     assert line.startswith(f"{product} was changed since calwebb_detector1 made it (20")
-
-
-def test_products_with_inserted_steps_are_not_made_again_without_them(archive, crds):
-    (record,) = archive.image.parent.glob("*_uncal.calwebb_detector1.provenance.json")
-    content = json.loads(record.read_text())
-    inserted = {"step": "clean", "class": "mylab.clean", "after": "jump"}
-    record.write_text(json.dumps(content | {"insertions": [inserted], "request": "of this"}))
-    summary = summary_of(archive, "jwst_0001.pmap")
-    assert summary.stale == []
-    (line,) = summary.failed.values()
-    assert line.startswith(f"{record}: step clean was inserted after jump: make the products again")

@@ -6,6 +6,7 @@ from flows.calibrate.options import parser
 from flows.calibrate.parameters import parameters_given, pipeline_of_file, share_parameters
 from flows.calwebb.mission import JWST
 from stpipe_prefect.exceptions import ParameterError, UsageError
+from stpipe_prefect.registry import find_step
 
 BOTH = ["calwebb_detector1", "calwebb_image2"]
 
@@ -57,7 +58,7 @@ def test_all_problems_are_named_at_once():
 
 
 def given(*words):
-    return parameters_given(BOTH, parser(JWST).parse(words)[1])
+    return parameters_given(BOTH, parser(JWST).parse(words)[1], find_step)
 
 
 def test_command_line_of_a_mission():

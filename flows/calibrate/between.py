@@ -38,37 +38,50 @@ class Between:
         return Layer(Source(source), said, over_files=True)
 
 
-def with_own_classes(
-    jobs: Sequence[Job], file: CampaignFile, mission: Mission, folder: Path
-) -> list[Job]:
-    """Have jobs go through the classes that a campaign file puts among their pipelines.
+class OwnClasses:
+    """The classes that a campaign file puts among the pipelines of its jobs.
 
-    What a step between two pipelines makes is what the second one reads.
+    The mission knows the products of steps between two pipelines from then on.
 
     Raises
     ------
     UsageError
-        There is no such class, it is for no job, or one that it is for combines exposures.
+        There is no such class.
     """
-    for alias, path in file.replace.items():
-        _check_class(path, f"{file}: replace.{alias}")
-    steps = [
-        step_between(insert, f"{file}: insert[{number}]", mission)
-        for number, insert in file.stages.items()
-    ]
-    exposures = Exposures(jobs, mission, folder, file.keywords)
-    placed = {job.input: job for job in jobs}
-    for step in steps:
-        selector = Selector(step.insert.when)
-        found = selected(jobs, [step.insert.anchor], selector, f"{step.where}.when", exposures)
-        concerned = [job.input for job in found]
-        if not concerned:
-            raise UsageError(f"{step.where}: no input goes through {step.insert.anchor}")
-        for each in concerned:
-            source = f"{file}, insert" + (f" for {selector}" if step.insert.when else "")
-            placed[each] = with_step(placed[each], step, source)
-    _check_members(placed.values(), file)
-    return [with_classes(job, file.replace) for job in placed.values()]
+
+    def __init__(self, file: CampaignFile, mission: Mission, folder: Path) -> None:
+        self._file, self._mission, self._folder = file, mission, folder
+        for alias, path in file.replace.items():
+            _check_class(path, f"{file}: replace.{alias}")
+        self._steps = [
+            step_between(insert, f"{file}: insert[{number}]", mission)
+            for number, insert in file.stages.items()
+        ]
+
+    def adapted(self, jobs: Sequence[Job]) -> list[Job]:
+        """Have jobs go through them.
+
+        What a step between two pipelines makes is what the second one reads.
+
+        Raises
+        ------
+        UsageError
+            A step is for no job, or one that it is for combines exposures.
+        """
+        file = self._file
+        exposures = Exposures(jobs, self._mission, self._folder, file.keywords)
+        placed = {job.input: job for job in jobs}
+        for step in self._steps:
+            selector = Selector(step.insert.when)
+            found = selected(jobs, [step.insert.anchor], selector, f"{step.where}.when", exposures)
+            concerned = [job.input for job in found]
+            if not concerned:
+                raise UsageError(f"{step.where}: no input goes through {step.insert.anchor}")
+            for each in concerned:
+                source = f"{file}, insert" + (f" for {selector}" if step.insert.when else "")
+                placed[each] = with_step(placed[each], step, source)
+        _check_members(placed.values(), file)
+        return [with_classes(job, file.replace) for job in placed.values()]
 
 
 def members_made(jobs: Iterable[Job], file: CampaignFile) -> dict[str, str]:

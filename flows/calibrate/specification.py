@@ -13,7 +13,7 @@ from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.remote.urls import url_of
 
 from .associations import Associated, associate, exposures_of, put_on_shared_grids
-from .between import members_made, with_own_classes
+from .between import OwnClasses, members_made
 from .campaign import Campaign
 from .exclusions import Exclusions
 from .inputs import campaign_file_among, find_inputs
@@ -148,8 +148,8 @@ class Specification:
         plan = partial(plan_jobs, files, self.mission, pipeline=self.pipeline, stage=self.stage)
         if not (file := self.campaign_file):
             return plan()
-        adapt = partial(with_own_classes, file=file, mission=self.mission, folder=self.output_dir)
-        return plan(keywords=file.keywords, adapt=adapt)
+        own = OwnClasses(file, self.mission, self.output_dir)
+        return plan(keywords=file.keywords, adapt=own.adapted)
 
     def unused_exclusions(self, made: Iterable[Path] | None) -> list[str]:
         """Say which exclusions match none of the inputs and associations `made`."""

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from flows.calibrate.between import with_own_classes
+from flows.calibrate.between import OwnClasses
 from flows.calibrate.campaign_reading import read_campaign_file
+from flows.calibrate.jobs import plan_jobs
 from flows.calwebb.mission import JWST
 from flows.calwebb.stages import job_for
 from stpipe_prefect.exceptions import UsageError
@@ -135,7 +136,7 @@ def test_what_is_wrong_is_said_before_anything_runs(folder, monkeypatch, uncal, 
     file = folder / "campaign.toml"
     file.write_text(file.read_text().replace(old, new, 1 if "Image2" not in old else -1))
     with pytest.raises(UsageError) as raised:
-        with_own_classes([job_for(uncal)], read_campaign_file(file, JWST), JWST, folder)
+        OwnClasses(read_campaign_file(file, JWST), JWST, folder).adapted([job_for(uncal)])
     assert problem in str(raised.value)
     assert str(raised.value).startswith("campaign.toml: ")
 
@@ -143,8 +144,12 @@ def test_what_is_wrong_is_said_before_anything_runs(folder, monkeypatch, uncal, 
 def test_an_association_names_what_the_step_makes(folder, monkeypatch, uncal, association):
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "cleaning", raising=False)
+    own = OwnClasses(read_campaign_file(folder / "campaign.toml", JWST), JWST, folder)
     root = uncal.stem.removesuffix("_uncal")
-    named = association(f"{root}_rate.fits", asn_type="image2")
-    jobs = [job_for(uncal), job_for(named)]
+    files = [uncal, association(f"{root}_oneoverf.fits", asn_type="image2")]
+    (exposure, combined), _ = plan_jobs(files, JWST, adapt=own.adapted)
+    assert exposure.pipelines == ("calwebb_detector1", "cleaning.OneOverF")
+    assert (combined.pipelines, combined.needs) == (("cleaning.Image2",), {uncal})
+    files = [uncal, association(f"{root}_rate.fits", asn_type="image2")]
     with pytest.raises(UsageError, match=f"an inserted step makes {root}_oneoverf.fits"):
-        with_own_classes(jobs, read_campaign_file(folder / "campaign.toml", JWST), JWST, folder)
+        plan_jobs(files, JWST, adapt=own.adapted)

@@ -15,7 +15,7 @@ from stpipe_prefect.products.sharing import Way, note, share
 from stpipe_prefect.products.unfinished import going_on, remove_leftovers
 from stpipe_prefect.provenance.fingerprint import FileContent
 from stpipe_prefect.provenance.ownership import changed_product, claims_of_others
-from stpipe_prefect.provenance.record import Record, log_path, read_record
+from stpipe_prefect.provenance.record import Record, files_beside, read_record
 from stpipe_prefect.provenance.sharing import share_run
 
 from .folders import Trial
@@ -64,7 +64,7 @@ def remove(trial: Trial) -> list[Path]:
     for record in reversed(in_order(records_in(trial.folder))):
         inputs = [Path(file.path) for file in record.dependencies.inputs]
         own = [path for path in inputs if _is_in(trial, path)]
-        for path in (*_products(record), *own, log_path(record.path), record.path):
+        for path in (*_products(record), *own, *files_beside(record.path), record.path):
             path.unlink(missing_ok=True)
     for notes in trial.folder.rglob(NOTES):
         shutil.rmtree(notes)

@@ -225,8 +225,12 @@ def _reference_differences(before: Dependencies, now: Dependencies) -> Iterator[
         and row["file"] != "N/A"
         and (now.server or later.get(_question(row), ("", "", ""))[2])
     }
+    without_file = set()
     for key in dict.fromkeys((*earlier, *later)):
         old, new = (files.get(key, (key[1], "none", "")) for files in (earlier, later))
+        if {old[1], new[1]} == {"N/A", "none"}:
+            without_file.add(key[1])
+            continue
         # The content of a file that is not in the cache is not known: its name has to do.
         if old[:2] != new[:2] or (old[2] and new[2] and old[2] != new[2]):
             change = _change(short_name(old[1]), short_name(new[1]))
@@ -235,6 +239,9 @@ def _reference_differences(before: Dependencies, now: Dependencies) -> Iterator[
                 if old[1] != new[1]
                 else f"reference {new[1]} has different content"
             )
+    if without_file and not said:
+        types = ", ".join(sorted(without_file))
+        said.add(f"references that CRDS has no file for: {types}")
     yield from sorted(said)
 
 

@@ -1,8 +1,9 @@
-"""A run whose products, log and record another folder has as well: nothing is computed for it."""
+"""A run whose products and files beside them another folder has as well: nothing is computed."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from ..products.sharing import Way, note, share
 from ..products.staging import staged_products
 from .dependencies import Dependencies
 from .fingerprint import FileContent
-from .record import Record, log_path
+from .record import Record, files_beside
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def share_run(
     origin: str = "",
     obsolete: Iterable[Path] = (),
 ) -> Record:
-    """Have another folder share what a run made: products and log, and a record, written last.
+    """Have another folder share what a run made, and have a record of it, written last.
 
     Parameters
     ----------
@@ -63,11 +64,11 @@ def share_run(
             place = staging.folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             ways[name] = share(source / name, place, content.sha256)
-        log = log_path(record.path)
-        extra = [staging.folder / log.name] if log.is_file() else []
-        for copy in extra:
-            copy.write_bytes(log.read_bytes())
-        staging.publish(obsolete={path, log_path(path), *obsolete}, extra=extra)
+        beside = [file for file in files_beside(record.path) if file.is_file()]
+        extra = [Path(shutil.copy(file, staging.folder)) for file in beside]
+        replaced = {path, *obsolete}
+        about = {file for each in replaced for file in files_beside(each)}
+        staging.publish(obsolete=replaced | about, extra=extra)
         for name, way in ways.items():
             if way is Way.LINK:
                 note(folder / name, contents[name].sha256)

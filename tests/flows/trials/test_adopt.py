@@ -10,7 +10,7 @@ import pytest
 
 from flows.trials.folders import Trial
 from flows.trials.main import main
-from stpipe_prefect.provenance.record import find_record, read_record
+from stpipe_prefect.provenance.record import find_record, looks_path, read_record
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
 
@@ -42,7 +42,11 @@ def pixels(folder):
 
 def test_base_has_the_products_of_the_trial_afterwards(base, trial, campaign, capsys, opened):
     expected = pixels(trial.folder)
+    looks = looks_path(find_record(base / "one_cal.row").path)
+    looks.write_text('{"of": "the base"}')
+    (trial.folder / looks.name).write_text('{"of": "the trial"}')
     assert main([str(base), "--adopt", "a"]) == 0
+    assert "trial" in looks.read_text()
     assert "trials/a is the base now: 1 runs adopted" in capsys.readouterr().out
     assert pixels(base) == expected
     assert not (base / "trials").exists()
@@ -100,6 +104,7 @@ def test_removed_trial_leaves_what_no_run_made_and_the_base_untouched(
     base, shared, campaign, capsys, opened
 ):
     (shared.folder / "notes.txt").write_text("mine")
+    looks_path(find_record(shared.folder / "one_cal.row").path).write_text("{}")
     assert main([str(base), "--remove", "a"]) == 0
     assert "is kept, with files that no run made: notes.txt" in capsys.readouterr().err
     assert [path.name for path in shared.folder.iterdir()] == ["notes.txt"]

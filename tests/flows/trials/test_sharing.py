@@ -7,7 +7,7 @@ import pytest
 
 from flows.trials.folders import Trial
 from stpipe_prefect.exceptions import UsageError
-from stpipe_prefect.provenance.record import find_record, log_path
+from stpipe_prefect.provenance.record import find_record, log_path, looks_path
 
 pytestmark = pytest.mark.filterwarnings("default::Warning")  # Prefect's own
 
@@ -21,13 +21,17 @@ def plan(campaign):
     return make
 
 
-def test_same_products_are_shared_with_their_log_and_record(base, shared):
+def test_same_products_are_shared_with_all_that_lies_beside_them(base, campaign):
+    looks_path(find_record(base / "one_cal.row").path).write_text("{}")
+    shared = Trial(base, "a")
+    assert campaign(shared).up_to_date()
     product = shared.folder / "one_cal.row"
     assert product.read_bytes() == (base / "one_cal.row").read_bytes()
     record, of_base = find_record(product), find_record(base / "one_cal.row")
     assert record.shared == "base" and not of_base.shared
     assert record.dependencies.fingerprint == of_base.dependencies.fingerprint
     assert log_path(record.path).read_text() == log_path(of_base.path).read_text()
+    assert looks_path(record.path).read_text() == "{}"
     assert not record.problems(verify=True)
     assert json.loads(record.path.read_text())["products"][0]["path"] == "one_cal.row"
 

@@ -53,9 +53,9 @@ def _trial(wanted: Specification, name: str) -> Specification:
 
 def _show(command: Command, wanted: Specification, wishes: Mapping[str, Specification]) -> None:
     folders = {name: each.output_dir for name, each in wishes.items()}
-    found = judged(wanted.output_dir, folders, command.options.merit)
-    command.console.print(table(found, command.options.merit))
     parameters = [text.partition("=")[0] for text in command.options.sweep]
+    found = judged(wanted.output_dir, folders, command.options.merit, parameters)
+    command.console.print(table(found, command.options.merit))
     page = wanted.output_dir / "trials" / f"{'_'.join(parameters)}.html"
     write_page(found, parameters, page)
     command.console.print(f"all figures: {page}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,10 +38,13 @@ class Trial:
 
     def __post_init__(self) -> None:
         name = self.name
-        if not name or "/" in name or name.startswith(".") or unrecordable(Path(name)):
+        is_plain = name.isprintable() and name == name.strip() and not name.startswith((".", "-"))
+        if not name or not is_plain or "/" in name or unrecordable(Path(name)):
             raise UsageError(
                 f"trial {name!r}: expected the name of a folder, without / and no dot first"
             )
+        if name == BASE:
+            raise UsageError(f"trial {name!r}: lists call the products beside trials so: rename it")
 
     @property
     def folder(self) -> Path:
@@ -62,8 +66,9 @@ def trials_of(base: Path) -> Iterator[Trial]:
     """Go through the trials beside a base, by name."""
     folder = base / TRIALS
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.is_dir() and not path.name.startswith("."):
-            yield Trial(base, path.name)
+        if path.is_dir():
+            with suppress(UsageError):  # it is none: no trial can have that name
+                yield Trial(base, path.name)
 
 
 def find_trial(base: Path, name: str) -> Trial:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stpipe_prefect.cli.exit import exit_code_of_command, say, screen
+from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.parameters.text import CommandParser
 from stpipe_prefect.warm.keep import add_option
 
@@ -65,6 +66,8 @@ def _run(options: argparse.Namespace) -> int:
     from .folders import find_trial
     from .listing import listed
 
+    if not options.folder.is_dir():
+        raise UsageError(f"{options.folder}: expected the folder of the base, with its products")
     console = screen()
     if options.adopt:
         trial = find_trial(options.folder, options.adopt)

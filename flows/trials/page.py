@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from flows.compare.page import STYLE, table_of
 from flows.compare.words import number
 from stpipe_prefect.exceptions import OutputError, reason
 
-from .merit import DIFFERENCE, Judged, telling
+from .folders import BASE
+from .merit import DIFFERENCE, Judged, figures_of, telling
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,8 +38,8 @@ def table(trials: Sequence[Judged], merit: str | None = None) -> Table:
     return made
 
 
-def write_page(trials: Sequence[Judged], parameters: Iterable[str], path: Path) -> None:
-    """Write a page with all figures in which trials differ, and a picture of each.
+def write_page(trials: Sequence[Judged], parameters: Sequence[str], path: Path) -> None:
+    """Write a page with all figures in which trials differ, into the folder of the trials.
 
     Raises
     ------
@@ -45,13 +47,13 @@ def write_page(trials: Sequence[Judged], parameters: Iterable[str], path: Path) 
         It cannot be written.
     """
     try:
-        path.write_text("\n".join(_page(trials, ", ".join(parameters))), encoding="utf-8")
+        path.write_text("\n".join(_page(trials, parameters)), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path}: the page cannot be written: {reason(error)}") from error
 
 
-def _page(trials: Sequence[Judged], parameters: str) -> Iterator[str]:
-    title = f"Trials of {parameters}"
+def _page(trials: Sequence[Judged], parameters: Sequence[str]) -> Iterator[str]:
+    title = f"Trials of {', '.join(parameters)}"
     names = telling(trials)
     yield (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -59,29 +61,35 @@ def _page(trials: Sequence[Judged], parameters: str) -> Iterator[str]:
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
         f"<h1>{escape(title)}</h1>"
         "<p>Means over the products of each trial, of what differs between trials. "
-        f"{len({name for trial in trials for name in trial.figures}) - len(names)} other figures "
-        "are the same in all.</p>"
+        "Percentages are relative to the base. "
+        f"{len(figures_of(trials)) - len(names)} other figures are the same in all.</p>"
     )
-    rows = [(t.name, *(number(t.figures.get(name)) for name in names)) for t in trials]
-    yield from table_of(("trial", *names), rows)
+    links = [(t.name, ".." if t.name == BASE else quote(t.name)) for t in trials]
+    folders = (f'<a href="{href}/">{escape(name)}</a>' for name, href in links)
+    yield f"<p>Products, logs and records: {' · '.join(folders)}</p>"
+    values = [(name, *(t.values.get(name, "") for t in trials)) for name in parameters]
+    figures = [(name, *(number(t.figures.get(name)) for t in trials)) for name in names]
+    yield from table_of(("", *(t.name for t in trials)), [*values, *figures])
     yield '<div class="pictures">'
     for name in names:
-        values = [(trial.name, trial.figures[name]) for trial in trials if name in trial.figures]
-        yield f"<figure>{_bars(name, values)}<figcaption>{escape(name)}</figcaption></figure>"
+        of_trials = [(t.name, t.figures[name]) for t in trials if name in t.figures]
+        yield f"<figure>{_bars(name, of_trials)}<figcaption>{escape(name)}</figcaption></figure>"
     yield "</div></body></html>"
 
 
 def _bars(name: str, values: Sequence[tuple[str, float]]) -> str:
-    """Draw a bar for each trial as SVG, from zero."""
+    """Draw a bar for each trial as SVG, from zero, and say how far it is from the base."""
     low = min(0.0, *(value for _, value in values))
     high = max(0.0, *(value for _, value in values))
     scale = 300 / ((high - low) or 1.0)
+    of_base = dict(values).get(BASE)
     drawn = []
     for row, (trial, value) in enumerate(values):
         x, y = 10 + scale * (min(value, 0.0) - low), 26 + 40 * row
+        change = f" ({value / of_base - 1:+.2%})" if of_base and trial != BASE else ""
         drawn.append(
             f'<text x="10" y="{y - 5}" font-size="13" fill="currentColor">'
-            f"{escape(trial)}: {number(value)}</text>"
+            f"{escape(trial)}: {number(value)}{change}</text>"
             f'<rect x="{x:.1f}" y="{y}" width="{max(scale * abs(value), 0.5):.1f}" height="12"/>'
         )
     size = f'viewBox="0 0 320 {30 + 40 * len(values)}"'

@@ -67,8 +67,8 @@ def share_run(
         beside = [file for file in files_beside(record.path) if file.is_file()]
         extra = [Path(shutil.copy(file, staging.folder)) for file in beside]
         replaced = {path, *obsolete}
-        about = {file for each in replaced for file in files_beside(each)}
-        staging.publish(obsolete=replaced | about, extra=extra)
+        old = {file for each in replaced for file in files_beside(each)}
+        staging.publish(obsolete=replaced | old, extra=extra)
         for name, way in ways.items():
             if way is Way.LINK:
                 note(folder / name, contents[name].sha256)

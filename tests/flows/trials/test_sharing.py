@@ -84,7 +84,7 @@ def test_step_whose_parameters_differ_gets_a_checkpoint_before_it(base, campaign
     assert [*checkpoints.values()] == [["before clip"]]
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".a"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".a", " a", "a\n", "-a", "base"])
 def test_name_that_is_none_of_a_folder_is_refused(name, tmp_path):
-    with pytest.raises(UsageError, match="expected the name of a folder"):
+    with pytest.raises(UsageError, match=r"trial .*: (expected the name of a folder|lists call)"):
         Trial(tmp_path, name)

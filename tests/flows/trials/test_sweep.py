@@ -3,10 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from flows.trials.folders import Trial
-from flows.trials.merit import judged, load_merit, telling
+from flows.trials.merit import DIFFERENCE, Judged, difference, judged, load_merit, telling
 from flows.trials.page import table, write_page
 from flows.trials.sweep import combinations
 from stpipe_prefect.exceptions import StpipePrefectError, UsageError
@@ -69,7 +71,7 @@ def swept(base, calibrate):
 def test_trials_are_judged_by_statistics_and_by_a_function_of_ones_own(
     base, swept, merits, tmp_path
 ):
-    found = judged(base, swept, "merits_of_mine:brightest")
+    found = judged(base, swept, "merits_of_mine:brightest", ["steps.clip.high"])
     assert [trial.name for trial in found] == ["base", *swept]
     brightest = [trial.figures["merits_of_mine:brightest"] for trial in found]
     folders = (base, *swept.values())
@@ -84,6 +86,28 @@ def test_trials_are_judged_by_statistics_and_by_a_function_of_ones_own(
     page = (tmp_path / "page.html").read_text()
     assert "Trials of clip.high" in page and "high=20: 2" in page
     assert not re.search(r"<script|https?://", page)
+    assert [trial.values["steps.clip.high"] for trial in found[1:]] == ["20.0", "40.0"]
+    assert '<a href="high%3D20/">' in page and '<a href="../">' in page
+
+
+def test_figures_of_the_base_alone_are_left_out_and_changes_are_relative_to_it(tmp_path):
+    base = Judged("base", {"rate sky": 2.0, "cal sky": 5.0})
+    trials = [base, Judged("a", {"rate sky": 2.01, f"rate {DIFFERENCE}": 0.0})]
+    assert telling(trials) == ["rate sky", f"rate {DIFFERENCE}"]
+    write_page(trials, ["clip.high"], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "a: 2.01 (+0.50%)" in page and "cal sky" not in page
+
+
+def test_trial_that_is_identical_differs_from_the_base_by_nothing(tmp_path):
+    write = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((2, 2)), name="SCI")]).writeto
+    ours, same, linked = (tmp_path / name / "one_rate.fits" for name in ("x", "y", "z"))
+    for path in (ours, same, linked):
+        path.parent.mkdir()
+    write(ours)
+    write(same)
+    linked.hardlink_to(ours)
+    assert [difference(ours, path) for path in (ours, same, linked)] == [None, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(

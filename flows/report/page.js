@@ -95,17 +95,20 @@ function ofProduct(product) {
       <tr><th></th><th>value</th><th>median</th><th>× scatter</th><th>of</th></tr>${statistics.join("")}</table></div></details>` : ""}</div>`;
 }
 
+const FLAGS = ["DO_NOT_USE", "SATURATED", "JUMP_DET"];
+
 /* a quick look: an image with its scale and flags, or a spectrum with its error */
 function look(found, name, unit) {
   if (found.kind === "spectrum") return spectrum(found, name);
   const flags = found.flags
     ? `<img class="flags" alt="flags" src="data:image/png;base64,${found.flags}">` : "";
   const legend = found.flags
-    ? '<label><input type="checkbox" class="switch" checked style="width:auto"> flags</label><span class="swatch f0"></span> DO_NOT_USE<span class="swatch f1"></span> SATURATED<span class="swatch f2"></span> JUMP_DET' : "";
+    ? '<label><input type="checkbox" class="switch" checked style="width:auto"> flags</label>' +
+      FLAGS.map((flag, index) => ` <span class="flag"><i class="swatch f${index}"></i> ${flag}</span>`).join("") : "";
   const [width, height] = found.pixels;
-  return `<div class="image" style="width:${24 * Math.min(1, width / height)}rem"><img alt="${escaped(name)}" src="data:image/jpeg;base64,${found.jpeg}">${flags}</div>
+  return `<div style="width:${24 * Math.min(1, width / height)}rem; max-width:100%"><div class="image"><img alt="${escaped(name)}" src="data:image/jpeg;base64,${found.jpeg}">${flags}</div>
     <div class="scale">${number(found.low)}<i></i>${number(found.high)} ${escaped(unit)}</div>
-    <div class="dim">asinh stretch, ${[...found.shape].reverse().join(" × ")} pixels ${legend}</div>`;
+    <div class="dim">asinh stretch, ${[...found.shape].reverse().join(" × ")} pixels ${legend}</div></div>`;
 }
 
 function spectrum(found, name) {

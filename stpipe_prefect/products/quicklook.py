@@ -49,7 +49,7 @@ class ScienceImage:
         Instrument, filter, target and the like.
     flags : numpy.ndarray or None
         Bits of the same plane.
-    wcs : astropy.wcs.WCS or None
+    wcs : astropy.wcs.WCS or gwcs.WCS or None
         Of an image that is drizzled onto the sky.
     """
 
@@ -165,11 +165,20 @@ def _in_asdf(product: Path) -> ScienceImage | None:
         values = [_member(about, name) for name in ("name", "detector", "optical_element")]
         flags = _last_bits(np.asarray(dq)) if np.shape(dq) == np.shape(data) else None
         title = " · ".join(str(value) for value in values if value)
-        return ScienceImage(_last_plane(np.asarray(data)), data.shape, "", title, flags)
+        wcs = _grid(_member(meta, "wcs")) if dq is None else None
+        return ScienceImage(_last_plane(np.asarray(data)), data.shape, "", title, flags, wcs)
 
 
 def _member(node: Any, name: str) -> Any:
     return node.get(name) if isinstance(node, Mapping) else getattr(node, name, None)
+
+
+def _grid(wcs: Any) -> Any:
+    """Give the WCS of gwcs of an image on the sky, also of pixels that have no data."""
+    if getattr(wcs, "world_n_dim", 0) != 2 or "pos.eq.ra" not in wcs.world_axis_physical_types:
+        return None
+    wcs.bounding_box = None
+    return wcs
 
 
 def _wcs(header: Any) -> Any:

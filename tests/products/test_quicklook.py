@@ -3,9 +3,13 @@
 import io
 
 import asdf
+import gwcs
 import numpy as np
 import pytest
+from astropy.coordinates import ICRS
 from astropy.io import fits
+from astropy.modeling import models
+from gwcs import coordinate_frames
 from PIL import Image
 
 from stpipe_prefect.products.quicklook import image_in, quick_look, smaller
@@ -125,6 +129,27 @@ def test_a_path_is_no_uri(tmp_path):
         asdf.AsdfFile({"roman": {"data": np.eye(300)}}).write_to(stream)
     assert quick_look(product).caption.startswith(f"{product.name}: 300 × 300 pixels")  # noqa: RUF001
     assert is_whole(product)
+
+
+def test_mosaic_of_roman_has_a_grid_of_the_sky(tmp_path):
+    to_sky = models.Shift(-150) & models.Shift(-150) | models.Scale(1e-5) & models.Scale(1e-5)
+    to_sky |= models.Pix2Sky_TAN() | models.RotateNative2Celestial(53.0, -27.8, 180)
+    sky = coordinate_frames.CelestialFrame(reference_frame=ICRS())
+    wcs = gwcs.WCS(to_sky, input_frame=coordinate_frames.Frame2D(), output_frame=sky)
+    wcs.bounding_box = ((100, 200), (100, 200))  # pixels around it have no data
+    mosaic = {"data": np.eye(300), "meta": {"wcs": wcs}}
+    product = tmp_path / "a_coadd.asdf"
+    asdf.AsdfFile({"roman": mosaic}).write_to(product)
+    grid = image_in(product).wcs
+    assert grid.pixel_to_world_values(150, 150) == pytest.approx([53.0, -27.8])
+    with_grid = picture(quick_look(product))
+    mosaic["meta"] = {}
+    asdf.AsdfFile({"roman": mosaic}).write_to(product)
+    without = picture(quick_look(product))
+    assert without.shape == with_grid.shape and (without != with_grid).any()
+    mosaic |= {"dq": np.zeros((300, 300), "u4"), "meta": {"wcs": wcs}}  # an exposure is distorted
+    asdf.AsdfFile({"roman": mosaic}).write_to(product)
+    assert image_in(product).wcs is None
 
 
 def test_neither_image_nor_spectrum(product, tmp_path):

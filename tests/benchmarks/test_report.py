@@ -58,7 +58,7 @@ def test_report_of_many_exposures(small, tmp_path, environment, held, peak_memor
               return Math.max(...spent) / 1000;
             }"""
         )
-        held("page of 1000 exposures, sort or search", spent, limit=0.5, unit="s")
+        held("page of 1000 exposures, sort or search", spent, limit=0.3, unit="s")
 
 
 SIZE = 256

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .exceptions import UnknownStepError, WrongStepError, nearest
+from .exceptions import UnknownStepError, WrongStepError, nearest, reason
 
 ENTRY_POINT_GROUP = "stpipe.steps"
 
@@ -112,14 +113,25 @@ def import_object(path: str, folder: Path | None = None) -> Any:
     module_name, _, member = path.rpartition(".")
     try:
         module = _import_module(module_name, folder)
-    except (ImportError, ValueError) as error:  # ValueError: not a module's name at all
-        raise UnknownStepError(f"Cannot import {path!r}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise UnknownStepError(f"Cannot import {path!r}: {_with_line(error)}") from error
     try:
         return getattr(module, member)
     except AttributeError:
         raise UnknownStepError(
             f"{module_name!r} has no class {member!r}{nearest(member, dir(module))}"
         ) from None
+
+
+def _with_line(error: BaseException) -> str:
+    """Say what is wrong; and where, if it is in the code of a module."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} at {error.filename}, line {error.lineno}"
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.name == "<module>"]
+    if not frames:  # there is no such module
+        return reason(error)
+    said = f": {reason(error)}" if str(error) else ""
+    return f"{type(error).__name__}{said} at {frames[-1].filename}, line {frames[-1].lineno}"
 
 
 def _import_module(name: str, folder: Path | None) -> ModuleType:

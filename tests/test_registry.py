@@ -49,6 +49,24 @@ def test_other_names_are_refused_in_one_line(name, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("x = 1\ny = x / 0\n", "ZeroDivisionError: division by zero at {file}, line 2"),
+        ("import sys\n\nsys.exit('bye')\n", "SystemExit: bye at {file}, line 3"),
+        ("import json\njson.loads('{')\n", "{file}, line 2"),
+        ("class Step(:\n", "SyntaxError: invalid syntax at {file}, line 1"),
+    ],
+)
+def test_module_with_a_fault_is_named_with_the_line(tmp_path, code, problem):
+    file = tmp_path / "faulty.py"
+    file.write_text(code)
+    with pytest.raises(UnknownStepError) as raised:
+        import_object("faulty.Step", tmp_path)
+    assert str(raised.value).startswith("Cannot import 'faulty.Step': ")
+    assert problem.format(file=file) in str(raised.value)
+
+
 def test_beside_a_parameter_file(tmp_path):
     path = sys.path[:]
     for number in ("one", "two"):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from stpipe_prefect.association import is_association
 from stpipe_prefect.exceptions import ParameterError, UnknownStepError, UsageError
+from stpipe_prefect.insertions.derived import base_of
 from stpipe_prefect.parameters.resolution import Layer, Source
 from stpipe_prefect.parameters.validation import check_parameters
 from stpipe_prefect.registry import find_step
-from stpipe_prefect.step import Step
 
 from .job import Job
 from .rules import Exposures, selected
@@ -127,10 +127,10 @@ def step_between(insert: Insert, where: str, mission: Mission) -> Between:
     step_class = _check_class(insert.step, f"{where}.step")
     if getattr(step_class, "step_defs", None):
         raise UsageError(f"{where}.step: {insert.step} is a pipeline: expected a single step")
-    if _opener(step_class) is _opener(Step):
+    if not issubclass(step_class, base_of(mission.find_pipeline(insert.anchor))):
         raise UsageError(
-            f"{where}.step: {insert.step} is on a base that opens no files: between two pipelines "
-            f"a step is on that of the mission, such as {mission.package}.stpipe.Step"
+            f"{where}.step: {insert.step} is on another base: between two pipelines a step is on "
+            f"that of the mission, {mission.package}.stpipe.Step, which opens its files"
         )
     try:
         check_parameters(step_class, insert.parameters)
@@ -144,10 +144,6 @@ def step_between(insert: Insert, where: str, mission: Mission) -> Between:
     except ValueError as error:
         raise UsageError(f"{where}.parameters.suffix: {error}") from error
     return Between(where, insert, suffix)
-
-
-def _opener(step_class: Any) -> Any:
-    return step_class._datamodels_open.__func__
 
 
 def _check_class(path: str, where: str) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, time
 from glob import escape, has_magic
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,9 +23,6 @@ from stpipe_prefect.remote.urls import is_url
 
 from .missing import Missing
 
-if TYPE_CHECKING:
-    pass
-
 _PLAIN = {"type": ["string", "number", "boolean"]}
 _VALUE = {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]}
 _FOR_ONE = ("output_file", "output_dir")
@@ -36,6 +35,8 @@ def _value(value: Any) -> Any:
             raise ValueError(
                 f"expected a text, number or boolean, or a list of these, {not_(each)}"
             )
+        if isinstance(each, float) and not isfinite(each):
+            raise ValueError(f"expected a finite number, {not_(each)}")
     return value
 
 
@@ -144,7 +145,7 @@ class Insert(_Table):
     @property
     def anchor(self) -> str:
         """What it comes after or before."""
-        return str(self.after or self.before)
+        return str(self.before if self.after is None else self.after)
 
 
 class CampaignFile(_Table):
@@ -243,5 +244,6 @@ class CampaignFile(_Table):
 
 def not_(value: Any) -> str:
     """Say what was found in the place of what was expected."""
-    text = "a table" if isinstance(value, dict) else repr(value)
-    return f"not {text}"
+    if isinstance(value, date | time):
+        return f"not {value.isoformat()}: as a text it stands in quotes"
+    return "not a table" if isinstance(value, dict) else f"not {value!r}"

@@ -43,9 +43,12 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
         It cannot be read, or something in it is wrong. Everything that is wrong is named.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows begin a file with a byte order mark.
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise NoInputError(f"{path}: no such campaign file") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8, as TOML files are: save it as that") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a readable TOML file: {reason(error)}") from error
     problems = dict(_unknown_keys(data, mission))
@@ -63,10 +66,25 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
     if not problems and file.replace:
         file = CampaignFile.model_validate(_with_classes(_placed(data, folder), file.replace))
         file._path = path
-    if problems:
-        lines = (f"{path.name}: {_key(where)}{problem}" for where, problem in problems.items())
-        raise UsageError("\n".join(lines))
+    _refuse(path.name, problems)
     return file
+
+
+def check_files(file: CampaignFile) -> None:
+    """Refuse a campaign file that names parameter files or reference files that are not there.
+
+    Raises
+    ------
+    UsageError
+        All of them are named.
+    """
+    _refuse(str(file), dict(_absent_files(file)))
+
+
+def _refuse(file_name: str, problems: Mapping[Where, str]) -> None:
+    if problems:
+        lines = (f"{file_name}: {_key(where)}{problem}" for where, problem in problems.items())
+        raise UsageError("\n".join(lines))
 
 
 def _placed(tree: Any, folder: Path) -> Any:
@@ -124,6 +142,8 @@ def _unknown(
         if name not in fields | pipelines:
             what = "pipeline or key" if isinstance(table[name], dict) else "key"
             hint = nearest(name, [*fields, *pipelines])
+            if name == "steps":
+                hint = ": those of a pipeline are in its table, as <pipeline>.steps"
             yield (*where, name), f"there is no such {what}{hint}"
 
 
@@ -161,6 +181,34 @@ def _of_mission(file: CampaignFile, mission: Mission) -> dict[Where, str]:
         if name not in mission.pipelines:
             found["replace", name] = f"there is no such pipeline{nearest(name, mission.pipelines)}"
     return found
+
+
+def _absent_files(file: CampaignFile) -> Iterator[tuple[Where, str]]:
+    """Find the parameter files and reference files that it names and that are not there."""
+    said: list[tuple[Where, Any]] = [((name,), each) for name, each in file.parameters.items()]
+    for number, rule in enumerate(file.rules):
+        said += [(("for", number, name), each) for name, each in rule.parameters.items()]
+    for number, insert in enumerate(file.inserts):
+        said.append((("insert", number, "parameters"), insert.parameters))
+    named = [((name, "config_file"), path) for name, path in file.config_files.items()]
+    for where, tree in said:
+        named += [
+            ((*where, *keys), value)
+            for keys, value in _leaves(tree)
+            if keys[-1].startswith("override_") and isinstance(value, str) and _is_path(value)
+        ]
+    for where, path in named:
+        if not Path(path).is_file():
+            yield where, f"{path}: no such file"
+
+
+def _leaves(tree: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Go through the values of tables in tables, each with its keys."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
 
 
 def _key(where: Where) -> str:

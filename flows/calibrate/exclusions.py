@@ -112,7 +112,7 @@ def write_exclusions(file: Path, reasons: Mapping[str, str]) -> int:
     """
     try:
         text = file.read_bytes().decode() if file.exists() else ""
-        before = tomllib.loads(text)
+        before = tomllib.loads(text.removeprefix(_MARK))
     except (OSError, ValueError) as error:
         raise UsageError(f"{file}: not a readable TOML file: {reason(error)}") from error
     known = before.get("exclude", {})
@@ -128,13 +128,16 @@ def write_exclusions(file: Path, reasons: Mapping[str, str]) -> int:
         gap = end * (2 - text.endswith("\n")) if text else ""
         made = f"{text}{gap}[exclude]{end}{lines}"
     expected = before | {"exclude": known | added}
-    if _parsed(made) != expected:
+    if _parsed(made.removeprefix(_MARK)) != expected:
         raise UsageError(f"{file}: exclude: expected a table, [exclude], to add failed inputs to")
     write_file(file, made.encode())
     return len(added)
 
 
-_HEADER = re.compile(r"^[ \t]*\[[ \t]*exclude[ \t]*\][ \t]*(#.*)?(\r?\n|\Z)", re.MULTILINE)
+_MARK = "\ufeff"
+"""The byte order mark with which editors on Windows begin a file."""
+
+_HEADER = re.compile(r"^\ufeff?[ \t]*\[[ \t]*exclude[ \t]*\][ \t]*(#.*)?(\r?\n|\Z)", re.MULTILINE)
 
 
 def _parsed(text: str) -> object:

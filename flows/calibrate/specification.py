@@ -234,13 +234,17 @@ def specification(
         default_folder = file.located(file.output) if file.output else default_folder
         if check:
             check(file)
+        _check_files(file)
         own = file.options()
         if "associate" not in said and ("pipeline" in said or "stage" in said):
             own = {name: own[name] for name in own if name not in FOR_ASSOCIATIONS}
         said = own | said
     folder = folder_path(output_dir) if output_dir else default_folder
     tried = None if trial is None else Trial(folder, trial)
-    found = list(find_inputs(names, mission))
+    try:
+        found = list(find_inputs(names, mission))
+    except InputError as error:
+        raise type(error)(f"{file}: inputs: {error}" if file else str(error)) from error
     excluded = Exclusions(file.exclude, str(file)).of(found) if file else {}
     return Specification(
         mission,
@@ -251,6 +255,12 @@ def specification(
         campaign_file=file,
         excluded=excluded,
     )
+
+
+def _check_files(file: CampaignFile) -> None:
+    from .campaign_reading import check_files  # which imports pydantic
+
+    check_files(file)
 
 
 def _campaign_file(names: Sequence[str], mission: Mission) -> CampaignFile | None:

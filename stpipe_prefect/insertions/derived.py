@@ -78,8 +78,7 @@ def with_insertions(pipeline_class: Any, insertions: Sequence[Insertion]) -> Any
     title = pipeline_class.class_alias or pipeline_class.__name__
     if not getattr(pipeline_class, "step_defs", None):
         raise UsageError(f"{title} is a single step: steps can be inserted into pipelines only")
-    base = next(each for each in pipeline_class.mro() if not hasattr(each, "step_defs"))
-    found = [_found(each, base) for each in insertions]
+    found = [_found(each, base_of(pipeline_class)) for each in insertions]
     _check_names(pipeline_class, title, found)
     members = {
         "__doc__": pipeline_class.__doc__,
@@ -98,6 +97,11 @@ def with_insertions(pipeline_class: Any, insertions: Sequence[Insertion]) -> Any
             lines = (f"{layer.source}: {line}" for line in str(error).splitlines())
             raise ParameterError("\n".join(lines)) from error
     return derived
+
+
+def base_of(pipeline_class: Any) -> Any:
+    """Give the Step class of the mission whose pipeline it is."""
+    return next(each for each in pipeline_class.mro() if not hasattr(each, "step_defs"))
 
 
 def inserted_in(pipeline: Any) -> tuple[Inserted, ...]:

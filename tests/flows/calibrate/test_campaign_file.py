@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.calibrate.campaign_file import CampaignFile
-from flows.calibrate.campaign_reading import read_campaign_file
+from flows.calibrate.campaign_reading import check_files, read_campaign_file
 from flows.calibrate.inputs import campaign_file_among
 from flows.calwebb.mission import JWST
 from flows.romancal.mission import ROMAN
@@ -57,7 +57,11 @@ WRONG = {
     'inputs = ["a"]\n[[for]]\nwhen = {}\ncalwebb_image4.a = 1': "for[1].calwebb_image4: there is "
     "no such pipeline or key (did you mean 'calwebb_image3'?)",
     'inputs = ["a"]\n[calwebb_image3]\na = 1979-05-27': "calwebb_image3: a: expected a text, "
-    "number or boolean, or a list of these, not datetime.date(1979, 5, 27)",
+    "number or boolean, or a list of these, not 1979-05-27: as a text it stands in quotes",
+    'inputs = ["a"]\n[calwebb_image3]\na = nan': "calwebb_image3: a: expected a finite number, "
+    "not nan",
+    'inputs = ["a"]\n[[for]]\nwhen = {}\nsteps.jump.skip = true': "for[1].steps: there is no such "
+    "pipeline or key: those of a pipeline are in its table, as <pipeline>.steps",
     'inputs = ["a"]\n[calwebb_image3]\noutput_file = "x"': "calwebb_image3: output_file: is for "
     "one input: give it on the command line",
     'inputs = ["a"]\n[calwebb_image3.steps.resample]\nconfig_file = "x.asdf"': "calwebb_image3: "
@@ -79,6 +83,34 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(read, text):
     assert WRONG[text] in str(raised.value)
     assert "\n" not in str(raised.value)
     assert "campaign.toml: " in str(raised.value)
+
+
+def test_file_of_an_editor_on_windows(tmp_path):
+    path = tmp_path / "campaign.toml"
+    path.write_text('inputs = ["raw/"]', encoding="utf-8-sig")
+    assert read_campaign_file(path, JWST).inputs == ["raw/"]
+    path.write_text('inputs = ["raw/"]', encoding="utf-16")
+    with pytest.raises(UsageError, match="is not UTF-8, as TOML files are: save it as that"):
+        read_campaign_file(path, JWST)
+
+
+def test_files_that_it_names_have_to_be_there(read, tmp_path):
+    file = read(
+        'inputs = ["a"]\ncalwebb_detector1.config_file = "none.asdf"\n'
+        'calwebb_detector1.steps.gain_scale.override_gain = "N/A"\n'
+        "[[for]]\nwhen = {}\n"
+        'calwebb_detector1.steps.dark_current.override_dark = "none.fits"\n'
+    )
+    with pytest.raises(UsageError) as raised:
+        check_files(file)
+    assert str(raised.value).splitlines() == [
+        f"campaign.toml: calwebb_detector1.config_file: {tmp_path}/none.asdf: no such file",
+        "campaign.toml: for[1].calwebb_detector1.steps.dark_current.override_dark: "
+        f"{tmp_path}/none.fits: no such file",
+    ]
+    for name in ("none.asdf", "none.fits"):
+        (tmp_path / name).touch()
+    check_files(file)
 
 
 def test_everything_that_is_wrong_is_named(read):

@@ -46,6 +46,14 @@ def test_all_else_in_a_file_stays_byte_for_byte(file, text):
     assert file.read_bytes().decode() == made
 
 
+@pytest.mark.parametrize("text", ["[exclude]\n", 'inputs = ["a"]\n'])
+def test_byte_order_mark_stays(file, text):
+    file.write_text(text, encoding="utf-8-sig")
+    assert write_exclusions(file, FAILED) == 2
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert tomllib.loads(file.read_text(encoding="utf-8-sig"))["exclude"] == FAILED
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

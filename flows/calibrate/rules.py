@@ -137,7 +137,7 @@ def with_rules(
 
 def insertion(insert: Insert, file: CampaignFile) -> Insertion:
     """Give what is to be inserted as pipelines take it."""
-    where = AFTER if insert.after else BEFORE
+    where = BEFORE if insert.after is None else AFTER
     source = f"{file}, insert" + (f" for {Selector(insert.when)}" if insert.when else "")
     return Insertion(insert.anchor, where, insert.step, insert.name, insert.parameters, source)
 

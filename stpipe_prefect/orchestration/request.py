@@ -19,6 +19,7 @@ from ..parameters.resolution import Layer, Source
 from ..parameters.text import typed
 from ..parameters.validation import check_parameters
 from ..paths import misread_by_asdf
+from ..references.lookup import quiet_about_parameter_files
 from ..step import Step
 from .deployments import FLOW_RUN, check_allowed, check_deployable, in_deployment
 
@@ -77,9 +78,10 @@ class Request:
         """Make the pipeline with its merged parameters."""
         below = self.frozen
         if below is None:
-            below = self.pipeline_class.get_config_from_reference(
-                dict(crds_parameters), crds_observatory=observatory
-            )
+            with quiet_about_parameter_files():
+                below = self.pipeline_class.get_config_from_reference(
+                    dict(crds_parameters), crds_observatory=observatory
+                )
         if self._under_files:
             below = new_config(below)
             for layer in self._under_files:

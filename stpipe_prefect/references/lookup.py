@@ -8,7 +8,7 @@ the run takes note of it, or of what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,11 @@ def noted_lookups(note: Note) -> Iterator[None]:
         yield
 
 
+def quiet_about_parameter_files() -> AbstractContextManager[None]:
+    """Have crds not log an error about steps that it has no parameter files for."""
+    return crds_answers_replaced(_for_crds)
+
+
 def _obtained(wanted: ReferenceFile, crds_parameters: Mapping[str, Any]) -> str:
     """Get a file into the cache, have the run note it, and give its path, or ``"N/A"``."""
     try:
@@ -132,23 +137,27 @@ def _note(
 
 def _for_crds(original: Any) -> Any:
     """Answer crds, and with it upstream's steps, as ours are answered."""
+    from crds.core.exceptions import CrdsLookupError
 
     def cache_references(
         context: str, best: Mapping[str, str], ignore_cache: bool = False, parameters: Any = None
     ) -> Any:
-        if _noting.inferred() is None:
-            return original(context, best, ignore_cache, parameters)
         matched = parameters or {}
         about = (context.partition("_")[0], context, exposure_name(matched))
         names = {kind: file_selected(answer) for kind, answer in best.items()}
         unknown = {kind: best[kind] for kind, name in names.items() if not name}
         if unknown:
             try:
-                original(context, unknown, ignore_cache, parameters)  # crds knows how to say so
+                if not all(kind.startswith("pars-") for kind in unknown):
+                    original(context, unknown, ignore_cache, parameters)  # it says so, and logs it
+                # A step of one's own has no parameter files: nothing to log as an error.
+                raise CrdsLookupError(", ".join(f"{kind}: {unknown[kind]}" for kind in unknown))
             except Exception as error:
                 for kind in unknown:
                     _note(ReferenceFile(NOT_APPLICABLE, kind, *about), matched, error)
                 raise
+        if _noting.inferred() is None:
+            return original(context, best, ignore_cache, parameters)
         paths = {
             kind: _obtained(ReferenceFile(name, kind, *about), matched)
             for kind, name in names.items()

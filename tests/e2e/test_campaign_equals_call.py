@@ -101,7 +101,7 @@ def folder(tmp_path, small):
     kinds = [(each, band) for each in ("NRCB1", "NRCB2") for band in ("F200W", "F150W")]
     for number, (detector, band) in enumerate([*kinds, kinds[0]], start=1):
         with fits.open(small.program.exposures[number % 2]) as hdus:
-            hdus[0].header |= {"DETECTOR": detector, "FILTER": band}
+            hdus[0].header.update(DETECTOR=detector, FILTER=band)
             name = f"jw01234001001_02101_{number:05}_{detector.lower()}_uncal.fits"
             hdus.writeto(tmp_path / "raw" / name)
     (tmp_path / "campaign.toml").write_text(CAMPAIGN)

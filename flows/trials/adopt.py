@@ -39,11 +39,14 @@ def adopt(trial: Trial) -> Iterator[Record]:
     Raises
     ------
     OutputError
-        Nothing was changed: a run goes on in the trial, one of its products is damaged, or a
-        product of the base was changed by somebody, or is another run's.
+        Nothing was changed: a run goes on in the trial, it has no products, one of them is
+        damaged, or a product of the base was changed by somebody, or is another run's.
     """
     _check_is_quiet(trial)
-    records = [each for each in in_order(records_in(trial.folder)) if not _is_there(each, trial)]
+    made = in_order(records_in(trial.folder))
+    if not made:
+        raise OutputError(f"{trial.label} is not adopted: it has no products: remove it instead")
+    records = [each for each in made if not _is_there(each, trial)]
     for record in records:
         _check(record, trial)
     for record in records:

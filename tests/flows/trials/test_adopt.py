@@ -126,3 +126,13 @@ def test_list_says_in_what_trials_differ_and_what_they_share(base, trial, campai
     assert (a["own_bytes"], of_base["own_bytes"]) == (own, 0)
     assert main([str(base)]) == 0
     assert "differs from the base in" in capsys.readouterr().out
+
+
+def test_trial_without_products_is_not_adopted(tmp_path, capsys):
+    (tmp_path / "trials/a").mkdir(parents=True)
+    assert main([str(tmp_path), "--adopt", "a"]) == 1
+    assert "trials/a is not adopted: it has no products" in capsys.readouterr().err
+    assert main([str(tmp_path), "--remove", "a"]) == 0
+    assert not (tmp_path / "trials").exists()
+    assert main([str(tmp_path / "absent")]) == 2
+    assert "absent: expected the folder of the base" in capsys.readouterr().err

@@ -44,8 +44,11 @@ def adopt(trial: Trial) -> Iterator[Record]:
     """
     _check_is_quiet(trial)
     made = in_order(records_in(trial.folder))
-    if not made:
-        raise OutputError(f"{trial.label} is not adopted: it has no products: remove it instead")
+    if not made and (others := _files(trial)):  # without any, an adoption was killed as it ended
+        raise OutputError(
+            f"{trial.label} is not adopted: it has no products, but {others[0].name}: remove it "
+            "instead"
+        )
     records = [each for each in made if not _is_there(each, trial)]
     for record in records:
         _check(record, trial)
@@ -69,13 +72,19 @@ def remove(trial: Trial) -> list[Path]:
         own = [path for path in inputs if _is_in(trial, path)]
         for path in (*_products(record), *own, *files_beside(record.path), record.path):
             path.unlink(missing_ok=True)
-    for notes in trial.folder.rglob(NOTES):
+    for notes in list(trial.folder.rglob(NOTES)):
         shutil.rmtree(notes)
     folders = sorted((path for path in trial.folder.rglob("*") if path.is_dir()), reverse=True)
     for folder in (*folders, trial.folder, trial.folder.parent):
         with suppress(OSError):  # there is something in it
             folder.rmdir()
-    return sorted(path for path in trial.folder.rglob("*") if path.is_file())
+    return _files(trial)
+
+
+def _files(trial: Trial) -> list[Path]:
+    """List the files in a trial that no run made, or that are of runs without a record."""
+    files = (path for path in trial.folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if path.parent.name != NOTES)
 
 
 def _check_is_quiet(trial: Trial) -> None:

@@ -72,7 +72,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.adopt:
         trial = find_trial(options.folder, options.adopt)
         count = sum(1 for _ in adopt(trial))
-        console.print(f"{trial.label} is the base now: {count} runs adopted, the others were there")
+        console.print(
+            f"{trial.label} is the base now: {count} runs adopted, what else it had was there"
+        )
         _say_what_is_left(trial.folder)
     elif options.remove:
         trial = find_trial(options.folder, options.remove)

@@ -54,7 +54,9 @@ def test_the_command_refuses_it_and_runs_the_others(night, uncal, monkeypatch, c
     runs = []
     monkeypatch.setattr(command, "_start_processes", lambda mission: None)
     monkeypatch.setattr("stpipe_prefect.references.context.resolve_context", lambda *args: "any")
-    monkeypatch.setattr(command, "_run_campaign", lambda campaign, *_: runs.append(campaign))
+    monkeypatch.setattr(
+        command.Command, "_run_campaign", lambda self, campaign, *_: runs.append(campaign)
+    )
     monkeypatch.setattr(type(JWST), "load_flow", lambda mission: None)
     if by == "name":  # a folder stands for what is in it
         named.remove(folder / "x_uncal.fits")

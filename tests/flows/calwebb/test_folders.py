@@ -24,7 +24,9 @@ def test_command_takes_exposures_from_and_has_products_go_there(uncal, there, mo
     calls = []
     monkeypatch.setattr(command, "_start_processes", lambda mission: None)
     monkeypatch.setattr("stpipe_prefect.references.context.resolve_context", lambda *args: "any")
-    monkeypatch.setattr(command, "_run_campaign", lambda campaign, *_: calls.append(campaign))
+    monkeypatch.setattr(
+        command.Command, "_run_campaign", lambda self, campaign, *_: calls.append(campaign)
+    )
     monkeypatch.setattr(type(JWST), "load_flow", lambda mission: None)
     assert command.main(JWST, [named, f"--output-dir={named}/p"]) == 0
     (campaign,) = calls

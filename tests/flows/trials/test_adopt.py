@@ -130,8 +130,10 @@ def test_list_says_in_what_trials_differ_and_what_they_share(base, trial, campai
 
 def test_trial_without_products_is_not_adopted(tmp_path, capsys):
     (tmp_path / "trials/a").mkdir(parents=True)
+    (tmp_path / "trials/a/notes.txt").touch()
     assert main([str(tmp_path), "--adopt", "a"]) == 1
-    assert "trials/a is not adopted: it has no products" in capsys.readouterr().err
+    assert "trials/a is not adopted: it has no products, but notes.txt" in capsys.readouterr().err
+    (tmp_path / "trials/a/notes.txt").unlink()
     assert main([str(tmp_path), "--remove", "a"]) == 0
     assert not (tmp_path / "trials").exists()
     assert main([str(tmp_path / "absent")]) == 2

@@ -50,6 +50,8 @@ LONGEST = (
     "tests/flows/calwebb/test_command.py",
     "tests/orchestration/test_shared_server.py",
     "tests/operations/test_service.py",
+    "tests/orchestration/test_slurm.py",
+    "tests/flows/reprocess/test_recorded.py",
     "tests/orchestration/test_deployments.py",
     "tests/orchestration/test_resume.py",
     "tests/orchestration/test_batch.py",

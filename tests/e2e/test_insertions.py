@@ -88,6 +88,7 @@ def made(small, workplace, prefect_server, monkeypatch):
     monkeypatch.setenv("CRDS_PATH", str(small.crds_path))
     monkeypatch.delenv("CRDS_CONTEXT", raising=False)
     monkeypatch.delenv("CRDS_SERVER_URL", raising=False)
+    monkeypatch.delitem(sys.modules, "cleaning", raising=False)  # of another test
     flow = as_flow("calwebb_detector1", insert=INSERTED)
     yield flow(small.program.exposures[0], output_dir="out")
     sys.modules.pop("cleaning", None)

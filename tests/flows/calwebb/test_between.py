@@ -1,7 +1,6 @@
 """Classes of one's own in a campaign file: between two pipelines, and in the place of one."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -62,28 +61,27 @@ resample.skip = true
 
 [[insert]]
 after = "calwebb_detector1"
-step = "cleaning.OneOverF"
+step = "betweens.OneOverF"
 parameters = { factor = 0.5 }
 
 [replace]
-calwebb_image2 = "cleaning.Image2"
+calwebb_image2 = "betweens.Image2"
 """
 
 
 @pytest.fixture
 def folder(tmp_path, uncal):
-    (tmp_path / "cleaning.py").write_text(CODE)
+    (tmp_path / "betweens.py").write_text(CODE)
     (tmp_path / "campaign.toml").write_text(CAMPAIGN)
     shutil.copy(uncal, tmp_path)
     return tmp_path
 
 
 def calwebb(folder, environment, *options):
-    path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
     return subprocess.run(
         [sys.executable, "-m", "flows.calwebb", "campaign.toml", *options],
         cwd=folder,
-        env=environment | {"PYTHONPATH": path},
+        env=environment,
         capture_output=True,
         text=True,
     )
@@ -104,7 +102,7 @@ def test_its_product_is_what_the_next_pipeline_reads(folder, environment, uncal)
         rows = np.median(before["SCI"].data, axis=-1, keepdims=True)
         np.testing.assert_array_equal(after["SCI"].data, before["SCI"].data - 0.5 * rows)
     record = find_record(products / f"{root}_cal.fits")
-    assert record.dependencies.pipeline == "cleaning.Image2"
+    assert record.dependencies.pipeline == "betweens.Image2"
     (file,) = record.dependencies.inputs
     assert Path(file.path).name == f"{root}_oneoverf.fits"
     plan = calwebb(folder, environment, "--plan", "--json")
@@ -113,8 +111,8 @@ def test_its_product_is_what_the_next_pipeline_reads(folder, environment, uncal)
     pipelines = ["calwebb_detector1", "OneOverF", "calwebb_image2"]
     assert [plan["pipeline"] for plan in plans] == pipelines
     assert all(plan["up_to_date"] for plan in plans)
-    code = (folder / "cleaning.py").read_text()
-    (folder / "cleaning.py").write_text(code.replace("keepdims=True)", "keepdims=True) + 0.0"))
+    code = (folder / "betweens.py").read_text()
+    (folder / "betweens.py").write_text(code.replace("keepdims=True)", "keepdims=True) + 0.0"))
     plans = json.loads(calwebb(folder, environment, "--plan", "--json").stdout)
     assert [plan["up_to_date"] for plan in plans] == [True, False, False]
 
@@ -122,20 +120,20 @@ def test_its_product_is_what_the_next_pipeline_reads(folder, environment, uncal)
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("cleaning.OneOverF", "cleaning.OneOverG", "insert[1].step: 'cleaning' has no class"),
-        ("cleaning.OneOverF", "cleaning.function", "insert[1].step: 'cleaning.function' is not a"),
-        ("cleaning.OneOverF", "cleaning.Image2", "insert[1].step: cleaning.Image2 is a pipeline"),
-        ("cleaning.OneOverF", "cleaning.Closed", "that of the mission, jwst.stpipe.Step"),
-        ("cleaning.OneOverF", "lantern.steps.ClipStep", "that of the mission, jwst.stpipe.Step"),
+        ("betweens.OneOverF", "betweens.OneOverG", "insert[1].step: 'betweens' has no class"),
+        ("betweens.OneOverF", "betweens.function", "insert[1].step: 'betweens.function' is not a"),
+        ("betweens.OneOverF", "betweens.Image2", "insert[1].step: betweens.Image2 is a pipeline"),
+        ("betweens.OneOverF", "betweens.Closed", "that of the mission, jwst.stpipe.Step"),
+        ("betweens.OneOverF", "lantern.steps.ClipStep", "that of the mission, jwst.stpipe.Step"),
         ("factor = 0.5", "factors = 0.5", "there is no parameter 'factors'"),
         ("factor = 0.5", 'suffix = "rate"', "insert[1].parameters.suffix: 'rate' is that of other"),
         ('after = "calwebb_detector1"', 'after = "calwebb_spec2"', "no input goes through"),
-        ("cleaning.Image2", "cleaning.Image3", "replace.calwebb_image2: 'cleaning' has no class"),
+        ("betweens.Image2", "betweens.Image3", "replace.calwebb_image2: 'betweens' has no class"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_runs(folder, monkeypatch, uncal, old, new, problem):
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "cleaning", raising=False)
+    monkeypatch.delitem(sys.modules, "betweens", raising=False)
     file = folder / "campaign.toml"
     file.write_text(file.read_text().replace(old, new, 1 if "Image2" not in old else -1))
     with pytest.raises(UsageError) as raised:
@@ -146,13 +144,13 @@ def test_what_is_wrong_is_said_before_anything_runs(folder, monkeypatch, uncal, 
 
 def test_an_association_names_what_the_step_makes(folder, monkeypatch, uncal, association):
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "cleaning", raising=False)
+    monkeypatch.delitem(sys.modules, "betweens", raising=False)
     own = OwnClasses(read_campaign_file(folder / "campaign.toml", JWST), JWST, folder)
     root = uncal.stem.removesuffix("_uncal")
     files = [uncal, association(f"{root}_oneoverf.fits", asn_type="image2")]
     (exposure, combined), _ = plan_jobs(files, JWST, adapt=own.adapted)
-    assert exposure.pipelines == ("calwebb_detector1", "cleaning.OneOverF")
-    assert (combined.pipelines, combined.needs) == (("cleaning.Image2",), {uncal})
+    assert exposure.pipelines == ("calwebb_detector1", "betweens.OneOverF")
+    assert (combined.pipelines, combined.needs) == (("betweens.Image2",), {uncal})
     files = [uncal, association(f"{root}_rate.fits", asn_type="image2")]
     with pytest.raises(UsageError, match=f"an inserted step makes {root}_oneoverf.fits"):
         plan_jobs(files, JWST, adapt=own.adapted)

@@ -71,11 +71,10 @@ calwebb_image2 = "ownclasses.Image2"
 
 
 def run(module, folder, environment, *arguments):
-    path = os.pathsep.join(filter(None, [str(folder), environment.get("PYTHONPATH")]))
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=folder,
-        env=environment | {"PYTHONPATH": path},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

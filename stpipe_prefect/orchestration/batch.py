@@ -125,7 +125,7 @@ class _Batch:
         decide: Callable[[str], Result | None] | None,
     ) -> None:
         self._decide = decide
-        self._waiting = list(_in_order(exposures))
+        self._waiting = {each.name: each for each in _in_order(exposures)}
         self._time_limit = time_limit
         self._is_batch = len(exposures) > 1
         self._jobs, self._memory_mb = _room(jobs)
@@ -164,8 +164,10 @@ class _Batch:
 
     def _begin(self) -> Iterator[Result]:
         """Hand over what can be begun now; yield what never can."""
-        for exposure in list(self._waiting):
-            open_needs = exposure.needs - self._results.keys()
+        for exposure in list(self._waiting.values()):
+            if len(self._running) >= self._jobs:  # of thousands, none needs to be looked at
+                break
+            open_needs = exposure.needs.difference(self._results)
             failed = [name for name in exposure.needs - open_needs if self._results[name].failure]
             result = None
             if failed and self._decide is None:
@@ -174,7 +176,7 @@ class _Batch:
                 continue
             elif self._decide is not None:
                 result = self._decide(exposure.name)
-            self._waiting.remove(exposure)
+            del self._waiting[exposure.name]
             if result is None:
                 self._hand_over(exposure)
             else:
@@ -191,7 +193,7 @@ class _Batch:
             return True
         scale = self._scale or 1.0
         expected = scale * sum(each.memory_mb for each in (exposure, *self._running.values()))
-        return len(self._running) < self._jobs and expected < self._memory_mb
+        return expected < self._memory_mb
 
     def _hand_over(self, exposure: Exposure) -> None:
         if len(self._to_be_recorded) > LAG:

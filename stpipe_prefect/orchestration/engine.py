@@ -18,6 +18,9 @@ def run() -> int:
     """Run it in this process."""
     import runpy
 
+    from .workarounds import leave_heartbeats
+
+    leave_heartbeats()
     runpy.run_module("prefect.engine", run_name="__main__")
     return 0
 

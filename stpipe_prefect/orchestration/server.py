@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from ..exceptions import StpipePrefectError, reason
@@ -111,6 +112,12 @@ def prefect_api() -> Iterator[None]:
             yield
         finally:
             send_what_is_queued()
+
+
+def is_plain_loopback(api_url: str) -> bool:
+    """Tell whether a server is on this machine and needs no certificate."""
+    url = urlsplit(api_url)
+    return url.scheme == "http" and url.hostname in LOOPBACK
 
 
 def ask_loopback_directly() -> None:

@@ -10,13 +10,15 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import prefect
-from prefect import Flow
+from prefect import Flow, flow_engine
 from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
@@ -110,6 +112,19 @@ def _remember(client: Any, value: bool) -> None:
 
 
 _HAS_CONNECTED = property(_has_connected, _remember)
+
+
+def leave_heartbeats() -> None:
+    """Have flow runs end without waiting for the thread that sends their heartbeats.
+
+    It looks once a second whether its run is over, and Prefect waits for that at the end of every
+    run. Left alone it ends a moment later, or with the process.
+    """
+    send = getattr(flow_engine, "_send_heartbeats", None)
+    if send is None or "join_on_exit" not in signature(send).parameters:
+        say_missing("Prefect", "_send_heartbeats(join_on_exit)", "runs end up to a second later")
+    elif not isinstance(send, partial):
+        vars(flow_engine)["_send_heartbeats"] = partial(send, join_on_exit=False)
 
 
 def send_what_is_queued() -> None:

@@ -9,7 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import prefect
 import pytest
+from prefect import flow
 from prefect.client.base import PrefectHttpxSyncClient
+from prefect.flow_engine import BaseFlowRunEngine
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from stpipe_prefect.orchestration import workarounds
@@ -95,7 +97,30 @@ def test_migrations_that_are_gone_refuse_no_database(said, monkeypatch, tmp_path
     assert len(said()) == 1
 
 
+def test_a_run_does_not_wait_for_the_thread_of_its_heartbeats(prefect_url, monkeypatch):
+    senders, joined, join = [], [], threading.Thread.join
+
+    def send(*_):
+        senders.append(threading.current_thread())
+        begun.set()
+
+    def noted(thread, timeout=None):
+        joined.append(thread)
+        join(thread, timeout)
+
+    begun = threading.Event()
+    monkeypatch.setattr(BaseFlowRunEngine, "_emit_flow_run_heartbeat", send)
+    monkeypatch.setattr(threading.Thread, "join", noted)
+    workarounds.leave_heartbeats()
+    changes = {"api.url": prefect_url, "flows.heartbeat_frequency": 30}
+    with workarounds.changed_settings(changes):
+        assert flow(name="beating", persist_result=False)(lambda: begun.wait(60))()
+        workarounds.send_what_is_queued()
+    assert senders and senders[0] not in joined
+
+
 def test_nothing_is_gone_from_this_prefect(said):
+    workarounds.leave_heartbeats()
     workarounds.ask_again_if_lost("http://127.0.0.1:1/api")
     assert workarounds.handlers_for_steps()
     assert not workarounds.is_known_revision("nobody's")

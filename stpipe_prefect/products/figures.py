@@ -15,6 +15,10 @@ from .stretch import Stretch, stretch_of
 COLOURS = {"DO_NOT_USE": "#e4572e", "SATURATED": "#ffd23f", "JUMP_DET": "#3fa7ff"}
 """Of the flags; told apart also by who sees no red."""
 DPI = 80
+LONGER, SHORTER = 4.6, 1.4
+"""Inches of the longer side of an image, and of the shorter one at least."""
+LEFT, LEFT_OF_SKY, SCALE, BOTTOM, TOP, GAP, TITLE = 0.8, 1.4, 1.1, 0.6, 0.8, 0.15, 6.0
+"""Inches around it, for what is written there; and of the title."""
 REFERENCE = 4
 """Pixels at each edge of a detector that see no light."""
 
@@ -24,17 +28,32 @@ def as_webp(figure: Any) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a WCS, about dates, and of limits of empty data
-        figure.savefig(buffer, format="webp", dpi=DPI, pil_kwargs={"quality": 85})
+        figure.savefig(buffer, format="webp", dpi=DPI, pil_kwargs={"quality": 85, "method": 2})
     return buffer.getvalue()
 
 
 def of_image(name: str, image: ScienceImage, stretch: Stretch) -> Any:
-    """Draw an image with its scale; beside it with its flags, or on the sky with a grid."""
+    """Draw an image with its scale; beside it with its flags, or on the sky with a grid.
+
+    All has its place in inches, since matplotlib takes longer to find places than to draw.
+    """
+    from matplotlib.figure import Figure
+
     flagged = image.flags is not None and bool(np.any(image.flags & sum(FLAGS.values())))
-    figure = _figure(11 if flagged else 6.6, 5.6)
-    grid = figure.add_gridspec(1, 2 if flagged else 1)
-    axes = figure.add_subplot(grid[0], projection=image.wcs)
-    _show(figure, axes, image.plane, stretch, image.unit)
+    width, height = _inches(image.plane)
+    left = LEFT if image.wcs is None else LEFT_OF_SKY
+    beside = left + width + SCALE
+    whole = max(TITLE, beside + flagged * (LEFT + width + GAP))
+    figure = Figure(figsize=(whole, BOTTOM + height + TOP))
+
+    def add(x: float, width: float, **options: Any) -> Any:
+        of_figure = (1, 1) / figure.get_size_inches()
+        place = *((x, BOTTOM) * of_figure), *((width, height) * of_figure)
+        return figure.add_axes(place, **options)
+
+    axes = add(left, width, projection=image.wcs)
+    shown = _show(axes, image.plane, stretch)
+    _scale(figure, shown, stretch, image.unit, cax=add(left + width + GAP, GAP))
     if image.wcs is None:
         axes.set(xlabel="x (pixels)", ylabel="y (pixels)")
     else:
@@ -42,10 +61,11 @@ def of_image(name: str, image: ScienceImage, stretch: Stretch) -> Any:
         axes.coords[0].set_axislabel("right ascension (ICRS)")
         axes.coords[1].set_axislabel("declination (ICRS)")
     if flagged:
-        beside = figure.add_subplot(grid[1])
-        _show(figure, beside, image.plane, stretch, "", bar=False)
-        _overlay(beside, image.flags)
-        beside.set(xlabel="x (pixels)", title="flags")
+        other = add(beside + LEFT, width)
+        _show(other, image.plane, stretch)
+        _overlay(other, image.flags)
+        other.set(xlabel="x (pixels)")
+        other.set_title("flags", fontsize=10)
     _title(figure, name, image.title, f"{stretch} {image.unit}".rstrip())
     return figure
 
@@ -68,7 +88,8 @@ def of_ramp(name: str, ramp: Ramp) -> Any:
     rows = 2 if flagged else 1
     figure = _figure(11, 4.5 * rows)
     (first, *between, last), stretch = figure.subplots(rows, 2).flat, stretch_of(slope)
-    _show(figure, first, slope, stretch, f"{ramp.unit or 'signal'} / group")
+    unit = f"{ramp.unit or 'signal'} / group"
+    _scale(figure, _show(first, slope, stretch), stretch, unit, ax=first, shrink=0.85)
     first.set_title("slope")
     for axes, (counted, label) in zip(between, flagged, strict=False):
         largest = smaller_by_largest(counted)
@@ -131,6 +152,13 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _inches(plane: Any) -> tuple[float, float]:
+    """Give the width and height of the place for an image."""
+    height, width = plane.shape
+    inch = LONGER / max(plane.shape)
+    return max(SHORTER, width * inch), max(SHORTER, height * inch)
+
+
 def _title(figure: Any, name: str, about: str, stretch: str) -> None:
     lines = [name, " — ".join(each for each in (about, stretch) if each)]
     figure.suptitle("\n".join(line for line in lines if line), fontsize=10)
@@ -142,15 +170,15 @@ def _place(plane: Any) -> dict[str, Any]:
     return {"origin": "lower", "extent": extent, "interpolation": "nearest", "aspect": "equal"}
 
 
-def _show(
-    figure: Any, axes: Any, plane: Any, stretch: Stretch, unit: str, *, bar: bool = True
-) -> None:
-    shown = axes.imshow(stretch(smaller(plane, SIZE)), "gray", vmin=0, vmax=1, **_place(plane))
+def _show(axes: Any, plane: Any, stretch: Stretch) -> Any:
     axes.set_facecolor("#402040")  # where there is no number
-    if bar:
-        ticks = np.linspace(0, 1, 6)
-        scale = figure.colorbar(shown, ax=axes, label=unit, ticks=ticks, shrink=0.85)
-        scale.ax.set_yticklabels([f"{value:.3g}" for value in stretch.inverse(ticks)])
+    return axes.imshow(stretch(smaller(plane, SIZE)), "gray", vmin=0, vmax=1, **_place(plane))
+
+
+def _scale(figure: Any, shown: Any, stretch: Stretch, unit: str, **place: Any) -> None:
+    ticks = np.linspace(0, 1, 6)
+    scale = figure.colorbar(shown, label=unit, ticks=ticks, **place)
+    scale.ax.set_yticklabels([f"{value:.3g}" for value in stretch.inverse(ticks)])
 
 
 def _overlay(axes: Any, flags: Any) -> None:

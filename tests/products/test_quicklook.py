@@ -146,7 +146,8 @@ def test_mosaic_of_roman_has_a_grid_of_the_sky(tmp_path):
     mosaic["meta"] = {}
     asdf.AsdfFile({"roman": mosaic}).write_to(product)
     without = picture(quick_look(product))
-    assert without.shape == with_grid.shape and (without != with_grid).any()
+    image = with_grid[:, -without.shape[1] :]  # the labels left of it are longer
+    assert without.shape == image.shape and (without != image).any()
     mosaic |= {"dq": np.zeros((300, 300), "u4"), "meta": {"wcs": wcs}}  # an exposure is distorted
     asdf.AsdfFile({"roman": mosaic}).write_to(product)
     assert image_in(product).wcs is None

@@ -47,8 +47,8 @@ def of_image(name: str, image: ScienceImage, stretch: Stretch) -> Any:
     figure = Figure(figsize=(whole, BOTTOM + height + TOP))
 
     def add(x: float, width: float, **options: Any) -> Any:
-        of_figure = (1, 1) / figure.get_size_inches()
-        place = *((x, BOTTOM) * of_figure), *((width, height) * of_figure)
+        across, up = figure.get_size_inches()
+        place = (x / across, BOTTOM / up, width / across, height / up)
         return figure.add_axes(place, **options)
 
     axes = add(left, width, projection=image.wcs)

@@ -77,6 +77,9 @@ FIELDS = {
 }
 """The form of a run describes its fields with these."""
 
+SHOWN = 500
+"""Inputs that a flow run has among its parameters, at most."""
+
 _planned: ContextVar[Campaign | None] = ContextVar("planned_campaign", default=None)
 
 
@@ -216,7 +219,7 @@ def start(
     token = _planned.set(campaign)
     try:
         state: State[list[str]] = flow.with_options(task_runner=task_runner)(
-            [as_urls(str(job.input)) for job in campaign.jobs],
+            inputs_shown(campaign),
             output_dir=as_urls(str(campaign.trial.base if campaign.trial else campaign.output_dir)),
             trial=campaign.trial.name if campaign.trial else None,
             crds_context=campaign.crds_context,
@@ -236,6 +239,14 @@ def start(
     if error is not None and not isinstance(error, CampaignError):
         raise error
     return state
+
+
+def inputs_shown(campaign: Campaign) -> list[str]:
+    """Name the inputs for the flow run: of many, their folders, since Prefect takes 512 kB."""
+    paths = [job.input for job in campaign.jobs]
+    if len(paths) > SHOWN:
+        paths = [*dict.fromkeys(path.parent for path in paths)]
+    return [as_urls(str(path)) for path in paths]
 
 
 def run(

@@ -3,8 +3,11 @@
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from flows.calibrate.factory import CampaignError
+from flows.calibrate.campaign import Campaign
+from flows.calibrate.factory import CampaignError, inputs_shown
+from flows.calibrate.job import Job
 from flows.calwebb.flow import calwebb
+from flows.calwebb.mission import JWST
 from flows.romancal.flow import romancal
 from stpipe_prefect.exceptions import ParameterError
 from stpipe_prefect.execution.results import Ended, Result
@@ -17,6 +20,13 @@ def test_error_of_many_failures_names_some_and_counts_the_others():
     assert str(error).startswith("2000 of 2000 failed: 0.fits: cut short; 1.fits: cut short; ")
     assert str(error).endswith("9.fits: cut short (and 1990 more)")
     assert len(error.results) == 2000
+
+
+def test_flow_run_of_many_inputs_shows_their_folders(tmp_path):
+    paths = [tmp_path / f"night{number % 3}" / f"{number}_uncal.fits" for number in range(6000)]
+    few, many = (Campaign(JWST, [Job(path, ()) for path in some]) for some in (paths[:9], paths))
+    assert inputs_shown(few) == [str(path) for path in paths[:9]]
+    assert inputs_shown(many) == [str(tmp_path / f"night{number}") for number in range(3)]
 
 
 def test_run_of_a_deployment_takes_no_class_path(monkeypatch):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from glob import has_magic
+from itertools import groupby
 from pathlib import Path
 
 from stpipe_prefect.association import Association, is_association, read_association
@@ -13,8 +14,9 @@ from stpipe_prefect.exceptions import InputError, NoInputError, StpipePrefectErr
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.products.staging import check_output_dir
 from stpipe_prefect.provenance.inputs import input_files
+from stpipe_prefect.provenance.record import LOG_SUFFIX, SUFFIX
 from stpipe_prefect.remote import store
-from stpipe_prefect.remote.products import ProductsFolder
+from stpipe_prefect.remote.products import ProductsFolder, bring_records
 from stpipe_prefect.remote.scratch import reserve, scratch
 from stpipe_prefect.remote.stand_ins import bring_header, fetch, side_by_side, stand_in
 from stpipe_prefect.remote.urls import as_urls, is_url, local_path, url_of
@@ -37,7 +39,7 @@ def bring_named(name: str, patterns: Iterable[str]) -> Path:
     else:
         here = store.listed(name)
         if not here:
-            raise NoInputError(f"{name}: no such object, and no folder of objects")
+            raise _nothing_at(name)
         exposures = next(filter(None, (_like(pattern, here) for pattern in patterns)), [])
         wanted = [*exposures, *_like(ASSOCIATIONS, here)]
         found = {f"{name.rstrip('/')}/{each}": here[each] for each in wanted}
@@ -46,7 +48,56 @@ def bring_named(name: str, patterns: Iterable[str]) -> Path:
     return path
 
 
-def bring_related(files: Iterable[Path], folder: Path) -> ProductsFolder | None:
+def bring_archive(name: str, aside: Collection[str]) -> Path:
+    """Bring what the URL of an archive names: a list of exposures, or a folder; give its path.
+
+    Of a folder and all within it, but those that are aside or hidden, there are records and
+    associations, and of all else but logs the size.
+    """
+    path = local_path(name)
+    if not name.endswith("/") and (mark := store.mark_of(name)):
+        _bring({name: mark})
+        return path
+    found = store.listed_below(name.rstrip("/"))
+    if not found:
+        raise _nothing_at(name)
+    path.mkdir(parents=True, exist_ok=True)
+    paths = {
+        path / each: mark
+        for each, mark in found.items()
+        if not each.endswith(LOG_SUFFIX)
+        and not any(part in aside or part.startswith(".") for part in each.split("/"))
+    }
+    for each, mark in paths.items():
+        stand_in(each, mark)
+    bring_records(each for each in paths if each.name.endswith(SUFFIX))
+    side_by_side(fetch, filter(_may_be_association, paths))
+    return path
+
+
+def bring_listed(files: Iterable[Path]) -> None:
+    """Bring files that a list names, and what is related to them beside them."""
+    for folder, group in groupby(sorted(files), key=lambda file: file.parent):
+        here = [*group]
+        if url := url_of(folder):
+            names = {file.name for file in here}
+            found = store.listed(url, names)
+            _bring({f"{url}/{each}": found[each] for each in names & found.keys()})
+        bring_related(here, folder)
+
+
+def bring_headers(files: Collection[Path]) -> None:
+    """Bring the headers of inputs, and the members of associations that are URLs."""
+
+    def bring(file: Path) -> None:
+        with suppress(InputError):  # who plans it says so
+            bring_header(file)
+
+    side_by_side(bring, files)
+    _bring_members_elsewhere(files)
+
+
+def bring_related(files: Collection[Path], folder: Path) -> ProductsFolder | None:
     """Bring what earlier runs made of files, and the members of associations, if they are there.
 
     Of products only the records are fetched. None if the folder for products is in no store.
@@ -59,7 +110,9 @@ def bring_related(files: Iterable[Path], folder: Path) -> ProductsFolder | None:
             continue
         named = (*association.product_names, *association.members)
         beginnings.update(Path(name).stem for name in named if not is_url(name))
-        _bring_members(file, association)
+        if file.parent != folder:
+            _bring_members_beside(file, association)
+    _bring_members_elsewhere(files)
     if not url_of(folder):
         return None
     products = ProductsFolder(folder)
@@ -140,15 +193,24 @@ def _bring(found: Mapping[str, store.Mark]) -> None:
     side_by_side(bring_header, paths)
 
 
-def _bring_members(file: Path, association: Association) -> None:
-    """Put stand-ins in the place of members that are beside an association, or URLs."""
+def _bring_members_elsewhere(files: Iterable[Path]) -> None:
+    """Put stand-ins in the place of members of associations that are URLs."""
+    associations = filter(None, map(_association, files))
+    names = {name for each in associations for name in each.members if is_url(name)}
+
+    def bring(url: str) -> None:
+        if mark := store.mark_of(url):
+            stand_in(local_path(url), mark)
+
+    side_by_side(bring, names)
+
+
+def _bring_members_beside(file: Path, association: Association) -> None:
+    """Put stand-ins in the place of members that are beside an association."""
     if url := url_of(file.parent):
         here = store.listed(url, [Path(name).stem for name in association.members])
         for name in here.keys() & {*association.members}:
             stand_in(file.parent / name, here[name])
-    for name in filter(is_url, association.members):
-        if mark := store.mark_of(name):
-            stand_in(local_path(name), mark)
 
 
 def _root(path: Path, association: Association | None) -> str:
@@ -164,6 +226,14 @@ def _association(path: Path) -> Association | None:
         return read_association(path) if is_association(path) else None
     except InputError:
         return None
+
+
+def _nothing_at(url: str) -> NoInputError:
+    return NoInputError(f"{url}: no such object, and no folder of objects")
+
+
+def _may_be_association(path: Path) -> bool:
+    return fnmatchcase(path.name, ASSOCIATIONS) and is_association(path)
 
 
 def _like(pattern: str, names: Iterable[str]) -> list[str]:

@@ -33,7 +33,7 @@ def write_report(campaign: Campaign) -> None:
 def write_refusals(wanted: Specification, refused: Mapping[Path, StpipePrefectError]) -> None:
     """Write the page where every input is refused, if one is asked for."""
     if wanted.report:
-        _write(wanted.report, _local([wanted.output_dir]), refused, [])
+        _write(wanted.report, local_folders([wanted.output_dir]), refused, [])
 
 
 def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
@@ -56,11 +56,12 @@ def _write(
     write_report(Path(report), folders, [*left_out, *results])
 
 
+def local_folders(folders: Iterable[Path]) -> list[Path]:
+    """List those folders, each once, that are there and in no store."""
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir() and not url_of(folder)]
+
+
 def _folders(campaign: Campaign) -> list[Path]:
     """List where products go, as far as there is such a folder here."""
     inputs = [job.input.parent for job in campaign.jobs]
-    return _local([campaign.output_dir] if campaign.output_dir else inputs)
-
-
-def _local(folders: Iterable[Path]) -> list[Path]:
-    return [folder for folder in dict.fromkeys(folders) if folder.is_dir() and not url_of(folder)]
+    return local_folders([campaign.output_dir] if campaign.output_dir else inputs)

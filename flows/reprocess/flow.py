@@ -24,14 +24,15 @@ from pydantic import Field
 from flows.calibrate.campaign import Campaign
 from flows.calibrate.factory import start
 from flows.calibrate.job import Job
-from flows.report.page import check_page
+from flows.calibrate.remote import bring_related
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.artifacts import show_report
 from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_deployable
 from stpipe_prefect.orchestration.flows import LocalFlow
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.references.context import pinned_context
-from stpipe_prefect.remote.urls import is_url
+from stpipe_prefect.remote.scratch import planning
+from stpipe_prefect.remote.urls import as_urls, is_url
 
 from .previous import previous_products
 from .summary import Summary
@@ -49,18 +50,18 @@ class ReprocessError(StpipePrefectError):
     def __init__(self, summary: Summary) -> None:
         first, *more = summary.failed.values()
         others = f" (and {len(more)} more)" if more else ""
-        super().__init__(f"{summary}; {first}{others}")
+        super().__init__(as_urls(f"{summary}; {first}{others}"))
         self.summary = summary
 
 
 def _run_name() -> str:
     archives = _archives(flow_run.parameters["archive"])
-    return "reprocess · " + ", ".join(path.name for path in archives)
+    paths = [Path(each) if is_url(each) else folder_path(each).absolute() for each in archives]
+    return "reprocess · " + ", ".join(path.name for path in paths)
 
 
-def _archives(names: list[str] | None) -> list[Path]:
-    roots = [root for root in DeploymentSettings().input_roots if not is_url(root)]
-    return [folder_path(name).absolute() for name in names or roots]
+def _archives(names: list[str] | None) -> list[str]:
+    return names or [str(root) for root in DeploymentSettings().input_roots]
 
 
 @partial(LocalFlow, name="reprocess", flow_run_name=_run_name, persist_result=False)
@@ -78,7 +79,7 @@ def reprocess(
 
     Args:
         archive: Folder trees with products beside the exposures, or text files that list
-            exposures; default: the folders that runs may read.
+            exposures, or URLs of these; default: the folders that runs may read.
         limit: Reprocess at most N, in the order of programs; failures do not count.
         keep_previous: Move replaced products to a dated folder beside them.
         crds_context: CRDS context: latest, the newest operational one; build, that of the
@@ -89,10 +90,22 @@ def reprocess(
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
     check_deployable("reprocess", archives, {"crds_context": crds_context, "report": report})
+    with planning():
+        summary = Summary(survey(archives, crds_context))
+        if report:
+            summary.check_report(report)
+        _reprocess(summary, limit, strict=strict, keep_previous=keep_previous)
     if report:
-        check_page(Path(report))
+        summary.write_report(report)
+        show_report(report)
+    if summary.failed:
+        raise ReprocessError(summary)
+    return Completed(message=str(summary), data=summary)
+
+
+def _reprocess(summary: Summary, limit: int | None, *, strict: bool, keep_previous: bool) -> None:
+    """Run what is stale, folder by folder, and show how far it is."""
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
-    summary = Summary(survey(archives, crds_context))
     progress = create_progress_artifact(
         summary.percent, key="reprocessed", description="Stale products reprocessed"
     )
@@ -111,12 +124,6 @@ def reprocess(
         create_markdown_artifact(
             summary.markdown(), key="reprocess", description="What was stale, and why"
         )
-    if report:
-        summary.write_report(report)
-        show_report(report)
-    if summary.failed:
-        raise ReprocessError(summary)
-    return Completed(message=str(summary), data=summary)
 
 
 def _batches(summary: Summary, limit: int | None) -> Iterator[list[Item]]:
@@ -150,6 +157,7 @@ def _calibrate(batch: list[Item], summary: Summary, strict: bool) -> None:
     by_name = {item.input.name: item.input for item in batch}
     try:
         first, jobs = batch[0], [item.job for item in batch]
+        bring_related([*by_name.values()], first.folder)  # earlier batches may have made some
         campaign = Campaign(
             first.mission, jobs, first.folder, crds_context=first.context, strict=strict
         )

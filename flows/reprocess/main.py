@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from stpipe_prefect.cli.exit import exit_code_of_command, quiet, say, screen
 from stpipe_prefect.parameters.text import CommandParser
+from stpipe_prefect.remote.scratch import planning
 from stpipe_prefect.warm.child import set_default
 from stpipe_prefect.warm.keep import add_option
 
@@ -22,8 +23,8 @@ DESCRIPTION = """\
 Reprocess what newer reference files, parameters or software make stale in an archive.
 
 An archive is a folder tree with products beside the exposures, or a text file that lists
-exposures. Products that are up to date stay as they are. You can stop a run at any time: the next
-one continues."""
+exposures, or the URL of either in an object store. Products that are up to date stay as they are.
+You can stop a run at any time: the next one continues."""
 
 EPILOG = """\
 environment:
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         options = _parser().parse_args(arguments)
         # prefect reads it as it is imported: better set before it is.
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-        return _run(options)
+        with planning():
+            return _run(options)
 
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments)
 
@@ -57,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("archives", nargs="+", metavar="ARCHIVE", help="folder tree, or list of exposures")
+    add("archives", nargs="+", metavar="ARCHIVE", help="folder tree, list of exposures, or URL")
     add("--plan", action="store_true", help="list what is stale and why; run nothing")
     add("--json", action="store_true", help="print the summary as JSON")
     add(
@@ -104,7 +106,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.report and options.plan:
         raise UsageError("--report is about results: leave --plan out")
     with quiet(unless=options.debug):
-        summary = Summary(survey(map(Path, options.archives), options.context))
+        summary = Summary(survey(options.archives, options.context))
+    if options.report:
+        summary.check_report(options.report)
     if summary.stale and not options.plan:
         expected = min(len(summary.stale), options.limit or len(summary.stale))
         summary = _reprocess(options, expected)

@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stpipe_prefect.provenance.record import files_beside
+from stpipe_prefect.remote import store
+from stpipe_prefect.remote.stand_ins import side_by_side
+from stpipe_prefect.remote.urls import url_of
 
 from .archive import PREVIOUS
 from .survey import Item
@@ -18,40 +21,65 @@ def previous_products(items: Iterable[Item], date: str) -> Iterator[None]:
     """Keep those products that are replaced within the block, in ``previous/<date>`` beside them.
 
     They are linked there beforehand, which costs nothing: a product is replaced by renaming
-    another over it. Links to what was not replaced are removed at the end.
+    another over it. A store copies them. Links to what was not replaced, and copies of it, are
+    removed at the end.
     """
-    kept = dict(_linked(items, date))
+    places = dict(_places(items, date))
+    kept: dict[Path, object] = {}
+
+    def keep(path: Path) -> None:
+        state = _state(path)
+        if state and not _state(places[path]):
+            _copy(path, places[path])
+            kept[path] = state
+
+    def drop(path: Path) -> None:
+        if _state(path) == kept[path]:
+            _remove(places[path])
+
     try:
+        side_by_side(keep, places)
         yield
     finally:
-        for old, place in kept.items():
-            if place.exists() and _is_same(old, place):
-                old.unlink()
-        for folder in {old.parent for old in kept}:
-            with suppress(OSError):  # it holds something
+        side_by_side(drop, kept)
+        for folder in {place.parent for place in places.values()}:
+            with suppress(OSError):  # it holds something, or is in a store
                 folder.rmdir()
                 folder.parent.rmdir()
 
 
-def _linked(items: Iterable[Item], date: str) -> Iterator[tuple[Path, Path]]:
+def _places(items: Iterable[Item], date: str) -> Iterator[tuple[Path, Path]]:
+    """Say of each product, and of what is beside its record, where it is kept."""
     for item in items:
-        folder = item.folder / PREVIOUS / date
         for plan in item.stale:
             about = [plan.record, *files_beside(plan.record)] if plan.record else []
             for path in (*plan.products, *about):
-                if path.is_file() and not (folder / path.name).exists():
-                    folder.mkdir(parents=True, exist_ok=True)
-                    _link(path, folder / path.name)
-                    yield folder / path.name, path
+                yield path, item.folder / PREVIOUS / date / path.name
 
 
-def _link(path: Path, name: Path) -> None:
+def _state(path: Path) -> object:
+    """Give what changes with a product that is replaced; None if it is not there."""
+    if url := url_of(path):
+        return store.mark_of(url)
+    if not path.is_file():
+        return None
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _copy(path: Path, place: Path) -> None:
+    if url := url_of(path):
+        store.copy(url, url_of(place))
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        name.hardlink_to(path)
+        place.hardlink_to(path)
     except OSError:  # not every file system knows links
-        shutil.copy2(path, name)
+        shutil.copy2(path, place)
 
 
-def _is_same(path: Path, other: Path) -> bool:
-    one, two = (each.stat() for each in (path, other))
-    return (one.st_size, one.st_mtime_ns) == (two.st_size, two.st_mtime_ns)
+def _remove(place: Path) -> None:
+    if url := url_of(place):
+        store.remove([url])
+    else:
+        place.unlink()

@@ -9,8 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flows.calibrate.reporting import local_folders
+from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
+from stpipe_prefect.remote.urls import as_urls, url_of
 
 from .survey import Item
 
@@ -75,18 +78,33 @@ class Summary:
         over = {*self.done, *self.failed}
         return [item for item in self.stale if item.input not in over]
 
+    def check_report(self, path: str) -> None:
+        """Make sure that a page about the archive can be written, before anything runs.
+
+        Raises
+        ------
+        OutputError, UsageError
+            It cannot be written there, or something of the archive is in a store.
+        """
+        from flows.report.page import check_page
+
+        check_page(Path(path))
+        if url := next(filter(None, (url_of(item.folder) for item in self.items)), ""):
+            raise UsageError(f"{url}: a report takes products in a local folder")
+
     def write_report(self, path: str) -> None:
         """Write a page about all products of the archive, and what did not become of others."""
         from flows.report.page import write_report
 
-        write_report(Path(path), _folders(self.items), self._all_results)
+        folders = local_folders(item.folder for item in self.items)
+        write_report(Path(path), folders, self._all_results)
 
     def attention(self) -> list[tuple[str, str]]:
         """Give what needs attention of all that ran or failed: the kind, and a line."""
         from flows.report.page import attention_lines
 
         over = {*self.done, *self.failed}
-        concerned = _folders(item for item in self.items if item.input in over)
+        concerned = local_folders(item.folder for item in self.items if item.input in over)
         return attention_lines(concerned, self._all_results)
 
     @property
@@ -128,7 +146,7 @@ class Summary:
                 f"| {reason.count} | {reason.since:%Y-%m-%d %H:%M} | {_cell(reason.text)} |"
                 for reason in self.reasons
             ]
-        return "\n".join(lines + attention_lines(self.attention()))
+        return as_urls("\n".join(lines + attention_lines(self.attention())))
 
     def as_json(self) -> dict[str, Any]:
         """Give it as what JSON knows."""
@@ -137,15 +155,11 @@ class Summary:
             "total": len(self.items),
             "reasons": {reason.text: reason.count for reason in self.reasons},
             "stale": [item.as_json() for item in self.stale],
-            "done": [str(path) for path in self.done],
+            "done": [as_urls(str(path)) for path in self.done],
             "degraded": self.degraded,
-            "failed": {str(path): message for path, message in self.failed.items()},
-            "left": [str(item.input) for item in self.left],
+            "failed": {as_urls(str(path)): as_urls(text) for path, text in self.failed.items()},
+            "left": [as_urls(str(item.input)) for item in self.left],
         }
-
-
-def _folders(items: Iterable[Item]) -> list[Path]:
-    return [folder for folder in dict.fromkeys(item.folder for item in items) if folder.is_dir()]
 
 
 def _counted(items: Iterable[Item]) -> list[Reason]:

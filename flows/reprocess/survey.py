@@ -16,6 +16,7 @@ from flows.calibrate.mission import Mission
 from stpipe_prefect.exceptions import StpipePrefectError, UsageError
 from stpipe_prefect.provenance.plans import Plan
 from stpipe_prefect.references.context import pinned_context
+from stpipe_prefect.remote.urls import as_urls
 
 from .archive import folders_of
 from .contexts import check_context, context_to_follow
@@ -59,7 +60,7 @@ class Item:
 
     def __str__(self) -> str:
         reasons = dict.fromkeys(reason for plan in self.stale for reason in plan.reasons)
-        return f"{self.input}: {'; '.join(reasons)}"
+        return as_urls(f"{self.input}: {'; '.join(reasons)}")
 
     @property
     def folder(self) -> Path:
@@ -77,12 +78,11 @@ class Item:
     def as_json(self) -> dict[str, Any]:
         """Give it as what JSON knows."""
         plans = [plan.as_json() for plan in self.plans]
-        return {"input": str(self.input), "plans": plans} | (
-            {"error": self.error} if self.error else {}
-        )
+        error = {"error": as_urls(self.error)} if self.error else {}
+        return {"input": as_urls(str(self.input)), "plans": plans, **error}
 
 
-def survey(archives: Iterable[Path], crds_context: str | None = None) -> list[Item]:
+def survey(archives: Iterable[str | Path], crds_context: str | None = None) -> list[Item]:
     """Plan everything in archives, in order of mission and program; see `folders_of`.
 
     Each mission has a CRDS context of its own; see `context_to_follow`. Where that of one cannot

@@ -51,7 +51,9 @@ class ProductsFolder:
         }
         for path, mark in paths.items():
             stand_in(path, mark)
-        side_by_side(self._bring_record, [path for path in paths if path.name.endswith(SUFFIX)])
+        records = [path for path in paths if path.name.endswith(SUFFIX)]
+        self._left |= bring_records(records)
+        self._records.update(path for path in records if path.exists())
 
     def clear(self, root: str) -> None:
         """Remove what killed runs have left of products with this root of their names."""
@@ -91,18 +93,23 @@ class ProductsFolder:
         record.path.write_text(replace(record, products=products).as_text())
         _upload(record.path)
 
-    def _bring_record(self, path: Path) -> None:
+
+def bring_records(paths: Iterable[Path]) -> dict[Path, list[str]]:
+    """Fetch records; those of uploads that did not end are not kept, and given with their files."""
+    left: dict[Path, list[str]] = {}
+
+    def bring(path: Path) -> None:
         try:
             fetch(path)
         except NoInputError:  # another run replaces it
             path.unlink()
             return
-        left = _left_by(path)
-        if left is None:
-            self._records.add(path)
-        else:
+        if (files := _left_by(path)) is not None:
             path.unlink()
-            self._left[path] = left
+            left[path] = files
+
+    side_by_side(bring, paths)
+    return left
 
 
 def _upload(path: Path) -> None:

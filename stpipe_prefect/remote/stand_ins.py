@@ -2,19 +2,23 @@
 
 Planning asks for sizes and headers. It gets sparse files of the objects' sizes, with the headers
 in them; the pixels of these are holes, and nothing that computes ever sees them. A run fetches all
-it reads.
+it reads. Each has the time of its object.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .headers import copy_header
 from .store import Mark, download
 from .urls import url_of
+
+Thing = TypeVar("Thing")
 
 AT_A_TIME = 8
 """Objects that are fetched side by side."""
@@ -48,7 +52,9 @@ def is_whole(path: str | Path) -> bool:
 
 
 def stand_in(path: Path, mark: Mark) -> None:
-    """Put a file that has nothing but the size in the place of an object."""
+    """Put a file that has nothing but the size in the place of an object, unless one is there."""
+    if object_of(path) == mark:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.truncate(mark.size)
@@ -77,14 +83,16 @@ def uploaded(path: Path, mark: Mark) -> None:
     _note(path, mark, _WHOLE)
 
 
-def side_by_side(do: Callable[[Path], object], paths: Iterable[Path]) -> None:
+def side_by_side(do: Callable[[Thing], object], things: Iterable[Thing]) -> None:
     """Do something with several objects at a time; the first error ends it."""
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="store") as threads:
-        for _ in threads.map(do, paths):
+        for _ in threads.map(do, things):
             pass
 
 
 def _note(path: Path, mark: Mark, here: int) -> None:
+    if mark.modified:
+        os.utime(path, (mark.modified, mark.modified))
     _known[str(path)] = _StandIn(mark, here, _state(path))
 
 

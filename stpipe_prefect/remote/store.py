@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ..exceptions import (
@@ -24,6 +25,9 @@ from ..exceptions import (
 _MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "mtime", "created")
 """Where the file systems of fsspec have what changes with the content."""
 
+_DATES = ("LastModified", "last_modified", "mtime", "updated")
+"""Where they have when the object was written."""
+
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound")
 _UNREACHABLE = ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError")
 ATTEMPTS = 3
@@ -35,10 +39,11 @@ _PREFIXES = 20
 
 @dataclass(frozen=True)
 class Mark:
-    """What an object is known by: its bytes, and its etag or version."""
+    """What an object is known by: its bytes, its etag or version, and when it was written."""
 
     size: int
     mark: str
+    modified: float = field(default=0, compare=False)
 
 
 def listed(folder: str, beginnings: Collection[str] = ("",)) -> dict[str, Mark]:
@@ -49,10 +54,33 @@ def listed(folder: str, beginnings: Collection[str] = ("",)) -> dict[str, Mark]:
     with explained(folder):
         for beginning in asked:
             infos = files.find(path, maxdepth=1, detail=True, prefix=beginning)
-            found |= {Path(info["name"]).name: _mark(info) for info in infos.values()}
+            found |= {
+                Path(name).name: _mark(info)
+                for name, info in infos.items()
+                if not name.endswith("/")  # it marks the folder itself
+            }
         if not found:
             _check_bucket(files, path, folder)
     return {name: found[name] for name in sorted(found) if name.startswith((*beginnings,))}
+
+
+def listed_below(folder: str) -> dict[str, Mark]:
+    """List the objects of a folder and of all folders in it, by their names from there on.
+
+    Left out is what no file can stand for: what marks a folder, or has a name that is no path.
+    """
+    files, path = _files(folder)
+    with explained(folder):
+        infos = files.find(path, detail=True)
+        if not infos:
+            _check_bucket(files, path, folder)
+    found = {name.removeprefix(f"{path}/"): _mark(info) for name, info in infos.items()}
+    folders = {str(parent) for name in found for parent in PurePosixPath(name).parents}
+    return {
+        name: found[name]
+        for name in sorted(found)
+        if name not in folders and not {"", ".", ".."} & {*name.split("/")}
+    }
 
 
 def matching(pattern: str) -> dict[str, Mark]:
@@ -122,6 +150,13 @@ def upload(path: Path, url: str) -> Mark:
     return mark
 
 
+def copy(url: str, place: str) -> None:
+    """Copy an object within the store, which no byte of it leaves."""
+    files, name = _files(url)
+    with explained(place, OutputError):
+        files.cp_file(name, _files(place)[1])
+
+
 def write(text: str, url: str) -> None:
     """Write a small object."""
     files, name = _files(url)
@@ -156,7 +191,8 @@ def explained(url: str, kind: type[InputError | OutputError] = InputError) -> It
         raise
     except FileNotFoundError as error:
         missing = NoInputError if kind is InputError else kind
-        what = "no such bucket" if "bucket" in str(error) else "no such object"
+        is_bucket = "bucket" in str(error)
+        what = f"there is no bucket {_bucket_of(url)}" if is_bucket else "no such object"
         raise missing(f"{url}: {what}") from error
     except PermissionError as error:
         doing = "read" if kind is InputError else "written to"
@@ -194,14 +230,17 @@ def _files(url: str) -> tuple[Any, str]:
 
 def _check_bucket(files: Any, path: str, url: str) -> None:
     """Tell a bucket that is missing from an object that is."""
-    bucket = path.lstrip("/").partition("/")[0]
     try:
-        files.info(bucket)
+        files.info(path.lstrip("/").partition("/")[0])
     except FileNotFoundError as error:
-        root = f"{url.partition('://')[0]}://{bucket}"
-        raise NoInputError(f"{url}: there is no bucket {root}") from error
+        raise NoInputError(f"{url}: there is no bucket {_bucket_of(url)}") from error
     except PermissionError:  # the objects in it may be readable all the same
         return
+
+
+def _bucket_of(url: str) -> str:
+    scheme, _, path = url.partition("://")
+    return f"{scheme}://{path.lstrip('/').partition('/')[0]}"
 
 
 def _abort_uploads(files: Any, path: str) -> None:
@@ -223,4 +262,6 @@ def _is_file(info: dict[str, Any]) -> bool:
 
 def _mark(info: dict[str, Any]) -> Mark:
     mark = next((str(info[name]) for name in _MARKS if info.get(name)), "")
-    return Mark(int(info["size"]), mark.strip('"'))
+    dates = (info.get(name) for name in _DATES)
+    modified = next((date.timestamp() for date in dates if isinstance(date, datetime)), 0.0)
+    return Mark(int(info["size"]), mark.strip('"'), modified)

@@ -58,7 +58,9 @@ def local_path(url: str) -> Path:
     if {"", ".", ".."} & {*parts}:
         raise UsageError(f"{url}: expected a bucket and names, such as s3://bucket/folder/name")
     if _folder is None:
-        raise UsageError(f"{url}: a URL is for the commands and flows of a mission alone")
+        raise UsageError(
+            f"{url}: a URL is for the commands and flows of a mission and for reprocess alone"
+        )
     return Path(_folder(), scheme, *parts)
 
 

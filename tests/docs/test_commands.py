@@ -18,6 +18,7 @@ LOCAL = "starts processes that stay, at fixed ports: tests/operations"
 CLUSTER = "needs several machines: tests/orchestration/test_runners.py has a cluster on one"
 SLURM = "needs a cluster: tests/orchestration/test_slurm.py has one of two nodes on one machine"
 STORE = "needs a bucket: tests/flows/calwebb/test_object_store.py"
+ARCHIVE = "needs a bucket: tests/flows/reprocess/test_object_store.py"
 POOL = "needs a pool of the archive: tests/flows/calwebb/associations/test_pool.py"
 ROMAN = "needs exposures of Roman: tests/flows/romancal/test_command.py"
 
@@ -81,6 +82,10 @@ ELSEWHERE = {
         "python -m flows.calwebb s3://archive/raw/ --output-dir s3://archive/products": STORE,
         "python -m flows.calwebb 's3://archive/raw/*_uncal.fits' --output-dir products": STORE,
         "python -m flows.calwebb raw/ --output-dir s3://archive/products --plan": STORE,
+        "python -m flows.reprocess s3://archive/jwst/ --plan": ARCHIVE,
+        "python -m flows.reprocess s3://archive/jwst/ --limit 50 --keep-previous": ARCHIVE,
+        "python -m flows.reprocess s3://archive/lists/tonight.txt": ARCHIVE,
+        "python -m flows.reprocess tonight.txt": ARCHIVE,
     },
     "many-exposures.md": {
         "python -m flows.calwebb raw/ --output-dir products": "README.md has it, with --jobs",

@@ -90,6 +90,20 @@ def test_what_takes_the_place_of_a_stand_in_is_a_file_of_its_own(here, exposure)
     assert FileContent.of(path).mark == ""
 
 
+def test_stands_for_an_object_with_its_time_until_that_changes(here, store):
+    store.write("stands/y", b"one")
+    path, mark = local_path("s3://archive/stands/y"), mark_of("s3://archive/stands/y")
+    stand_in(path, mark)
+    written = store.files.modified("archive/stands/y").timestamp()
+    assert path.stat().st_mtime == written
+    fetch(path)
+    stand_in(path, mark)
+    assert (path.read_bytes(), path.stat().st_mtime) == (b"one", written)
+    store.write("stands/y", b"other")
+    stand_in(path, mark_of("s3://archive/stands/y"))
+    assert path.read_bytes() == bytes(5)
+
+
 def test_scratch_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setenv("STPIPE_SCRATCH", str(tmp_path))
     monkeypatch.setenv("STPIPE_SCRATCH_GB", "1e-6")

@@ -22,6 +22,27 @@ def test_lists_by_beginnings(store):
     assert objects.listed("s3://archive/empty") == {}
 
 
+def test_lists_what_is_in_a_folder_and_below_it(store):
+    for key in ("tree/", "tree/a/", "tree/a/x", "tree/b", "tree/b/c/y", "tree/d//z", "trees/w"):
+        store.files.call_s3("put_object", Bucket="archive", Key=key, Body=b"x")
+    found = objects.listed_below("s3://archive/tree")
+    assert [*found] == ["a/x", "b/c/y"]  # the others can be no files
+    assert found["a/x"] == objects.mark_of("s3://archive/tree/a/x")
+    assert [*objects.listed("s3://archive/tree/a")] == ["x"]
+    assert objects.listed_below("s3://archive/nothing") == {}
+    assert {"tree/a/x", "trees/w"} <= objects.listed_below("s3://archive").keys()
+    with pytest.raises(NoInputError, match=r"there is no bucket s3://none$"):
+        objects.listed_below("s3://none/tree")
+
+
+def test_copies_within_the_store(store):
+    store.write("copied/a", b"one")
+    objects.copy("s3://archive/copied/a", "s3://archive/copied/to/b")
+    assert store.read("copied/to/b") == b"one"
+    with pytest.raises(OutputError, match=r"s3://archive/copied/c: "):
+        objects.copy("s3://archive/copied/absent", "s3://archive/copied/c")
+
+
 def test_a_mark_changes_with_the_content(store, tmp_path):
     store.write("marked/a", b"one")
     first = objects.download("s3://archive/marked/a", tmp_path / "a")

@@ -13,6 +13,7 @@ from flows.calwebb.mission import JWST
 from flows.reprocess.recorded import Recorded
 from flows.reprocess.survey import survey
 from stpipe_prefect.provenance.record import read_record
+from stpipe_prefect.remote.scratch import planning
 
 # jwst has stpipe ask crds, which means to change
 pytestmark = pytest.mark.filterwarnings("ignore:'get_cache_lock' is deprecated:DeprecationWarning")
@@ -227,6 +228,19 @@ def test_association_of_what_a_step_makes_comes_after_it(archive, own_classes, c
     exposure, association = survey([archive], EARLIER)
     assert exposure.job.pipelines == ("ownclasses.OneOverF",)
     assert association.job.needs == {exposure.input}
+
+
+def test_records_in_a_store_name_them_as_well(archive, own_classes, crds, store, monkeypatch):
+    monkeypatch.setenv("STPIPE_SCRATCH", str(archive / "scratch"))
+    members = [{"expname": f"{ROOT}_oneoverf.fits", "exptype": "science"}]
+    table = {"asn_type": "image2", "products": [{"name": ROOT, "members": members}]}
+    (archive / "x_image2_00001_asn.json").write_text(json.dumps(table))
+    store.put(*archive.glob(f"{ROOT}*"), *archive.glob("*_asn.json"), folder="own")
+    with planning():
+        exposure, association = survey(["s3://archive/own"], EARLIER)
+        assert (exposure.error, association.error) == ("", "")
+        assert exposure.job.pipelines == ("ownclasses.OneOverF",)
+        assert association.job.needs == {exposure.input}
 
 
 def test_exposures_may_have_steps_of_one_name_at_different_places(archive, own_classes, crds):

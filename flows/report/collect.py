@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,10 @@ class Run:
         As the record has them.
     parameters, references : mapping
         Values by ``step.parameter``, and names of files by ``step type``.
-    statistics, headers, looks : dict
+    statistics, headers : dict
         By name of the product.
-    degraded, remarks, warnings : sequence of str
-        Steps that could not do their work; caveats; lines of the log.
+    degraded, remarks : sequence of str
+        Steps that could not do their work; caveats.
     is_combined : bool
         Whether its input is an association.
     """
@@ -77,11 +78,19 @@ class Run:
     references: Mapping[str, str]
     statistics: Mapping[str, Mapping[str, Any]]
     headers: Mapping[str, Mapping[str, Any]]
-    looks: Mapping[str, Mapping[str, Any]]
     degraded: tuple[str, ...]
     remarks: tuple[str, ...]
-    warnings: tuple[str, ...]
     is_combined: bool
+
+    @cached_property
+    def looks(self) -> Mapping[str, Mapping[str, Any]]:
+        """Quick looks by name of the product; the file is large, and only a page shows them."""
+        return {name: look for name, look in _looks(self.record).items() if name in self.products}
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings of its log, each once; the log is large, and only a page shows them."""
+        return _warnings(log_path(self.record))
 
     @property
     def ended(self) -> datetime | None:
@@ -183,7 +192,6 @@ class _Reading:
         made_from, run = record.dependencies, record.run
         inputs = tuple(Path(file.path).name for file in made_from.inputs)
         code = {row["name"]: row["version"] for row in made_from.code or () if row["version"]}
-        products = tuple(Path(file.path).name for file in record.products)
         return Run(
             record=record.path,
             pipeline=str(run.get("pipeline", made_from.pipeline.rpartition(".")[2])),
@@ -195,7 +203,7 @@ class _Reading:
             host=run.get("host", ""),
             versions=self._once(code or dict(made_from.software)),
             inputs=inputs,
-            products=products,
+            products=tuple(Path(file.path).name for file in record.products),
             steps=record.steps,
             parameters=self._once(
                 {
@@ -212,10 +220,8 @@ class _Reading:
             ),
             statistics={name: _finite(found) for name, found in record.statistics.items()},
             headers=record.headers,
-            looks={name: look for name, look in _looks(record.path).items() if name in products},
             degraded=record.degraded,
             remarks=record.remarks,
-            warnings=_warnings(log_path(record.path)),
             is_combined=bool(inputs) and inputs[0].endswith((".json", ".yaml", ".yml")),
         )
 

@@ -6,7 +6,7 @@ costs its time again for every exposure.
 """
 
 import anyio
-import astropy.visualization  # noqa: F401 - of quick looks
+import astropy.visualization.wcsaxes  # noqa: F401 - of quick looks with a grid on the sky
 import fastapi  # noqa: F401 - by Prefect's client
 import PIL.Image
 import prefect.task_engine
@@ -20,6 +20,6 @@ import stpipe_prefect.orchestration.subflow  # noqa: F401
 from flows.calibrate.exposure import exposure  # noqa: F401
 from stpipe_prefect.workarounds import parse_schemas_once
 
-PIL.Image.preinit()
+PIL.Image.init()  # all formats: quick looks are WebP, which preinit leaves out
 anyio.run(anyio.sleep, 0)  # imports what runs it
 parse_schemas_once()

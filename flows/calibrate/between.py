@@ -16,7 +16,7 @@ from stpipe_prefect.parameters.validation import check_parameters
 from stpipe_prefect.registry import find_step
 
 from .job import Job
-from .rules import Exposures, selected
+from .rules import Exposures, selected, source_of
 from .selectors import Selector
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class OwnClasses:
             if not concerned:
                 raise UsageError(f"{step.where}: no input goes through {step.insert.anchor}")
             for each in concerned:
-                source = f"{file}, insert" + (f" for {selector}" if step.insert.when else "")
-                placed[each] = with_step(placed[each], step, source)
+                placed[each] = with_step(placed[each], step, source_of(step.insert, file))
         _check_members(placed.values(), file)
         return [with_classes(job, file.replace) for job in placed.values()]
 

@@ -52,9 +52,9 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a readable TOML file: {reason(error)}") from error
     problems = dict(_unknown_keys(data, mission))
-    folder = path.parent.absolute()
+    placed = _placed(data, path.parent.absolute())
     try:
-        file = CampaignFile.model_validate(_placed(data, folder))
+        file = CampaignFile.model_validate(placed)
     except ValidationError as error:
         for each in error.errors():
             where = each["loc"]
@@ -64,7 +64,7 @@ def read_campaign_file(path: Path, mission: Mission) -> CampaignFile:
         file._path = path
         problems |= _of_mission(file, mission)
     if not problems and file.replace:
-        file = CampaignFile.model_validate(_with_classes(_placed(data, folder), file.replace))
+        file = CampaignFile.model_validate(_with_classes(placed, file.replace))
         file._path = path
     _refuse(path.name, problems)
     return file

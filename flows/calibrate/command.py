@@ -96,11 +96,10 @@ class Command:
 
     def specification(self, sample: Sample | None) -> Specification:
         """Put together what the options say of the campaign."""
-        from flows.trials.folders import Trial
         from stpipe_prefect.products.names import folder_path
         from stpipe_prefect.remote.urls import url_of
 
-        from .specification import Specification, specification
+        from .specification import of_files, specification
 
         options = self.options
         pool = getattr(options, "pool", None)
@@ -126,13 +125,9 @@ class Command:
         folder = folder_path(options.output_dir or sample_products(self.mission))
         if url_of(folder):
             raise UsageError(f"{url_of(folder)}: products of the sample go into a local folder")
-        trial = Trial(folder, options.trial) if options.trial is not None else None
         files = sample.inputs(said["stage"], folder)
         files += [] if said["associate"] is None else sample.others
-        said = {name: value for name, value in said.items() if value is not None}
-        return Specification(
-            self.mission, tuple(files), trial.folder if trial else folder, trial=trial, **said
-        )
+        return of_files(self.mission, files, folder, options.trial, **said)
 
     def associated(self, wanted: Specification) -> Associated | None:
         """Make the associations of the exposures, if that is asked for."""

@@ -18,7 +18,7 @@ from stpipe_prefect.exceptions import (
     nearest,
 )
 from stpipe_prefect.insertions.derived import with_insertions
-from stpipe_prefect.insertions.insertion import AFTER, BEFORE, Insertion
+from stpipe_prefect.insertions.insertion import AFTER, BEFORE, SOURCE, Insertion
 from stpipe_prefect.parameters.resolution import Layer, Source
 from stpipe_prefect.parameters.validation import check_parameters
 
@@ -138,8 +138,13 @@ def with_rules(
 def insertion(insert: Insert, file: CampaignFile) -> Insertion:
     """Give what is to be inserted as pipelines take it."""
     where = BEFORE if insert.after is None else AFTER
-    source = f"{file}, insert" + (f" for {Selector(insert.when)}" if insert.when else "")
+    source = source_of(insert, file)
     return Insertion(insert.anchor, where, insert.step, insert.name, insert.parameters, source)
+
+
+def source_of(insert: Insert, file: CampaignFile) -> str:
+    """Name what gives the parameters of a step that is inserted, and which inputs it is for."""
+    return f"{file}, {SOURCE}" + (f" for {Selector(insert.when)}" if insert.when else "")
 
 
 def selected(

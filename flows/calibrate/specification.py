@@ -225,8 +225,6 @@ def specification(
     InputError, UsageError
         See `find_inputs` and `read_campaign_file`.
     """
-    from flows.trials.folders import Trial
-
     said = {name: value for name, value in said.items() if value is not None}
     file = _campaign_file(names, mission)
     if file:
@@ -240,20 +238,28 @@ def specification(
             own = {name: own[name] for name in own if name not in FOR_ASSOCIATIONS}
         said = own | said
     folder = folder_path(output_dir) if output_dir else default_folder
-    tried = None if trial is None else Trial(folder, trial)
     try:
         found = list(find_inputs(names, mission))
     except InputError as error:
         raise type(error)(f"{file}: inputs: {error}" if file else str(error)) from error
     excluded = Exclusions(file.exclude, str(file)).of(found) if file else {}
+    files = (path for path in found if path not in excluded)
+    return of_files(mission, files, folder, trial, **said, campaign_file=file, excluded=excluded)
+
+
+def of_files(
+    mission: Mission, files: Iterable[Path], folder: Path, trial: str | None = None, **said: Any
+) -> Specification:
+    """Specify a campaign of files, with its products in a folder, or in that of a trial there.
+
+    Fields of `Specification` that are None keep their defaults.
+    """
+    from flows.trials.folders import Trial
+
+    tried = None if trial is None else Trial(folder, trial)
+    said = {name: value for name, value in said.items() if value is not None}
     return Specification(
-        mission,
-        tuple(path for path in found if path not in excluded),
-        tried.folder if tried else folder,
-        **said,
-        trial=tried,
-        campaign_file=file,
-        excluded=excluded,
+        mission, tuple(files), tried.folder if tried else folder, trial=tried, **said
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.parsers import command_parser
 from stpipe_prefect.cli.exit import exit_code_of_command, say, screen
 from stpipe_prefect.parameters.text import CommandParser
-from stpipe_prefect.warm.keep import add_option
 
 if TYPE_CHECKING:
     from stpipe_prefect.comparison.folders import FolderComparison
@@ -33,19 +33,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
-        return _run(_parser().parse_args(arguments))
+        return _run(command_parser(COMMAND, DESCRIPTION, EPILOG, _declare).parse_args(arguments))
 
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments, uses_prefect=False)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m flows.compare",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _declare(parser: CommandParser) -> None:
     add = parser.add_argument
     add("a", metavar="A", type=Path, help="product (FITS, ASDF, catalogue, JSON), or folder")
     add("b", metavar="B", type=Path, help="product or folder to compare with it")
@@ -59,9 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--atol", type=_tolerance, default=0.0, metavar="ATOL", help="see --rtol (default: 0)")
     add("--json", action="store_true", help="print everything as JSON")
     add("--html", type=Path, metavar="FILE", help="write a page with images and histograms")
-    add_option(parser)
-    add("--debug", action="store_true", help="show tracebacks")
-    return parser
 
 
 def _tolerance(text: str) -> float:

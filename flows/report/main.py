@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.parsers import command_parser
 from stpipe_prefect.cli.exit import exit_code_of_command, screen
 from stpipe_prefect.parameters.text import CommandParser
-from stpipe_prefect.warm.keep import add_option
 
 COMMAND = "report"
 
@@ -30,19 +30,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
-        return _run(_parser().parse_args(arguments))
+        return _run(command_parser(COMMAND, DESCRIPTION, EPILOG, _declare).parse_args(arguments))
 
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments, uses_prefect=False)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m flows.report",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _declare(parser: CommandParser) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", type=Path, help="folder of products; with B, compared with it")
     add("b", metavar="B", type=Path, nargs="?", help="folder to compare with the first")
@@ -52,9 +45,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="where to write the page (default: report.html in the folder that it is about)",
     )
-    add_option(parser)
-    add("--debug", action="store_true", help="show tracebacks")
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:

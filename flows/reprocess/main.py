@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from flows.parsers import command_parser
 from stpipe_prefect.cli.exit import exit_code_of_command, quiet, say, screen
 from stpipe_prefect.parameters.text import CommandParser
 from stpipe_prefect.remote.scratch import planning
 from stpipe_prefect.warm.child import set_default
-from stpipe_prefect.warm.keep import add_option
 
 if TYPE_CHECKING:
     from .summary import Summary
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
-        options = _parser().parse_args(arguments)
+        options = command_parser(COMMAND, DESCRIPTION, EPILOG, _declare).parse_args(arguments)
         # prefect reads it as it is imported: better set before it is.
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         with planning():
@@ -50,14 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m flows.reprocess",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _declare(parser: CommandParser) -> None:
     add = parser.add_argument
     add("archives", nargs="+", metavar="ARCHIVE", help="folder tree, list of exposures, or URL")
     add("--plan", action="store_true", help="list what is stale and why; run nothing")
@@ -85,9 +78,6 @@ def _parser() -> argparse.ArgumentParser:
         help="CRDS context of its observatory, or: latest, the newest operational one; build, that "
         "of the installed software (default: CRDS_CONTEXT, or else latest)",
     )
-    add_option(parser)
-    add("--debug", action="store_true", help="show tracebacks")
-    return parser
 
 
 def _number(text: str) -> int:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.parsers import command_parser
 from stpipe_prefect.cli.exit import exit_code_of_command, say, screen
 from stpipe_prefect.exceptions import UsageError
 from stpipe_prefect.parameters.text import CommandParser
-from stpipe_prefect.warm.keep import add_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,28 +37,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
-        return _run(_parser().parse_args(arguments))
+        return _run(command_parser(COMMAND, DESCRIPTION, EPILOG, _declare).parse_args(arguments))
 
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments, uses_prefect=False)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(
-        prog="python -m flows.trials",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _declare(parser: CommandParser) -> None:
     add = parser.add_argument
     add("folder", metavar="DIR", type=Path, nargs="?", default=Path(), help="base (default: .)")
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--adopt", metavar="NAME", help="give its products to the base; remove it")
     one.add_argument("--remove", metavar="NAME", help="remove its products, logs and records")
     one.add_argument("--json", action="store_true", help="print the list as JSON")
-    add_option(parser)
-    add("--debug", action="store_true", help="show tracebacks")
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .quicklook import FLAGS, SIZE, Ramp, ScienceImage, Spectrum, smaller
+from .quicklook import COLOURS, FLAGS, SIZE, Ramp, ScienceImage, Spectrum, smaller
 from .stretch import Stretch, stretch_of
 
-COLOURS = {"DO_NOT_USE": "#e4572e", "SATURATED": "#ffd23f", "JUMP_DET": "#3fa7ff"}
-"""Of the flags; told apart also by who sees no red."""
 DPI = 80
 LONGER, SHORTER = 4.6, 1.4
 """Inches of the longer side of an image, and of the shorter one at least."""

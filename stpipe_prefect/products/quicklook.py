@@ -18,6 +18,8 @@ SIZE = 512
 SPECTRA = ("EXTRACT1D", "COMBINE1D")
 FLAGS = {"DO_NOT_USE": 1, "SATURATED": 2, "JUMP_DET": 4}
 """Flags that are shown, with the bits that they are in the files of both missions."""
+COLOURS = {"DO_NOT_USE": "#e4572e", "SATURATED": "#ffd23f", "JUMP_DET": "#3fa7ff"}
+"""Of the flags; told apart also by who sees no red."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import logging
 from base64 import b64encode
 from typing import Any
 
-from ..products.quicklook import encoded, smaller
+from ..products.quicklook import COLOURS, encoded, smaller
 from ..products.stretch import stretch_of
 from .models import FLAGS, array_of, bits_of, columns_of, image_of, parts_of
 
@@ -23,8 +23,6 @@ POINTS = 256
 """Points of a spectrum, at most."""
 SHARE = 0.05
 """Of the pixels that one of the picture stands for, so many must have a flag to show it."""
-COLOURS = ((228, 87, 46), (255, 210, 63), (63, 167, 255))
-"""Of the flags."""
 
 
 def look_at(model: Any, *, is_combined: bool = False) -> dict[str, Any]:
@@ -87,7 +85,8 @@ def _overlay(numbers: Any) -> bytes:
     from PIL import Image
 
     picture = Image.fromarray(numbers, "P")
-    picture.putpalette([0, 0, 0, *(part for colour in COLOURS for part in colour)])
+    colours = [bytes.fromhex(COLOURS[name].removeprefix("#")) for name in FLAGS]
+    picture.putpalette(bytes(3) + b"".join(colours))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", transparency=0, optimize=True, bits=2)
     return buffer.getvalue()

@@ -149,7 +149,7 @@ class Command:
     def carry_out(self, wanted: Specification, associated: Associated | None) -> set[int]:
         """Plan, explain or run the campaign; gives the exit codes of what failed or is refused."""
         is_real = not only_shows(self.options)
-        with self._jobs(wanted, associated, is_real=is_real) as (jobs, refused, unused):
+        with self.jobs(wanted, associated, is_real=is_real) as (jobs, refused, unused):
             for line in unused:
                 say(self.mission.command, line)
             for error in refused.values():
@@ -176,13 +176,8 @@ class Command:
                 self.explain(wanted, jobs, associated)
             return set() if is_good else {1}
 
-    def check(self, wanted: Specification, associated: Associated | None) -> None:
-        """Refuse wrong parameters before anything runs."""
-        with self._jobs(wanted, associated, is_real=False) as (jobs, *_):
-            self._campaign(wanted, jobs, associated)
-
     @contextmanager
-    def _jobs(
+    def jobs(
         self, wanted: Specification, associated: Associated | None, *, is_real: bool
     ) -> Iterator[tuple[list[Job], Mapping[Path, StpipePrefectError], Iterable[str]]]:
         """Decide what the files call for, and say which exclusions have no use.
@@ -196,12 +191,26 @@ class Command:
                 made = associated.written(wanted.output_dir, instead=elsewhere)
             yield *wanted.jobs(made), wanted.unused_exclusions(made)
 
+    def campaign(
+        self, wanted: Specification, jobs: list[Job], associated: Associated | None
+    ) -> Campaign:
+        """Plan what the options ask for; whatever is wrong with them is found here."""
+        from .classes import Classes
+        from .jobs import pipelines_of
+        from .parameters import parameters_given
+
+        given = parameters_given(pipelines_of(jobs), self.texts, Classes(jobs).find)
+        campaign = wanted.campaign(jobs, given, associated)
+        if self.options.save_parameters:
+            campaign.save_parameters(self.options.save_parameters)
+        return campaign
+
     def plan(self, wanted: Specification, jobs: list[Job], associated: Associated | None) -> bool:
         """Say what would run, for which no server is needed; tells whether nothing is refused."""
         from .tables import show_plan, show_plan_as_json
 
         with self._status("Planning"), quiet(unless=self._is_loud):
-            campaign = self._campaign(wanted, jobs, associated)
+            campaign = self.campaign(wanted, jobs, associated)
             jobs = [*campaign.planned(check_files=True)]
         if self.options.html:
             from flows.report.plan import write_plan
@@ -224,7 +233,7 @@ class Command:
 
         options = self.options
         with self._status("Reading parameters"), quiet(unless=self._is_loud):
-            campaign = self._campaign(wanted, jobs, associated)
+            campaign = self.campaign(wanted, jobs, associated)
             explained = [*explain(campaign, options.explain)]
         if options.changed:
             explained = [each.changed() for each in explained]
@@ -250,10 +259,10 @@ class Command:
         with self.console.status("Starting"), quiet(unless=self._is_loud), imported_for_good():
             campaign = None
             if not self._needs_classes:
-                campaign = self._campaign(wanted, jobs, associated)
+                campaign = self.campaign(wanted, jobs, associated)
             if campaign is None or not campaign.is_unchanged:
                 _start_processes(self.mission)
-            campaign = campaign or self._campaign(wanted, jobs, associated)
+            campaign = campaign or self.campaign(wanted, jobs, associated)
             campaign.left_out = refused
             is_to_run = not campaign.is_unchanged or _is_watched()
             if is_to_run:
@@ -286,20 +295,6 @@ class Command:
 
     def _status(self, text: str) -> AbstractContextManager[object]:
         return nullcontext() if self.options.json else self.console.status(text)
-
-    def _campaign(
-        self, wanted: Specification, jobs: list[Job], associated: Associated | None
-    ) -> Campaign:
-        """Plan what the options ask for; whatever is wrong with them is found here."""
-        from .classes import Classes
-        from .jobs import pipelines_of
-        from .parameters import parameters_given
-
-        given = parameters_given(pipelines_of(jobs), self.texts, Classes(jobs).find)
-        campaign = wanted.campaign(jobs, given, associated)
-        if self.options.save_parameters:
-            campaign.save_parameters(self.options.save_parameters)
-        return campaign
 
     def _run_campaign(self, campaign: Campaign, wanted: Specification) -> str:
         """Run a campaign, and show how far it is; gives its address on a configured server."""

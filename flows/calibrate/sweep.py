@@ -35,8 +35,11 @@ def sweep(command: Command, wanted: Specification, associated: Associated | None
         name: replace(command, texts={**command.texts, **texts}) for name, texts in trials.items()
     }
     wishes = {name: _trial(wanted, name) for name in trials}
-    for name, each in commands.items():
-        each.check(wishes[name], associated)
+    # Trials differ in parameters alone: the inputs are read once for all checks.
+    first = next(iter(wishes.values()))
+    with command.jobs(first, associated, is_real=False) as (jobs, *_):
+        for name, each in commands.items():
+            each.campaign(wishes[name], jobs, associated)
     codes: set[int] = set()
     for name, each in commands.items():
         command.console.print(f"trial {name}", style="bold")

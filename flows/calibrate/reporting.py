@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.paths import printable
+from stpipe_prefect.remote.products import bring_reported
 from stpipe_prefect.remote.urls import url_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def write_report(campaign: Campaign) -> None:
 def write_refusals(wanted: Specification, refused: Mapping[Path, StpipePrefectError]) -> None:
     """Write the page where every input is refused, if one is asked for."""
     if wanted.report:
-        _write(wanted.report, local_folders([wanted.output_dir]), refused, [])
+        _write(wanted.report, [wanted.output_dir], refused, [])
 
 
 def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
@@ -41,27 +42,30 @@ def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
     from flows.report.page import attention_lines
 
     results = campaign.results
-    return attention_lines(_folders(campaign), results) if len(results) > 1 else []
+    folders = [folder for folder in _folders(campaign) if not url_of(folder)]
+    return attention_lines(reported_folders(folders), results) if len(results) > 1 else []
 
 
 def _write(
     report: str,
-    folders: list[Path],
+    folders: Iterable[Path],
     refused: Mapping[Path, StpipePrefectError],
     results: Sequence[Result],
 ) -> None:
     from flows.report.page import write_report
 
     left_out = [refused_result(path, error) for path, error in refused.items()]
-    write_report(Path(report), folders, [*left_out, *results])
+    write_report(Path(report), reported_folders(folders), [*left_out, *results])
 
 
-def local_folders(folders: Iterable[Path]) -> list[Path]:
-    """List those folders, each once, that are there and in no store."""
-    return [folder for folder in dict.fromkeys(folders) if folder.is_dir() and not url_of(folder)]
+def reported_folders(folders: Iterable[Path]) -> list[Path]:
+    """List those folders, each once, that are there; of a store, with what a report reads."""
+    every = dict.fromkeys(folders)
+    for folder in filter(url_of, every):
+        bring_reported(folder)
+    return [folder for folder in every if folder.is_dir()]
 
 
 def _folders(campaign: Campaign) -> list[Path]:
-    """List where products go, as far as there is such a folder here."""
-    inputs = [job.input.parent for job in campaign.jobs]
-    return local_folders([campaign.output_dir] if campaign.output_dir else inputs)
+    """List where products go."""
+    return [campaign.output_dir] if campaign.output_dir else [j.input.parent for j in campaign.jobs]

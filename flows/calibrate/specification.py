@@ -93,8 +93,6 @@ class Specification:
         in_store = next(filter(None, map(url_of, (*self.files, self.output_dir))), "")
         if in_store and self.trial:
             raise UsageError(f"{in_store}: a trial takes local files, and a local folder")
-        if self.report and (url := url_of(self.output_dir)):
-            raise UsageError(f"{url}: a report takes products in a local folder")
         if self.report:
             from flows.report.page import check_page
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.parsers import command_parser
 from stpipe_prefect.cli.exit import exit_code_of_command, screen
+from stpipe_prefect.exceptions import NoInputError, UsageError
 from stpipe_prefect.parameters.text import CommandParser
+from stpipe_prefect.products.names import folder_path
+from stpipe_prefect.remote.scratch import planning
+from stpipe_prefect.remote.urls import is_url, url_of
+
+if TYPE_CHECKING:
+    from stpipe_prefect.comparison.folders import FolderComparison
 
 COMMAND = "report"
 
@@ -30,37 +38,49 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command on what follows its name; gives the exit code."""
 
     def run() -> int:
-        return _run(command_parser(COMMAND, DESCRIPTION, EPILOG, _declare).parse_args(arguments))
+        options = command_parser(COMMAND, DESCRIPTION, EPILOG, _declare).parse_args(arguments)
+        with planning():
+            return _run(options)
 
     return exit_code_of_command(COMMAND, run, debug="--debug" in arguments, uses_prefect=False)
 
 
 def _declare(parser: CommandParser) -> None:
     add = parser.add_argument
-    add("folder", metavar="FOLDER", type=Path, help="folder of products; with B, compared with it")
-    add("b", metavar="B", type=Path, nargs="?", help="folder to compare with the first")
+    add("folder", metavar="FOLDER", help="folder of products, or its URL; with B, compared with it")
+    add("b", metavar="B", nargs="?", help="folder to compare with the first")
     add(
         "--output",
         type=Path,
         metavar="FILE",
-        help="where to write the page (default: report.html in the folder that it is about)",
+        help="where to write the page (default: report.html in the folder that it is about; here, "
+        "if that is in a store)",
     )
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .page import write_report
+    from stpipe_prefect.remote.products import bring_reported
 
-    about = options.b or options.folder
-    compared = None
+    from .page import check_page, write_report
+
+    about, compared = folder_path(options.b or options.folder), None
+    output = options.output or Path("" if url_of(about) else about, "report.html")
     if options.b:
-        from stpipe_prefect.comparison.folders import compare_folders
-        from stpipe_prefect.exceptions import NoInputError
-
-        for folder in (options.folder, options.b):
-            if not folder.is_dir():
-                raise NoInputError(f"{folder}: no such folder; name one with products in it")
-        compared = compare_folders(options.folder, options.b)
-    output = options.output or about / "report.html"
+        compared = _compared(options.folder, options.b)
+    elif url_of(about):
+        check_page(output)
+        bring_reported(about)
     write_report(output, [about], compared=compared)
     screen().print(f"report: {output.resolve()}", soft_wrap=True)
     return 0
+
+
+def _compared(*names: str) -> FolderComparison:
+    from stpipe_prefect.comparison.folders import compare_folders
+
+    for name in names:
+        if is_url(name):
+            raise UsageError(f"{name}: only local folders can be compared")
+        if not Path(name).is_dir():
+            raise NoInputError(f"{name}: no such folder; name one with products in it")
+    return compare_folders(*map(Path, names))

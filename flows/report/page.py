@@ -17,6 +17,7 @@ from stpipe_prefect.exceptions import OutputError, reason
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.products.staging import check_output_dir
 from stpipe_prefect.provenance.record import log_path
+from stpipe_prefect.remote.urls import as_urls, url_of
 
 from . import figures
 from .attention import Attention, attention
@@ -66,7 +67,7 @@ def write_report(
     """
     folders = [folder.absolute() for folder in folders]
     text = page(collect(folders, results), folders, path.absolute().parent, compared)
-    written(path, text)
+    written(path, as_urls(text))
 
 
 def check_page(path: Path) -> None:
@@ -302,7 +303,9 @@ def _affordable(item: Item, budget: int) -> dict[str, Mapping[str, Any]]:
 
 
 def _link(path: Path, place: Path) -> str:
-    """Give the way from the page to a file; empty where there is none."""
+    """Give the way from the page to a file, or its URL; empty where there is none."""
+    if url := url_of(path):
+        return url
     return quote(os.path.relpath(path, place)) if path.exists() else ""
 
 

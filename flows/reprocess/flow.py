@@ -25,6 +25,7 @@ from flows.calibrate.campaign import Campaign
 from flows.calibrate.factory import start
 from flows.calibrate.job import Job
 from flows.calibrate.remote import bring_related
+from flows.report.page import check_page
 from stpipe_prefect.exceptions import StpipePrefectError, reason
 from stpipe_prefect.orchestration.artifacts import show_report
 from stpipe_prefect.orchestration.deployments import DeploymentSettings, check_deployable
@@ -90,14 +91,14 @@ def reprocess(
     """  # Prefect reads this form of docstring: it describes the fields of the run's form
     archives = _archives(archive)
     check_deployable("reprocess", archives, {"crds_context": crds_context, "report": report})
+    if report:
+        check_page(Path(report))
     with planning():
         summary = Summary(survey(archives, crds_context))
-        if report:
-            summary.check_report(report)
         _reprocess(summary, limit, strict=strict, keep_previous=keep_previous)
-    if report:
-        summary.write_report(report)
-        show_report(report)
+        if report:
+            summary.write_report(report)
+            show_report(report)
     if summary.failed:
         raise ReprocessError(summary)
     return Completed(message=str(summary), data=summary)

@@ -95,10 +95,12 @@ def _run(options: argparse.Namespace) -> int:
 
     if options.report and options.plan:
         raise UsageError("--report is about results: leave --plan out")
+    if options.report:
+        from flows.report.page import check_page
+
+        check_page(Path(options.report))
     with quiet(unless=options.debug):
         summary = Summary(survey(options.archives, options.context))
-    if options.report:
-        summary.check_report(options.report)
     if summary.stale and not options.plan:
         expected = min(len(summary.stale), options.limit or len(summary.stale))
         summary = _reprocess(options, expected)

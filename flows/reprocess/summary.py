@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.calibrate.reporting import local_folders
-from stpipe_prefect.exceptions import UsageError
+from flows.calibrate.reporting import reported_folders
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
 from stpipe_prefect.remote.urls import as_urls, url_of
@@ -78,25 +77,11 @@ class Summary:
         over = {*self.done, *self.failed}
         return [item for item in self.stale if item.input not in over]
 
-    def check_report(self, path: str) -> None:
-        """Make sure that a page about the archive can be written, before anything runs.
-
-        Raises
-        ------
-        OutputError, UsageError
-            It cannot be written there, or something of the archive is in a store.
-        """
-        from flows.report.page import check_page
-
-        check_page(Path(path))
-        if url := next(filter(None, (url_of(item.folder) for item in self.items)), ""):
-            raise UsageError(f"{url}: a report takes products in a local folder")
-
     def write_report(self, path: str) -> None:
         """Write a page about all products of the archive, and what did not become of others."""
         from flows.report.page import write_report
 
-        folders = local_folders(item.folder for item in self.items)
+        folders = reported_folders(item.folder for item in self.items)
         write_report(Path(path), folders, self._all_results)
 
     def attention(self) -> list[tuple[str, str]]:
@@ -104,7 +89,8 @@ class Summary:
         from flows.report.page import attention_lines
 
         over = {*self.done, *self.failed}
-        concerned = local_folders(item.folder for item in self.items if item.input in over)
+        folders = [item.folder for item in self.items if item.input in over]
+        concerned = reported_folders(folder for folder in folders if not url_of(folder))
         return attention_lines(concerned, self._all_results)
 
     @property

@@ -17,13 +17,23 @@ from datetime import datetime
 from pathlib import Path
 
 from ..exceptions import NoInputError
-from ..provenance.record import LOG_SUFFIX, SUFFIX, Record, log_path, read_record
+from ..provenance.record import (
+    LOG_SUFFIX,
+    LOOKS_SUFFIX,
+    SUFFIX,
+    Record,
+    files_beside,
+    read_record,
+)
 from .stand_ins import fetch, object_of, side_by_side, stand_in, uploaded
 from .store import Mark, listed, remove, upload, write
 from .urls import local_path, url_of
 
 SCHEMA = "stpipe_prefect/unfinished-1.0.0"
 """Of what is in the place of a record while products are uploaded."""
+
+ABOUT_RUNS = (LOG_SUFFIX, LOOKS_SUFFIX)
+"""What is beside records, and only reports read."""
 
 
 class ProductsFolder:
@@ -47,7 +57,7 @@ class ProductsFolder:
         paths = {
             self._folder / name: mark
             for name, mark in listed(self._url, beginnings).items()
-            if not name.endswith(LOG_SUFFIX)
+            if not name.endswith(ABOUT_RUNS)
         }
         for path, mark in paths.items():
             stand_in(path, mark)
@@ -76,13 +86,14 @@ class ProductsFolder:
     def _publish(self, record: Record) -> None:
         stored = [file for file in record.products if url_of(file.path)]
         files = [Path(file.path) for file in stored]
-        log = log_path(record.path)
-        names = [url_of(file).removeprefix(f"{self._url}/") for file in (*files, log)]
+        beside = [path for path in files_beside(record.path) if path.is_file()]
+        names = [url_of(file).removeprefix(f"{self._url}/") for file in (*files, *beside)]
         write(_unfinished(names), url_of(record.path))
         for path in self._records:  # what the run has put others in the place of
             if not path.exists():
-                remove([url_of(path), url_of(log_path(path))])
-        side_by_side(_upload, [*files, log])
+                remove(map(url_of, (path, *files_beside(path))))
+        remove(url_of(path) for path in files_beside(record.path) if path not in beside)
+        side_by_side(_upload, [*files, *beside])
         marks = {str(file): object_of(file) or Mark(0, "") for file in files}
         products = [
             replace(file, mtime_ns=0, ctime_ns=0, mark=marks[file.path].mark)
@@ -110,6 +121,17 @@ def bring_records(paths: Iterable[Path]) -> dict[Path, list[str]]:
 
     side_by_side(bring, paths)
     return left
+
+
+def bring_reported(folder: Path) -> None:
+    """Fetch what a report reads of a folder in a store: records, logs and quick looks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {folder / name: mark for name, mark in listed(url_of(folder)).items()}
+    paths = [path for path in found if path.name.endswith((SUFFIX, *ABOUT_RUNS))]
+    for path in paths:
+        stand_in(path, found[path])
+    bring_records(path for path in paths if path.name.endswith(SUFFIX))
+    side_by_side(fetch, (path for path in paths if path.exists()))
 
 
 def _upload(path: Path) -> None:

@@ -67,7 +67,7 @@ def test_from_bucket_to_bucket_against_local_folders(
 def uploads(store_server, small):
     """Put the small sample into the bucket; gives how many uploads its products take."""
     store_server.put(*small.program.exposures, small.program.association, folder="small")
-    each = 2 * 5  # two pipelines: two products, a log, and the record, which is written twice
+    each = 2 * 6  # two pipelines: two products, log, quick looks; the record is written twice
     return 1 + each * len(small.program.exposures) + 3 + 3 + len(small.program.exposures)
 
 
@@ -99,7 +99,8 @@ def check(store, folder):
                 assert store.sha256(f"{folder}/{product['path']}") == product["sha256"]
                 vouched.add(product["path"])
             if "products" in record:
-                vouched |= {name, record["run"]["log"]}
+                looks = name.replace(".provenance.json", ".quicklook.json")
+                vouched |= {name, record["run"]["log"], looks}
     return vouched
 
 

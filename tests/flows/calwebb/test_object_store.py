@@ -61,7 +61,8 @@ def test_makes_products_with_their_records(first, store, records):
         for product in record["products"]:
             assert store.sha256(f"products/{product['path']}") == product["sha256"]
             named.add(product["path"])
-        named.add(record["run"]["log"])
+        log = record["run"]["log"]
+        named |= {log, log.removesuffix(".log") + ".quicklook.json"}
     assert named | records.keys() == {*store.names("products")}
 
 

@@ -202,6 +202,31 @@ def inputs(*archives):
         return [(url_of(item.input), item.error) for item in survey(archives, "jwst_0001.pmap")]
 
 
+def test_pages_about_products_in_the_store(calibrated, run, start, tmp_path):
+    page, other = tmp_path / "page.html", tmp_path / "other.html"
+    done = run("flows.reprocess", "s3://archive/tree", "--report", str(page))
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = "s3://archive/tree/jw01234"
+    done = run("flows.report", f"{folder}/", "--output", str(other))
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in (page.read_text(), other.read_text()):
+        assert f"{folder}/{IMAGE.rpartition('/')[2].replace('_uncal', '_rate')}" in text
+        assert '"jpeg":"' in text  # a quick look
+        assert str(start.scratch) not in text
+    assert "jw01235" in page.read_text() and "jw01235" not in other.read_text()
+
+
+def test_page_about_nothing_in_the_store_is_refused(calibrated, run, tmp_path):
+    for url, problem in (
+        ("s3://archive/none", "s3://archive/none: no provenance record"),
+        ("s3://none/products", "s3://none/products: there is no bucket s3://none"),
+    ):
+        done = run("flows.report", url, "--output", str(tmp_path / "page.html"))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert problem in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not [*tmp_path.iterdir()]
+
+
 def test_lists_in_the_store_and_here(here, calibrated, tmp_path):
     urls = [f"s3://archive/tree/{name}" for name in (IMAGE, DARK)]
     here.write("lists/some.txt", f"../tree/{IMAGE}\n\n {urls[1]} \n".encode())
@@ -222,7 +247,7 @@ def test_lists_in_the_store_and_here(here, calibrated, tmp_path):
         (["s3://archive/a.toml"], 1, "s3://archive/a.toml: is a campaign file: run it again with"),
         (["s3://archive//tree"], 2, "s3://archive//tree: expected a bucket and names, such as s3:"),
         (["s3://archive/raws/x_uncal.fits"], 1, "x_uncal.fits: expected a folder, or a text file"),
-        (["s3://archive/raws", "--report", "x.html"], 2, "s3://archive/raws: a report takes"),
+        (["s3://archive/raws", "--report", "."], 1, ".: the page cannot be written: this is a"),
     ],
 )
 def test_what_is_wrong_is_one_line(

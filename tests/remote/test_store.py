@@ -23,14 +23,22 @@ def test_lists_by_beginnings(store):
 
 
 def test_lists_what_is_in_a_folder_and_below_it(store):
-    for key in ("tree/", "tree/a/", "tree/a/x", "tree/b", "tree/b/c/y", "tree/d//z", "trees/w"):
+    for key in (
+        "leaves/",
+        "leaves/a/",
+        "leaves/a/x",
+        "leaves/b",
+        "leaves/b/c/y",
+        "leaves/d//z",
+        "leaves-of-others/w",
+    ):
         store.files.call_s3("put_object", Bucket="archive", Key=key, Body=b"x")
-    found = objects.listed_below("s3://archive/tree")
+    found = objects.listed_below("s3://archive/leaves")
     assert [*found] == ["a/x", "b/c/y"]  # the others can be no files
-    assert found["a/x"] == objects.mark_of("s3://archive/tree/a/x")
-    assert [*objects.listed("s3://archive/tree/a")] == ["x"]
+    assert found["a/x"] == objects.mark_of("s3://archive/leaves/a/x")
+    assert [*objects.listed("s3://archive/leaves/a")] == ["x"]
     assert objects.listed_below("s3://archive/nothing") == {}
-    assert {"tree/a/x", "trees/w"} <= objects.listed_below("s3://archive").keys()
+    assert {"leaves/a/x", "leaves-of-others/w"} <= objects.listed_below("s3://archive").keys()
     with pytest.raises(NoInputError, match=r"there is no bucket s3://none$"):
         objects.listed_below("s3://none/tree")
 

@@ -4,7 +4,7 @@ import pytest
 
 from flows.calibrate import command
 from flows.calwebb.mission import JWST
-from flows.reprocess import flow as reprocess
+from flows.reprocess.archive import folders_of
 from stpipe_prefect.provenance.checkpoints import checkpoint_folder
 
 NAMED = pytest.mark.parametrize("named", ["~/there", "$HOME/there"])
@@ -36,8 +36,10 @@ def test_command_takes_exposures_from_and_has_products_go_there(uncal, there, mo
 
 
 @NAMED
-def test_reprocess_looks_into_archives_there(there, named):
-    assert reprocess._archives([named]) == [there]
+def test_reprocess_looks_into_archives_there(there, named, uncal):
+    (there / uncal.name).symlink_to(uncal)
+    ((mission, found),) = folders_of([named])
+    assert (mission, found) == (JWST, [there / uncal.name])
 
 
 @NAMED

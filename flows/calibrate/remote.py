@@ -14,9 +14,8 @@ from stpipe_prefect.exceptions import InputError, NoInputError, StpipePrefectErr
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.products.staging import check_output_dir
 from stpipe_prefect.provenance.inputs import input_files
-from stpipe_prefect.provenance.record import LOG_SUFFIX, SUFFIX
 from stpipe_prefect.remote import store
-from stpipe_prefect.remote.products import ProductsFolder, bring_records
+from stpipe_prefect.remote.products import ABOUT_RUNS, ProductsFolder, bring_objects
 from stpipe_prefect.remote.scratch import reserve, scratch
 from stpipe_prefect.remote.stand_ins import bring_header, fetch, side_by_side, stand_in
 from stpipe_prefect.remote.urls import as_urls, is_url, local_path, url_of
@@ -52,7 +51,7 @@ def bring_archive(name: str, aside: Collection[str]) -> Path:
     """Bring what the URL of an archive names: a list of exposures, or a folder; give its path.
 
     Of a folder and all within it, but those that are aside or hidden, there are records and
-    associations, and of all else but logs the size.
+    associations, and of all else but logs and quick looks the size.
     """
     path = local_path(name)
     if not name.endswith("/") and (mark := store.mark_of(name)):
@@ -65,12 +64,10 @@ def bring_archive(name: str, aside: Collection[str]) -> Path:
     paths = {
         path / each: mark
         for each, mark in found.items()
-        if not each.endswith(LOG_SUFFIX)
+        if not each.endswith(ABOUT_RUNS)
         and not any(part in aside or part.startswith(".") for part in each.split("/"))
     }
-    for each, mark in paths.items():
-        stand_in(each, mark)
-    bring_records(each for each in paths if each.name.endswith(SUFFIX))
+    bring_objects(paths)
     side_by_side(fetch, filter(_may_be_association, paths))
     return path
 
@@ -93,26 +90,28 @@ def bring_headers(files: Collection[Path]) -> None:
         with suppress(InputError):  # who plans it says so
             bring_header(file)
 
-    side_by_side(bring, files)
-    _bring_members_elsewhere(files)
+    side_by_side(bring, filter(url_of, files))
+    _bring_members_elsewhere(filter(None, map(_association, files)))
 
 
-def bring_related(files: Collection[Path], folder: Path) -> ProductsFolder | None:
+def bring_related(files: Iterable[Path], folder: Path) -> ProductsFolder | None:
     """Bring what earlier runs made of files, and the members of associations, if they are there.
 
     Of products only the records are fetched. None if the folder for products is in no store.
     """
     beginnings: set[str] = set()
+    associations: list[Association] = []
     for file in files:
         association = _association(file)
         beginnings.add(_root(file, association))
         if association is None:
             continue
+        associations.append(association)
         named = (*association.product_names, *association.members)
         beginnings.update(Path(name).stem for name in named if not is_url(name))
         if file.parent != folder:
             _bring_members_beside(file, association)
-    _bring_members_elsewhere(files)
+    _bring_members_elsewhere(associations)
     if not url_of(folder):
         return None
     products = ProductsFolder(folder)
@@ -193,9 +192,8 @@ def _bring(found: Mapping[str, store.Mark]) -> None:
     side_by_side(bring_header, paths)
 
 
-def _bring_members_elsewhere(files: Iterable[Path]) -> None:
+def _bring_members_elsewhere(associations: Iterable[Association]) -> None:
     """Put stand-ins in the place of members of associations that are URLs."""
-    associations = filter(None, map(_association, files))
     names = {name for each in associations for name in each.members if is_url(name)}
 
     def bring(url: str) -> None:

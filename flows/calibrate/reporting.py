@@ -39,11 +39,15 @@ def write_refusals(wanted: Specification, refused: Mapping[Path, StpipePrefectEr
 
 def attention_of(campaign: Campaign) -> list[tuple[str, str]]:
     """Give what needs attention among the results of several inputs: the kind, and a line."""
+    results = campaign.results
+    return attention(_folders(campaign), results) if len(results) > 1 else []
+
+
+def attention(folders: Iterable[Path], results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Give what needs attention of results with products in folders; not of those in a store."""
     from flows.report.page import attention_lines
 
-    results = campaign.results
-    folders = [folder for folder in _folders(campaign) if not url_of(folder)]
-    return attention_lines(reported_folders(folders), results) if len(results) > 1 else []
+    return attention_lines(reported_folders(f for f in folders if not url_of(f)), results)
 
 
 def _write(

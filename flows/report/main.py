@@ -13,7 +13,7 @@ from stpipe_prefect.exceptions import NoInputError, UsageError
 from stpipe_prefect.parameters.text import CommandParser
 from stpipe_prefect.products.names import folder_path
 from stpipe_prefect.remote.scratch import planning
-from stpipe_prefect.remote.urls import is_url, url_of
+from stpipe_prefect.remote.urls import url_of
 
 if TYPE_CHECKING:
     from stpipe_prefect.comparison.folders import FolderComparison
@@ -63,10 +63,11 @@ def _run(options: argparse.Namespace) -> int:
 
     from .page import check_page, write_report
 
-    about, compared = folder_path(options.b or options.folder), None
+    folders = [folder_path(name) for name in (options.folder, options.b) if name is not None]
+    about, compared = folders[-1], None
     output = options.output or Path("" if url_of(about) else about, "report.html")
-    if options.b:
-        compared = _compared(options.folder, options.b)
+    if len(folders) > 1:
+        compared = _compared(*folders)
     elif url_of(about):
         check_page(output)
         bring_reported(about)
@@ -75,12 +76,12 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _compared(*names: str) -> FolderComparison:
+def _compared(a: Path, b: Path) -> FolderComparison:
     from stpipe_prefect.comparison.folders import compare_folders
 
-    for name in names:
-        if is_url(name):
-            raise UsageError(f"{name}: only local folders can be compared")
-        if not Path(name).is_dir():
-            raise NoInputError(f"{name}: no such folder; name one with products in it")
-    return compare_folders(*map(Path, names))
+    for folder in (a, b):
+        if url := url_of(folder):
+            raise UsageError(f"{url}: only local folders can be compared")
+        if not folder.is_dir():
+            raise NoInputError(f"{folder}: no such folder; name one with products in it")
+    return compare_folders(a, b)

@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.calibrate.reporting import reported_folders
+from flows.calibrate.reporting import attention, reported_folders
 from stpipe_prefect.execution.results import Ended, Result
 from stpipe_prefect.outcomes import Outcome
-from stpipe_prefect.remote.urls import as_urls, url_of
+from stpipe_prefect.remote.urls import as_urls
 
 from .survey import Item
 
@@ -86,12 +86,9 @@ class Summary:
 
     def attention(self) -> list[tuple[str, str]]:
         """Give what needs attention of all that ran or failed: the kind, and a line."""
-        from flows.report.page import attention_lines
-
         over = {*self.done, *self.failed}
-        folders = [item.folder for item in self.items if item.input in over]
-        concerned = reported_folders(folder for folder in folders if not url_of(folder))
-        return attention_lines(concerned, self._all_results)
+        folders = (item.folder for item in self.items if item.input in over)
+        return attention(folders, self._all_results)
 
     @property
     def _all_results(self) -> list[Result]:

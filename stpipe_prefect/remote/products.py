@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -59,11 +59,8 @@ class ProductsFolder:
             for name, mark in listed(self._url, beginnings).items()
             if not name.endswith(ABOUT_RUNS)
         }
-        for path, mark in paths.items():
-            stand_in(path, mark)
-        records = [path for path in paths if path.name.endswith(SUFFIX)]
-        self._left |= bring_records(records)
-        self._records.update(path for path in records if path.exists())
+        self._left |= bring_objects(paths)
+        self._records.update(path for path in paths if _is_record(path) and path.exists())
 
     def clear(self, root: str) -> None:
         """Remove what killed runs have left of products with this root of their names."""
@@ -105,8 +102,11 @@ class ProductsFolder:
         _upload(record.path)
 
 
-def bring_records(paths: Iterable[Path]) -> dict[Path, list[str]]:
-    """Fetch records; those of uploads that did not end are not kept, and given with their files."""
+def bring_objects(found: Mapping[Path, Mark]) -> dict[Path, list[str]]:
+    """Have stand-ins for objects, and records whole.
+
+    Records of uploads that did not end are not kept, and given with their files.
+    """
     left: dict[Path, list[str]] = {}
 
     def bring(path: Path) -> None:
@@ -119,19 +119,26 @@ def bring_records(paths: Iterable[Path]) -> dict[Path, list[str]]:
             path.unlink()
             left[path] = files
 
-    side_by_side(bring, paths)
+    for path, mark in found.items():
+        stand_in(path, mark)
+    side_by_side(bring, filter(_is_record, found))
     return left
 
 
 def bring_reported(folder: Path) -> None:
     """Fetch what a report reads of a folder in a store: records, logs and quick looks."""
     folder.mkdir(parents=True, exist_ok=True)
-    found = {folder / name: mark for name, mark in listed(url_of(folder)).items()}
-    paths = [path for path in found if path.name.endswith((SUFFIX, *ABOUT_RUNS))]
-    for path in paths:
-        stand_in(path, found[path])
-    bring_records(path for path in paths if path.name.endswith(SUFFIX))
-    side_by_side(fetch, (path for path in paths if path.exists()))
+    found = {
+        folder / name: mark
+        for name, mark in listed(url_of(folder)).items()
+        if name.endswith((SUFFIX, *ABOUT_RUNS))
+    }
+    bring_objects(found)
+    side_by_side(fetch, filter(Path.exists, found))
+
+
+def _is_record(path: Path) -> bool:
+    return path.name.endswith(SUFFIX)
 
 
 def _upload(path: Path) -> None:
